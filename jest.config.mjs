@@ -1,0 +1,23 @@
+/** Tests run from source, as ES modules: our own export condition comes first, so no package has to be built. */
+export default {
+  roots: ['<rootDir>/packages', '<rootDir>/examples', '<rootDir>/bench', '<rootDir>/scripts'],
+  testMatch: ['**/*.test.ts', '**/*.property.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  modulePathIgnorePatterns: ['/dist/'],
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '\\.ts$': [
+      '@swc/jest',
+      {
+        jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+        module: { type: 'es6' },
+        sourceMaps: 'inline',
+      },
+    ],
+  },
+  testEnvironment: 'node',
+  testEnvironmentOptions: {
+    customExportConditions: ['@kafka-worker/source', 'node', 'node-addons'],
+  },
+  testTimeout: 30_000,
+};

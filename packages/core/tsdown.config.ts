@@ -1,0 +1,4 @@
+import { defineConfig } from 'tsdown';
+import { preset } from '../../tsdown.preset.ts';
+
+export default defineConfig({ ...preset, entry: ['src/index.ts', 'src/confluent/index.ts', 'src/testing/index.ts'] });
