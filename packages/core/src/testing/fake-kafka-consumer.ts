@@ -1,0 +1,275 @@
+import type { KafkaWorkerError } from '../errors.ts';
+import { ClientError, CommitError, IllegalStateError, PollError } from '../errors.ts';
+import type {
+  CommittedOffset,
+  ConnectOptions,
+  KafkaConsumer,
+  KafkaConsumerOptions,
+  Poll,
+  StartOffset,
+  Watermarks,
+} from '../kafka-client.ts';
+import type { NextOffset, TopicPartition } from '../record.ts';
+import { partitionKey } from './fake-kafka-assignor.ts';
+import { checkCount, checkMs, checkOffsets, checkPartitions, checkTopic } from './fake-kafka-checks.ts';
+import { FakeFetcher } from './fake-kafka-fetcher.ts';
+import { FakeMember } from './fake-kafka-member.ts';
+import type { FakeCaller } from './fake-kafka-network.ts';
+import type { FakeState } from './fake-kafka-state.ts';
+
+const REQUEST_TIMED_OUT = { kafkaCode: 7, reason: 'the request timed out' };
+
+/** A consumer of the fake cluster. It throws when the engine breaks the port's rules, so that a test sees it. */
+export class FakeConsumer implements KafkaConsumer {
+  readonly member: FakeMember;
+  readonly #state: FakeState;
+  readonly #options: KafkaConsumerOptions;
+  readonly #caller: FakeCaller;
+  readonly #fetcher: FakeFetcher;
+  readonly #errors: KafkaWorkerError[] = [];
+  #phase: 'new' | 'connected' | 'closed' = 'new';
+  #isPolling = false;
+  #hasReportedOutage = false;
+  /** Ends the wait of the poll under way. */
+  #endWait: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+  readonly #closed: Promise<void>;
+  #onClosed: () => void = () => {};
+
+  constructor(state: FakeState, options: KafkaConsumerOptions) {
+    this.#state = state;
+    this.#options = options;
+    this.#caller = { groupId: options.groupId, clientId: options.clientId, clock: options.clock };
+    this.#fetcher = new FakeFetcher(state.topics);
+    this.member = new FakeMember(state.nextClientName(options.clientId ?? 'consumer'), options.groupInstanceId, () =>
+      state.changed(),
+    );
+    this.#closed = new Promise((resolve) => {
+      this.#onClosed = resolve;
+    });
+  }
+
+  async connect(options: ConnectOptions): Promise<void> {
+    checkMs('timeoutMs', options.timeoutMs);
+    if (this.#phase !== 'new') throw new IllegalStateError('fakeKafka: connect was called before');
+    await this.#state.connect(this.#caller, options.timeoutMs, options.signal);
+    // close() may have come in between.
+    if (this.#phase === 'new') this.#phase = 'connected';
+  }
+
+  subscribe(topics: readonly string[]): void {
+    this.#mustBeConnected('subscribe');
+    for (const [index, topic] of topics.entries()) checkTopic(`topics[${index}]`, topic);
+    this.#group.join(this.member, [...topics]);
+  }
+
+  async poll(maxRecords: number, maxWaitMs: number): Promise<Poll> {
+    checkCount('maxRecords', maxRecords, 0);
+    checkMs('maxWaitMs', maxWaitMs);
+    this.#mustBeConnected('poll');
+    if (this.#isPolling) throw new IllegalStateError('fakeKafka: a poll is under way, and two at once reorder records');
+    this.#isPolling = true;
+    try {
+      return await this.#poll(maxRecords, maxWaitMs);
+    } finally {
+      this.#isPolling = false;
+    }
+  }
+
+  wake(): void {
+    this.#endWait?.();
+  }
+
+  async commit(offsets: readonly NextOffset[]): Promise<void> {
+    checkOffsets('offsets', offsets);
+    if (offsets.length === 0) throw new IllegalStateError('fakeKafka: a commit without offsets');
+    this.#mustBeConnected('commit');
+    const timedOut = (): KafkaWorkerError =>
+      new CommitError(
+        offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset, ...REQUEST_TIMED_OUT })),
+        { retriable: true },
+      );
+    await this.#state.request('commit', this.#caller, timedOut, { offsets });
+    const failures = this.#group.commit(this.member, offsets);
+    await this.#state.request('commit-answer', this.#caller, timedOut, { offsets });
+    if (failures.length > 0) throw new CommitError(failures, { retriable: false });
+  }
+
+  async committed(partitions: readonly TopicPartition[]): Promise<CommittedOffset[]> {
+    checkPartitions('partitions', partitions);
+    this.#mustBeConnected('committed');
+    await this.#request('committed');
+    return partitions.map((partition) => this.#group.committed(partition));
+  }
+
+  assign(partitions: readonly StartOffset[]): void {
+    checkOffsets('partitions', partitions);
+    this.#mustBeConnected('assign');
+    if (!this.#group.assigned(this.member, partitions)) {
+      throw new IllegalStateError(`fakeKafka: no assigned event that was polled has exactly ${list(partitions)}`);
+    }
+    for (const partition of partitions) this.#fetcher.start(partition);
+    this.#state.changed();
+  }
+
+  release(partitions: readonly TopicPartition[]): void {
+    checkPartitions('partitions', partitions);
+    this.#mustBeConnected('release');
+    if (!this.#group.released(this.member, partitions)) {
+      throw new IllegalStateError(
+        `fakeKafka: no revoked or lost event that was polled has exactly ${list(partitions)}`,
+      );
+    }
+    for (const partition of partitions) this.#fetcher.stop(partition);
+    this.#state.changed();
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#mustHold('pause', partitions);
+    for (const partition of partitions) this.#fetcher.pause(partition);
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#mustHold('resume', partitions);
+    for (const partition of partitions) this.#fetcher.resume(partition);
+    this.#state.changed();
+  }
+
+  async seek(partitions: readonly StartOffset[]): Promise<void> {
+    checkOffsets('partitions', partitions);
+    this.#mustHold('seek', partitions);
+    await this.#state.network.pass('seek', this.#caller);
+    for (const partition of partitions) this.#fetcher.seek(partition);
+    this.#state.changed();
+  }
+
+  watermarks(partition: TopicPartition): Watermarks | undefined {
+    checkPartitions('partition', [partition]);
+    return this.#fetcher.watermarks(partition);
+  }
+
+  async offsetsFor(
+    partitions: readonly TopicPartition[],
+    position: 'earliest' | 'latest' | Date,
+  ): Promise<StartOffset[]> {
+    checkPartitions('partitions', partitions);
+    this.#mustBeConnected('offsetsFor');
+    await this.#request('offsets-for');
+    return partitions.map(({ topic, partition }) => {
+      const log = this.#state.topics.log({ topic, partition });
+      if (log === undefined) throw new ClientError(`there is no ${topic}/${partition}`, { retriable: true });
+      const offset = typeof position === 'string' ? log[position] : log.offsetAt(position.getTime());
+      return { topic, partition, offset };
+    });
+  }
+
+  async partitionCounts(topics?: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    this.#mustBeConnected('partitionCounts');
+    await this.#request('partition-counts');
+    const counts = new Map<string, number>();
+    for (const topic of topics ?? this.#state.topics.names().filter((name) => !name.startsWith('__'))) {
+      const count = this.#state.topics.partitionCount(topic);
+      if (count !== undefined) counts.set(topic, count);
+    }
+    return counts;
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  get #group(): ReturnType<FakeState['group']> {
+    return this.#state.group(this.#options.groupId);
+  }
+
+  async #close(): Promise<void> {
+    this.#phase = 'closed';
+    this.#onClosed();
+    this.#endWait?.();
+    await this.#state.network.pass('close', this.#caller);
+    // A static member says nothing to the group, which keeps its partitions for its return.
+    if (this.#options.groupInstanceId === undefined) this.#group.leave(this.member);
+    else this.#group.leaveQuietly(this.member, this.#options.clock);
+  }
+
+  async #poll(maxRecords: number, maxWaitMs: number): Promise<Poll> {
+    const { clock } = this.#options;
+    const untilMs = clock.now() + maxWaitMs;
+    let isWoken = false;
+    this.#endWait = () => {
+      isWoken = true;
+    };
+    try {
+      await Promise.race([this.#state.network.pass('poll', this.#caller), this.#closed]);
+    } catch (error) {
+      this.#errors.push(error as KafkaWorkerError);
+    }
+    for (;;) {
+      const poll = this.#take(maxRecords);
+      const isEmpty = [poll.events, poll.records, poll.positions, poll.errors].every((part) => part.length === 0);
+      const leftMs = untilMs - clock.now();
+      if (!isEmpty || isWoken || leftMs <= 0 || this.#phase === 'closed') {
+        this.#endWait = undefined;
+        return poll;
+      }
+      await new Promise<void>((resolve) => {
+        const timer = clock.setTimeout(() => end(), leftMs);
+        const unwatch = this.#state.watch(() => end());
+        function end(): void {
+          timer.clear();
+          unwatch();
+          resolve();
+        }
+        this.#endWait = () => {
+          isWoken = true;
+          end();
+        };
+      });
+    }
+  }
+
+  /** What there is right now. */
+  #take(maxRecords: number): Poll {
+    if (this.#phase === 'closed') return { events: [], records: [], positions: [], errors: [] };
+    const events = this.member.read();
+    const errors = this.#errors.splice(0);
+    if (this.member.isFenced) errors.push(new ClientError('another member uses this groupInstanceId'));
+    if (this.#state.network.isDown) {
+      if (!this.#hasReportedOutage) errors.push(new PollError('all brokers are down', { retriable: true }));
+      this.#hasReportedOutage = true;
+      return { events, records: [], positions: [], errors };
+    }
+    this.#hasReportedOutage = false;
+    const fetched = this.#fetcher.fetch(maxRecords, (partition) => this.member.state(partition) === 'assigned');
+    return { events, records: fetched.records, positions: fetched.positions, errors: [...errors, ...fetched.errors] };
+  }
+
+  async #request(operation: 'committed' | 'offsets-for' | 'partition-counts'): Promise<void> {
+    await this.#state.request(
+      operation,
+      this.#caller,
+      () => new ClientError('the request timed out', { retriable: true }),
+    );
+  }
+
+  #mustBeConnected(call: string): void {
+    if (this.#phase !== 'connected')
+      throw new IllegalStateError(`fakeKafka: ${call} on a consumer that is ${this.#phase}`);
+  }
+
+  #mustHold(call: string, partitions: readonly TopicPartition[]): void {
+    checkPartitions('partitions', partitions);
+    this.#mustBeConnected(call);
+    for (const partition of partitions) {
+      const state = this.member.state(partition);
+      if (state === undefined || state === 'offered') {
+        throw new IllegalStateError(`fakeKafka: ${call} of ${partitionKey(partition)}, which is not assigned here`);
+      }
+    }
+  }
+}
+
+function list(partitions: readonly TopicPartition[]): string {
+  return partitions.map(partitionKey).join(', ') || 'no partition';
+}
