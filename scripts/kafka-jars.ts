@@ -1,0 +1,114 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** The version of the broker, and of Kafka's own tools, that the tests run against; docker-compose.yml names it too. */
+export const kafkaVersion = '4.3.1';
+
+const artifacts: readonly (readonly [group: string, artifact: string, version: string])[] = [
+  ['org.apache.kafka', 'kafka_2.13', kafkaVersion],
+  ['org.apache.kafka', 'kafka-tools', kafkaVersion],
+  ['org.slf4j', 'slf4j-simple', '1.7.36'],
+];
+
+/** The programs without which there is no broker on this machine, and how to get them; empty when all are there. */
+export function missingForKafka(): readonly string[] {
+  const programs: readonly (readonly [program: string, version: string, debianPackage: string])[] = [
+    ['java', '-version', 'openjdk-17-jre-headless'],
+    ['mvn', '-v', 'maven'],
+  ];
+  const needed = existsSync(jarDirectory()) ? programs.slice(0, 1) : programs;
+  return needed
+    .filter(([program, version]) => spawnSync(program, [version], { stdio: 'ignore' }).status !== 0)
+    .map(([, , debianPackage]) => debianPackage);
+}
+
+/** Kafka's jars, fetched from Maven Central once and kept in the user's cache, so that a fresh clone has them too. */
+export function kafkaJars(say: (line: string) => void = () => {}): string {
+  const directory = jarDirectory();
+  if (existsSync(directory)) return directory;
+  const missing = missingForKafka();
+  if (missing.length > 0) {
+    throw new Error(`a local Kafka needs Java 17 and Maven. On Debian: sudo apt-get install ${missing.join(' ')}`);
+  }
+  say(`fetching Apache Kafka ${kafkaVersion} from Maven Central (54 MB) …`);
+  const parent = join(directory, '..');
+  mkdirSync(parent, { recursive: true });
+  const temporary = mkdtempSync(join(parent, 'fetching-'));
+  try {
+    writeFileSync(join(temporary, 'pom.xml'), pom());
+    const goal = ['dependency:copy-dependencies', '-DincludeScope=runtime', '-DoutputDirectory=jars'];
+    const maven = spawnSync('mvn', ['-q', '-B', ...goal], {
+      cwd: temporary,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      encoding: 'utf8',
+    });
+    if (maven.status !== 0) throw new Error(`Maven could not fetch Kafka:\n${maven.stdout}${maven.stderr}`);
+    // Renamed into place as a whole: whoever finds the directory finds it complete.
+    if (!existsSync(directory)) renameSync(join(temporary, 'jars'), directory);
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+  return directory;
+}
+
+/** What a tool of Kafka said and how it ended. */
+export interface KafkaToolResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Runs one of Kafka's own command line tools, `kafkaTool('TopicCommand', ['--bootstrap-server', …])`. Takes the
+ * short name of a class or a full one. Resolves also when the tool fails: its exit code is part of the answer.
+ */
+export function kafkaTool(name: string, args: readonly string[]): Promise<KafkaToolResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('java', kafkaToolCommand(name, args), { stdio: ['ignore', 'pipe', 'pipe'] });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      stdout += chunk;
+    });
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      stderr += chunk;
+    });
+    child.once('error', reject);
+    child.once('close', (exitCode) => resolve({ exitCode: exitCode ?? 1, stdout, stderr }));
+  });
+}
+
+/** The arguments for `java` that run a tool of Kafka. */
+export function kafkaToolCommand(name: string, args: readonly string[]): string[] {
+  const options = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'];
+  return [...options, '-cp', join(kafkaJars(), '*'), toolClass(name), ...args];
+}
+
+function toolClass(name: string): string {
+  if (name.includes('.')) return name;
+  if (name === 'ConfigCommand') return `kafka.admin.${name}`;
+  if (name === 'StorageTool') return `kafka.tools.${name}`;
+  if (name === 'ConsumerGroupCommand' || name === 'ShareGroupCommand')
+    return `org.apache.kafka.tools.consumer.group.${name}`;
+  return `org.apache.kafka.tools.${name}`;
+}
+
+function jarDirectory(): string {
+  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  return join(cache, 'kafka-ts-worker', `kafka-${kafkaVersion}`);
+}
+
+function pom(): string {
+  const dependencies = artifacts.map(
+    ([group, artifact, version]) =>
+      `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`,
+  );
+  return `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>
+  <dependencies>${dependencies.join('')}</dependencies>
+</project>
+`;
+}
