@@ -208,7 +208,7 @@ async function brokersThatAnswer(bootstrap: string): Promise<number> {
   const producer = new confluent.RdKafka.Producer({ 'bootstrap.servers': bootstrap, log_level: 0 });
   producer.on('event.error', () => {});
   return new Promise((resolve) => {
-    producer.connect({ allTopics: false, timeout: 2_000 } as never, (error, metadata) => {
+    producer.connect({ allTopics: false, timeout: 2_000 }, (error, metadata) => {
       if (error) resolve(0);
       else producer.disconnect(() => resolve(metadata.brokers.length));
     });

@@ -96,7 +96,7 @@ function toolClass(name: string): string {
 }
 
 function jarDirectory(): string {
-  const cache = process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache');
+  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
   return join(cache, 'kafka-ts-worker', `kafka-${kafkaVersion}`);
 }
 
