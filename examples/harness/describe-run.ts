@@ -1,0 +1,15 @@
+import type { ExampleSummary } from './example-summary.ts';
+
+/** The end of a run, for people. */
+export function describeRun(summary: ExampleSummary): string {
+  const { example, kafka, topic, group, records, handled, failed, seconds, maxConcurrent, order } = summary;
+  const kept = [...(order.partition ? ['partition'] : []), ...(order.key ? ['key'] : [])];
+  const offsets = Object.entries(summary.committed).map(([partition, offset]) => `  ${partition}  ${offset}`);
+  return [
+    `example ${example} on ${kafka} Kafka, topic ${topic}, group ${group}`,
+    `${records} records: ${handled} handled, ${failed} failed, in ${seconds} s, at most ${maxConcurrent} at once`,
+    `order kept: ${kept.length === 0 ? 'no' : `within each ${kept.join(' and each ')}`}`,
+    `committed offsets, read back from Kafka:${offsets.length === 0 ? ' none' : ''}`,
+    ...offsets,
+  ].join('\n');
+}

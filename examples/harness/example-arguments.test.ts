@@ -1,0 +1,45 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseExampleArguments, UsageError } from './example-arguments.ts';
+
+describe('parseExampleArguments', () => {
+  it('takes the number of an example alone', () => {
+    expect(parseExampleArguments(['1'])).toEqual({ example: '01', fail: [], json: false });
+  });
+
+  it('takes every option', () => {
+    const argv = ['01', '--kafka', '127.0.0.1:9092', '--topic', 't', '--group', 'g', '--fail', '0:17', '--fail', '2:0'];
+    expect(parseExampleArguments([...argv, '--trace', 'trace.jsonl', '--json'])).toEqual({
+      example: '01',
+      kafka: '127.0.0.1:9092',
+      topic: 't',
+      group: 'g',
+      fail: [
+        { partition: 0, offset: 17 },
+        { partition: 2, offset: 0 },
+      ],
+      trace: 'trace.jsonl',
+      json: true,
+    });
+  });
+
+  it.each(['localhost:9092', '[::1]:9092', 'a:1,b.example:2'])('takes the brokers %s', (kafka) => {
+    expect(parseExampleArguments(['01', '--kafka', kafka]).kafka).toBe(kafka);
+  });
+
+  it.each([
+    [[], 'which example?'],
+    [['one'], 'expected the number of an example, received "one"'],
+    [['01', '02'], 'expected one example, received also "02"'],
+    [['01', '--kafka', 'localhost'], '--kafka: expected HOST:PORT, such as 127.0.0.1:9092, received "localhost"'],
+    [['01', '--kafka', 'a:1,'], '--kafka: expected HOST:PORT'],
+    [['01', '--fail', '17'], '--fail: expected PARTITION:OFFSET, such as 0:17, received "17"'],
+    [['01', '--fail', '0:-1'], '--fail: expected PARTITION:OFFSET'],
+    [['01', '--topic', ''], '--topic: expected a name'],
+    [['01', '--topic'], 'argument missing'],
+    [['01', '--nonsense'], "Unknown option '--nonsense'"],
+  ])('refuses %j with what was expected', (argv, message) => {
+    expect(() => parseExampleArguments(argv)).toThrow(UsageError);
+    expect(() => parseExampleArguments(argv)).toThrow(message);
+    expect(() => parseExampleArguments(argv)).toThrow('usage: npm run example');
+  });
+});

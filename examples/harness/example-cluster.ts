@@ -1,0 +1,20 @@
+import type { KafkaCluster } from '@kafka-worker/core';
+import { confluentKafka } from '@kafka-worker/core/confluent';
+import { embeddedKafka } from '@kafka-worker/core/testing';
+
+/** The cluster that an example runs on. */
+export interface ExampleCluster {
+  readonly kafka: KafkaCluster;
+  /** For people and the summary: `embedded`, or the brokers. */
+  readonly name: string;
+  close(): Promise<void>;
+}
+
+/** The cluster that `--kafka` names, or one in this process. */
+export async function openExampleCluster(brokers: string | undefined): Promise<ExampleCluster> {
+  if (brokers !== undefined) {
+    return { kafka: confluentKafka({ brokers: brokers.split(',') }), name: brokers, close: async () => {} };
+  }
+  const kafka = await embeddedKafka();
+  return { kafka, name: 'embedded', close: () => kafka[Symbol.asyncDispose]() };
+}

@@ -1,0 +1,70 @@
+import { describe, expect, it } from '@jest/globals';
+import { figuresOf } from './example-summary.ts';
+import type { HandlerCall } from './handler-calls.ts';
+
+function call(start: number, end: number, offset: number, more: Partial<HandlerCall> = {}): HandlerCall {
+  return { start, end, topic: 't', partition: 0, offset, key: 'k', attempt: 1, outcome: 'ok', ...more };
+}
+
+describe('figuresOf', () => {
+  it('is all zero for no calls', () => {
+    expect(figuresOf([])).toEqual({
+      records: 0,
+      handled: 0,
+      failed: 0,
+      seconds: 0,
+      maxConcurrent: 0,
+      order: { partition: true, key: true },
+    });
+  });
+
+  it('counts a record once, by the outcome of its last call', () => {
+    const calls = [
+      call(0, 1, 0, { outcome: 'error' }),
+      call(2, 3, 0, { attempt: 2 }),
+      call(4, 5, 1, { outcome: 'error' }),
+      call(6, 7, 1, { attempt: 2, outcome: 'error' }),
+      call(8, 9, 2),
+    ];
+    expect(figuresOf(calls)).toMatchObject({ records: 3, handled: 2, failed: 1, order: { partition: true } });
+  });
+
+  it('takes the time from the first start to the last end', () => {
+    expect(figuresOf([call(1_500.5, 1_501, 0), call(2_000, 2_734.5, 1)]).seconds).toBe(1.234);
+  });
+
+  it('finds the largest number of calls at once, where one that begins as another ends is not at once with it', () => {
+    expect(figuresOf([call(0, 10, 0), call(10, 20, 1), call(20, 20, 2), call(20, 20, 3)]).maxConcurrent).toBe(1);
+    expect(figuresOf([call(0, 10, 0), call(1, 3, 1), call(2, 9, 2), call(4, 5, 3)]).maxConcurrent).toBe(3);
+  });
+
+  it('finds records of a partition that were handled in another order', () => {
+    expect(figuresOf([call(0, 1, 1), call(2, 3, 0)]).order).toEqual({ partition: false, key: false });
+    expect(figuresOf([call(0, 1, 1, { key: 'a' }), call(2, 3, 0, { key: 'b' })]).order).toEqual({
+      partition: false,
+      key: true,
+    });
+  });
+
+  it('finds records of a partition that were handled at the same time', () => {
+    expect(figuresOf([call(0, 5, 0), call(3, 8, 1)]).order).toEqual({ partition: false, key: false });
+    expect(figuresOf([call(0, 5, 0, { key: 'a' }), call(3, 8, 1, { key: 'b' })]).order).toEqual({
+      partition: false,
+      key: true,
+    });
+  });
+
+  it('asks for no order between partitions, nor between records without a key', () => {
+    const others = [call(0, 9, 5, { partition: 1 }), call(1, 2, 0, { partition: 0 })];
+    expect(figuresOf(others).order).toEqual({ partition: true, key: true });
+    expect(figuresOf([call(0, 9, 1, { key: null }), call(1, 2, 0, { key: null })]).order).toEqual({
+      partition: false,
+      key: true,
+    });
+  });
+
+  it('does not depend on the order in which calls are given', () => {
+    const calls = [call(0, 1, 0), call(2, 3, 1), call(4, 5, 2, { outcome: 'error' })];
+    expect(figuresOf([...calls].reverse())).toEqual(figuresOf(calls));
+  });
+});

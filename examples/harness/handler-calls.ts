@@ -1,0 +1,67 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+import type { KafkaRecord, Plugin } from '@kafka-worker/core';
+import type { FailAt } from './example-arguments.ts';
+
+/** One call of a handler with one record: a line of the trace file. */
+export interface HandlerCall {
+  /** Milliseconds with fraction, on one clock for all calls. */
+  readonly start: number;
+  readonly end: number;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly key: string | null;
+  readonly attempt: number;
+  readonly outcome: 'ok' | 'error';
+}
+
+/** A plugin that notes every handler call from outside, and makes the handler fail where it is told to. */
+export class HandlerCalls implements Plugin {
+  readonly name = 'handler-calls';
+  readonly calls: HandlerCall[] = [];
+  readonly #failAt: ReadonlySet<string>;
+  #traceFile: number | undefined;
+
+  /** @param tracePath written line by line while the calls end, so that it tells the truth also after a crash */
+  constructor(failAt: readonly FailAt[], tracePath: string | undefined) {
+    this.#failAt = new Set(failAt.map(({ partition, offset }) => `${partition}:${offset}`));
+    this.#traceFile = tracePath === undefined ? undefined : openSync(tracePath, 'w');
+  }
+
+  async aroundRecord(
+    record: KafkaRecord<unknown, unknown>,
+    context: { readonly attempt: number },
+    next: () => Promise<void>,
+  ): Promise<void> {
+    const { attempt } = context;
+    const start = nowMs();
+    try {
+      if (this.#failAt.has(`${record.partition}:${record.offset}`)) throw new Error('made to fail by --fail');
+      await next();
+      this.#note(record, attempt, start, 'ok');
+    } catch (error) {
+      this.#note(record, attempt, start, 'error');
+      throw error;
+    }
+  }
+
+  close(): void {
+    if (this.#traceFile !== undefined) closeSync(this.#traceFile);
+    this.#traceFile = undefined;
+  }
+
+  #note(record: KafkaRecord<unknown, unknown>, attempt: number, start: number, outcome: 'ok' | 'error'): void {
+    const { topic, partition, offset } = record;
+    const call = { start, end: nowMs(), topic, partition, offset, key: keyText(record.key), attempt, outcome };
+    this.calls.push(call);
+    if (this.#traceFile !== undefined) writeSync(this.#traceFile, `${JSON.stringify(call)}\n`);
+  }
+}
+
+function nowMs(): number {
+  return performance.timeOrigin + performance.now();
+}
+
+function keyText(key: unknown): string | null {
+  return key === null || key === undefined ? null : String(key);
+}

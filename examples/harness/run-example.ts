@@ -1,0 +1,126 @@
+import type { KafkaCluster, Plugin, Worker, WorkerSummary } from '@kafka-worker/core';
+import type { ExampleArguments } from './example-arguments.ts';
+import { openExampleCluster } from './example-cluster.ts';
+import type { ExampleSummary } from './example-summary.ts';
+import { figuresOf } from './example-summary.ts';
+import { createTopic, orders, produce } from './example-topic.ts';
+import { GroupView } from './group-view.ts';
+import { HandlerCalls } from './handler-calls.ts';
+
+/** What an example's worker is made from. */
+export interface ExampleSetup {
+  readonly kafka: KafkaCluster;
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  /** Watches from outside and implements `--fail`; a worker of yours needs none. */
+  readonly plugins: readonly Plugin[];
+}
+
+/** What the harness needs of a worker, whatever its types. */
+export type ExampleWorker = Pick<Worker, 'start' | 'stop' | 'finished' | 'status' | 'on'>;
+
+/** An example: what its `main.ts` exports as `createWorker`. */
+export type CreateWorker = (setup: ExampleSetup) => ExampleWorker;
+
+export interface ExampleRun {
+  readonly summary: ExampleSummary;
+  /** Why the worker ended by itself, if it did. */
+  readonly error?: Error;
+}
+
+export interface RunOptions {
+  /** Ends the run early. */
+  readonly signal?: AbortSignal;
+  /** Gets a line for each thing that happens. @defaultValue nothing is told */
+  readonly tell?: (line: string) => void;
+}
+
+const PARTITIONS = 4;
+const RECORDS = 400;
+const KEYS = 20;
+const LOOK_EVERY_MS = 20;
+
+/** Runs an example until it has handled what its topic held at the start, and says what happened. */
+export async function runExample(
+  createWorker: CreateWorker,
+  given: ExampleArguments,
+  options: RunOptions = {},
+): Promise<ExampleRun> {
+  const { tell = () => {} } = options;
+  const ownName = `example-${given.example}-${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
+  const { topic = ownName, group = ownName } = given;
+  const cluster = await openExampleCluster(given.kafka);
+  const calls = new HandlerCalls(given.fail, given.trace);
+  try {
+    // A topic that was named is read as it is; in the embedded cluster there is none yet.
+    if (given.topic === undefined || given.kafka === undefined) {
+      await createTopic(cluster.kafka, topic, PARTITIONS);
+      await produce(cluster.kafka, orders(topic, RECORDS, KEYS));
+      tell(
+        `seeded topic ${topic} with ${RECORDS} records of ${KEYS} keys in ${PARTITIONS} partitions (${cluster.name} Kafka)`,
+      );
+    }
+    const view = await GroupView.open(cluster.kafka, group, topic);
+    try {
+      const worker = createWorker({ kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] });
+      const { error } = await runToEnd(worker, view, tell, options.signal);
+      const summary = {
+        example: given.example,
+        kafka: cluster.name,
+        topic,
+        group,
+        ...figuresOf(calls.calls),
+        committed: Object.fromEntries(
+          [...(await view.committed())].map(([partition, offset]) => [`${topic}/${partition}`, offset]),
+        ),
+      };
+      return error === undefined ? { summary } : { summary, error };
+    } finally {
+      await view.close();
+    }
+  } finally {
+    calls.close();
+    await cluster.close();
+  }
+}
+
+/** Starts the worker, and stops it when each partition has reached the end that it had before. */
+async function runToEnd(
+  worker: ExampleWorker,
+  view: GroupView,
+  tell: (line: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<WorkerSummary> {
+  const ends = await view.endOffsets();
+  worker.on('assigned', ({ partitions }) =>
+    tell(`assigned ${partitions.map(({ partition }) => partition).join(', ')}`),
+  );
+  worker.on('committed', ({ offsets }) =>
+    tell(`committed ${offsets.map((o) => `${o.partition} → ${o.offset}`).join(', ')}`),
+  );
+  await worker.start();
+  let hasEnded = false;
+  const ended = worker.finished.then(
+    () => {},
+    () => {},
+  );
+  void ended.then(() => {
+    hasEnded = true;
+  });
+  while (!hasEnded && signal?.aborted !== true && !(await hasReached(ends, worker, view))) {
+    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))]);
+  }
+  return worker.stop();
+}
+
+/** Whether every partition is finished up to its end: here, or by other members of the group. */
+async function hasReached(ends: ReadonlyMap<number, number>, worker: ExampleWorker, view: GroupView): Promise<boolean> {
+  const behind = new Map(ends);
+  for (const { partition, nextOffset } of worker.status().partitions) {
+    if (nextOffset < (ends.get(partition) ?? 0)) return false;
+    behind.delete(partition);
+  }
+  if (behind.size === 0) return true;
+  const committed = await view.committed();
+  return [...behind].every(([partition, end]) => (committed.get(partition) ?? 0) >= end);
+}

@@ -1,0 +1,41 @@
+import { readdirSync } from 'node:fs';
+import { describeRun } from './harness/describe-run.ts';
+import { parseExampleArguments, UsageError } from './harness/example-arguments.ts';
+import type { CreateWorker } from './harness/run-example.ts';
+import { runExample } from './harness/run-example.ts';
+
+/** The entry behind `npm run example`. */
+async function main(argv: readonly string[]): Promise<void> {
+  const given = parseExampleArguments(argv);
+  const folder = readdirSync(import.meta.dirname).find((name) => name.startsWith(`${given.example}-`));
+  if (folder === undefined)
+    throw new UsageError(`there is no example ${given.example}.`, `there are: ${numbers().join(', ')}`);
+  const { createWorker } = (await import(`./${folder}/main.ts`)) as { readonly createWorker: CreateWorker };
+
+  const interrupted = new AbortController();
+  const interrupt = (): void => interrupted.abort();
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  try {
+    const tell = given.json ? () => {} : (line: string) => process.stdout.write(`${line}\n`);
+    const { summary, error } = await runExample(createWorker, given, { signal: interrupted.signal, tell });
+    if (error !== undefined) {
+      process.stderr.write(`the worker ended with ${error.name}: ${error.message}\n`);
+      process.exitCode = 1;
+    }
+    process.stdout.write(`${given.json ? JSON.stringify(summary) : describeRun(summary)}\n`);
+  } finally {
+    process.removeListener('SIGINT', interrupt).removeListener('SIGTERM', interrupt);
+  }
+}
+
+function numbers(): string[] {
+  return readdirSync(import.meta.dirname)
+    .filter((name) => /^\d\d-/.test(name))
+    .sort();
+}
+
+await main(process.argv.slice(2)).catch((error: unknown) => {
+  const { name, message } = error as Error;
+  process.stderr.write(error instanceof UsageError ? `${message}\n` : `${name}: ${message}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+});

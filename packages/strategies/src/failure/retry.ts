@@ -1,0 +1,28 @@
+import type { FailurePolicy, RetryOptions } from '@kafka-worker/core';
+import { InvalidOptionError, retryPolicy } from '@kafka-worker/core';
+import { checkPolicy, checkRange, checkWhole } from '../option-checks.ts';
+
+/**
+ * The same call again, after a wait that grows from attempt to attempt, and `then` another policy. Only the record's own lane waits.
+ * `NonRetriableError` and `DeserializationError` go on to `then` at once, and a `RetriableError` can say how long to wait.
+ * @throws InvalidOptionError
+ */
+export function retry(options: RetryOptions): FailurePolicy {
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidOptionError('retry', 'options with `then`', options);
+  const { maxAttempts, maxElapsedMs, backoff = {}, when } = options;
+  checkWhole('retry.maxAttempts', maxAttempts, 1);
+  // Infinity says the same as leaving it out.
+  if (maxElapsedMs !== Number.POSITIVE_INFINITY) checkRange('retry.maxElapsedMs', maxElapsedMs, 0);
+  if (typeof backoff !== 'object' || backoff === null)
+    throw new InvalidOptionError('retry.backoff', 'an object', backoff);
+  checkRange('retry.backoff.initialMs', backoff.initialMs, 0);
+  checkRange('retry.backoff.maxMs', backoff.maxMs, 0);
+  checkRange('retry.backoff.factor', backoff.factor, 1);
+  checkRange('retry.backoff.jitter', backoff.jitter, 0, 1);
+  if (when !== undefined && typeof when !== 'function') {
+    throw new InvalidOptionError('retry.when', 'a function of the error', when);
+  }
+  checkPolicy('retry.then', options.then);
+  return retryPolicy(options);
+}

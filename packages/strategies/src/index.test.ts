@@ -1,0 +1,8 @@
+import { describe, expect, it } from '@jest/globals';
+import * as strategies from './index.ts';
+
+describe('@kafka-worker/strategies', () => {
+  it('exports the three menus and nothing else', () => {
+    expect(Object.keys(strategies).sort()).toEqual(['atLeastOnce', 'perPartition', 'retry', 'serial', 'skip', 'stop']);
+  });
+});

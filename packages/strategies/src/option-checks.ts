@@ -1,0 +1,41 @@
+import type { ConcurrencyStrategy, FailurePolicy } from '@kafka-worker/core';
+import { InvalidOptionError } from '@kafka-worker/core';
+
+/** Checks of option values; each throws `InvalidOptionError` with the option's path. */
+export function checkConcurrency(option: string, value: number | 'unlimited'): number {
+  if (value === 'unlimited') return Number.POSITIVE_INFINITY;
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new InvalidOptionError(option, "a whole number, at least 1, or 'unlimited'", value);
+  }
+  return value;
+}
+
+export function checkStrategy(option: string, value: ConcurrencyStrategy): void {
+  if (value?.kind !== 'concurrency') {
+    throw new InvalidOptionError(option, 'a concurrency strategy, such as perPartition()', value);
+  }
+}
+
+export function checkPolicy(option: string, value: FailurePolicy): void {
+  if (value?.kind !== 'failure')
+    throw new InvalidOptionError(option, 'a failure policy, such as stop() or skip()', value);
+}
+
+export function checkBoolean(option: string, value: boolean | undefined): void {
+  if (value !== undefined && typeof value !== 'boolean') throw new InvalidOptionError(option, 'true or false', value);
+}
+
+export function checkWhole(option: string, value: number | undefined, atLeast: number): void {
+  if (value !== undefined && (!Number.isSafeInteger(value) || value < atLeast)) {
+    throw new InvalidOptionError(option, `a whole number, at least ${atLeast}`, value);
+  }
+}
+
+export function checkRange(option: string, value: number | undefined, atLeast: number, atMost?: number): void {
+  if (value === undefined) return;
+  if (!Number.isFinite(value) || value < atLeast || (atMost !== undefined && value > atMost)) {
+    const expected =
+      atMost === undefined ? `a finite number, at least ${atLeast}` : `a number from ${atLeast} to ${atMost}`;
+    throw new InvalidOptionError(option, expected, value);
+  }
+}
