@@ -1,0 +1,56 @@
+import { OwnedPartition } from './owned-partition.ts';
+import type { NextOffset, ReceivedRecord, TopicPartition } from './record.ts';
+import type { Start } from './start-offset.ts';
+
+/** The partitions that are ours now, and which of them a record belongs to. */
+export class Assignment implements Iterable<OwnedPartition> {
+  readonly #byTopic = new Map<string, (OwnedPartition | undefined)[]>();
+  #nextId = 0;
+  #lastTopic: string | undefined;
+  #lastPartitions: (OwnedPartition | undefined)[] = [];
+
+  /** Begins an epoch of a partition. */
+  begin(start: NextOffset, committedOffset: number | undefined): OwnedPartition {
+    const owned = new OwnedPartition(this.#nextId++, start, committedOffset);
+    const partitions = this.#byTopic.get(start.topic) ?? [];
+    partitions[start.partition] = owned;
+    this.#byTopic.set(start.topic, partitions);
+    return owned;
+  }
+
+  beginAll(starts: readonly Start[]): void {
+    for (const start of starts) this.begin(start, start.committedOffset);
+  }
+
+  /** Ends an epoch: results that still come back are dropped. */
+  end(owned: OwnedPartition): void {
+    owned.phase = 'ended';
+    const partitions = this.#byTopic.get(owned.topic);
+    if (partitions?.[owned.partition] === owned) partitions[owned.partition] = undefined;
+  }
+
+  get({ topic, partition }: TopicPartition): OwnedPartition | undefined {
+    return this.#byTopic.get(topic)?.[partition];
+  }
+
+  /** Those of the partitions that are ours. */
+  among(partitions: readonly TopicPartition[]): OwnedPartition[] {
+    return partitions.flatMap((one) => this.get(one) ?? []);
+  }
+
+  ownerOf(record: ReceivedRecord): OwnedPartition | undefined {
+    if (record.topic !== this.#lastTopic) {
+      const partitions = this.#byTopic.get(record.topic);
+      if (partitions === undefined) return undefined;
+      this.#lastTopic = record.topic;
+      this.#lastPartitions = partitions;
+    }
+    return this.#lastPartitions[record.partition];
+  }
+
+  *[Symbol.iterator](): Iterator<OwnedPartition> {
+    for (const partitions of this.#byTopic.values()) {
+      for (const owned of partitions) if (owned !== undefined) yield owned;
+    }
+  }
+}

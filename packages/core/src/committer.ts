@@ -1,0 +1,222 @@
+import type { Clock, Timer } from './clock.ts';
+import { type CommitPolicy, commitDueAt } from './commit-policy.ts';
+import type { DeliverySession } from './delivery.ts';
+import { CommitError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
+import type { EventListeners } from './events.ts';
+import type { OwnedPartition } from './owned-partition.ts';
+import type { NextOffset } from './record.ts';
+import type { Turns } from './turns.ts';
+import { withTimeout } from './with-timeout.ts';
+
+const RETRY_INITIAL_MS = 100;
+const RETRY_MAX_MS = 5_000;
+/** Errors that a rebalance explains: the partition is somebody else's, or will be ours again, and events tell which. */
+const REBALANCE_CODES = new Set([22, 25, 27, 113]);
+
+/** What the committer works with. */
+export interface CommitterParts {
+  readonly policy: CommitPolicy;
+  readonly clock: Clock;
+  readonly turns: Turns;
+  readonly events: EventListeners;
+  readonly session: DeliverySession;
+  readonly owned: () => Iterable<OwnedPartition>;
+  /** Nothing is in flight. */
+  readonly isIdle: () => boolean;
+  /** A commit failed in a way that no repetition mends. */
+  readonly fail: (error: KafkaWorkerError) => void;
+}
+
+/** Commits the frontiers of the owned partitions: one commit at a time, when the policy says, again when one failed. */
+export class Committer {
+  readonly #parts: CommitterParts;
+  #lastCommitAt: number;
+  #finishedRecords = 0;
+  #idleSince: number | undefined;
+  #timer: Timer | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #underWay: Promise<void> | undefined;
+  #failures = 0;
+  #hasProgress = false;
+  #isClosed = false;
+
+  constructor(parts: CommitterParts) {
+    this.#parts = parts;
+    this.#lastCommitAt = parts.clock.now();
+  }
+
+  /** A record was finished, or a position moved. */
+  noteProgress(records: number): void {
+    this.#finishedRecords += records;
+    this.#hasProgress = true;
+  }
+
+  /** After every turn: commits if it is time, or sees to it that it will be noticed. */
+  check(): void {
+    if (!this.#hasProgress || this.#underWay !== undefined || this.#isClosed) return;
+    const { clock, policy, isIdle } = this.#parts;
+    if (!isIdle()) this.#idleSince = undefined;
+    else this.#idleSince ??= clock.now();
+    if (this.#finishedRecords < policy.everyRecords && this.#idleSince === undefined && this.#timer !== undefined)
+      return;
+    const state = {
+      lastCommitAt: this.#lastCommitAt,
+      finishedRecords: this.#finishedRecords,
+      idleSince: this.#idleSince,
+    };
+    const backoffMs = this.#failures === 0 ? 0 : Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** (this.#failures - 1));
+    const dueAt = this.#failures === 0 ? commitDueAt(policy, state) : this.#lastCommitAt + backoffMs;
+    const now = clock.now();
+    if (dueAt <= now) this.#commitPeriodically();
+    else this.#checkAt(dueAt, now);
+  }
+
+  /**
+   * Commits what these partitions have to commit, after the commit that is under way; retriable failures are repeated until the time is up.
+   * Never rejects: false when something was not committed, which an event has told.
+   */
+  async commitBefore(partitions: readonly OwnedPartition[], timeoutMs: number): Promise<boolean> {
+    const { clock } = this.#parts;
+    const deadline = clock.now() + timeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      const remainingMs = deadline - clock.now();
+      if (remainingMs <= 0 && attempt > 0) return false;
+      while (this.#underWay !== undefined) {
+        const inTime = await withTimeout(this.#underWay, deadline - clock.now(), clock);
+        if (!inTime) return false;
+      }
+      const offsets = progressOf(partitions);
+      if (offsets.length === 0) return true;
+      const result = await this.#commit(offsets, partitions, Math.max(remainingMs, 1));
+      if (result === undefined) continue;
+      if (!result.retriable && !isExplainedByRebalance(result, [27, 113])) return false;
+      const backoffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** attempt, Math.max(deadline - clock.now(), 0));
+      await new Promise<void>((resolve) => clock.setTimeout(resolve, backoffMs));
+    }
+  }
+
+  /** No periodic commit begins from now on. */
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.clear();
+  }
+
+  /** Why progress is not committed, for health. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  #checkAt(dueAt: number, now: number): void {
+    if (this.#timer !== undefined && this.#timerAt <= dueAt) return;
+    this.#timer?.clear();
+    this.#timerAt = dueAt;
+    this.#timer = this.#parts.clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.#parts.turns.run(() => {});
+    }, dueAt - now);
+  }
+
+  #commitPeriodically(): void {
+    this.#timer?.clear();
+    this.#timer = undefined;
+    const partitions = [...this.#parts.owned()].filter((owned) => owned.phase === 'active');
+    const offsets = progressOf(partitions);
+    this.#hasProgress = false;
+    if (offsets.length === 0) {
+      this.#finishedRecords = 0;
+      return;
+    }
+    void this.#commit(offsets, partitions, Number.POSITIVE_INFINITY).then((error) => {
+      if (error === undefined) return;
+      this.#hasProgress = true;
+      if (error.retriable || isExplainedByRebalance(error, [...REBALANCE_CODES])) this.#parts.turns.run(() => {});
+      else this.#parts.fail(error);
+    });
+  }
+
+  /** One commit, with what it means for its partitions. The error of one that failed, wholly or in part. */
+  async #commit(
+    offsets: readonly NextOffset[],
+    partitions: readonly OwnedPartition[],
+    timeoutMs: number,
+  ): Promise<KafkaWorkerError | undefined> {
+    const { clock, events, session, turns } = this.#parts;
+    const startedAt = clock.now();
+    this.#lastCommitAt = startedAt;
+    this.#finishedRecords = 0;
+    let error: KafkaWorkerError | undefined;
+    const attempt = this.#attempt(session, offsets, timeoutMs).then((failure) => {
+      error = failure;
+    });
+    this.#underWay = attempt;
+    await attempt;
+    this.#underWay = undefined;
+    turns.run(() => {
+      const failed = new Set(failedPartitions(error, offsets));
+      const committed = offsets.filter((offset) => !failed.has(`${offset.topic}/${offset.partition}`));
+      for (const { topic, partition, offset } of committed) {
+        const owner = partitions.find((one) => one.topic === topic && one.partition === partition);
+        if (owner !== undefined) owner.committedOffset = offset;
+      }
+      this.#failures = error === undefined ? 0 : this.#failures + 1;
+      if (committed.length > 0) events.emit('committed', { offsets: committed, durationMs: clock.now() - startedAt });
+      if (error !== undefined) {
+        events.emit('commit-failed', {
+          offsets: offsets.filter((o) => failed.has(`${o.topic}/${o.partition}`)),
+          error,
+        });
+      }
+    });
+    return error;
+  }
+
+  async #attempt(
+    session: DeliverySession,
+    offsets: readonly NextOffset[],
+    timeoutMs: number,
+  ): Promise<KafkaWorkerError | undefined> {
+    const timedOut = (): CommitError =>
+      new CommitError(
+        offsets.map(({ topic, partition, offset }) => ({
+          topic,
+          partition,
+          offset,
+          kafkaCode: -185,
+          reason: 'not acknowledged in time',
+        })),
+        { retriable: true },
+      );
+    try {
+      const inTime = await withTimeout(session.commit({ partitions: offsets }), timeoutMs, this.#parts.clock);
+      return inTime ? undefined : timedOut();
+    } catch (thrown) {
+      if (isKafkaWorkerError(thrown)) return thrown;
+      const reason = toError(thrown).message;
+      const failures = offsets.map(({ topic, partition, offset }) => ({
+        topic,
+        partition,
+        offset,
+        kafkaCode: -1,
+        reason,
+      }));
+      return new CommitError(failures, { retriable: false, cause: thrown });
+    }
+  }
+}
+
+function progressOf(partitions: readonly OwnedPartition[]): NextOffset[] {
+  return partitions.flatMap((owned) => owned.progress() ?? []);
+}
+
+function isExplainedByRebalance(error: KafkaWorkerError, codes: readonly number[]): boolean {
+  const { failures } = error as Partial<CommitError>;
+  return (
+    failures !== undefined && failures.length > 0 && failures.every((failure) => codes.includes(failure.kafkaCode))
+  );
+}
+
+function failedPartitions(error: KafkaWorkerError | undefined, offsets: readonly NextOffset[]): string[] {
+  if (error === undefined) return [];
+  const named = (error as Partial<CommitError>).failures ?? offsets;
+  return named.map(({ topic, partition }) => `${topic}/${partition}`);
+}

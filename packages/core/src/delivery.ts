@@ -1,0 +1,48 @@
+import type { Clock } from './clock.ts';
+import type { KafkaCluster, KafkaConsumer, StartOffset } from './kafka-client.ts';
+import type { Logger } from './logger.ts';
+import type { KafkaRecord, NextOffset, TopicPartition } from './record.ts';
+
+/** What is promised about each record's effects, and how progress becomes durable. `Extra` is what the handler's context gains. */
+export interface Delivery<Extra extends object = object> {
+  readonly kind: 'delivery';
+  readonly name: string;
+  /** Called once per run of a worker, when its consumer is connected and has not joined yet. */
+  open(context: DeliveryContext): Promise<DeliverySession<Extra>>;
+}
+
+/** What a delivery has to work with. */
+export interface DeliveryContext {
+  readonly kafka: KafkaCluster;
+  readonly groupId: string;
+  readonly consumer: KafkaConsumer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Per partition the next offset: everything before it is finished. */
+export interface Progress {
+  readonly partitions: readonly NextOffset[];
+}
+
+/** A delivery at work for one run of a worker. Calls of `commit` never overlap. */
+export interface DeliverySession<Extra extends object = object> {
+  /** Where newly assigned partitions start, for a delivery with a store of its own; a partition left out starts as Kafka's offsets say. */
+  startOffsets?(partitions: readonly TopicPartition[]): Promise<StartOffset[]>;
+  /** Awaited before any of a polled chunk is dispatched; `next` is what lies behind the chunk. */
+  received?(records: readonly KafkaRecord[], next: readonly NextOffset[]): Promise<void>;
+  /** What the context of a record's handler call gains. */
+  contextFor?(record: KafkaRecord): Extra;
+  /** Runs a handler call, inside a database transaction for example. Rejects as `run` does. */
+  around?(records: readonly KafkaRecord[], run: () => Promise<void>): Promise<void>;
+  /**
+   * Makes progress durable; resolves when it is.
+   * @throws CommitError
+   */
+  commit(progress: Progress): Promise<void>;
+  /** Awaited after the last commit of partitions that are being revoked, before they are released. */
+  revoking?(partitions: readonly TopicPartition[]): Promise<void>;
+  /** The partitions are somebody else's already. */
+  lost?(partitions: readonly TopicPartition[]): void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,211 @@
+import { CallContext, type ContextServices } from './call-context.ts';
+import type { Clock, Timer } from './clock.ts';
+import { DecodedRecord } from './decoded-record.ts';
+import type { DeliverySession } from './delivery.ts';
+import { type CallItem, HandlerCall } from './handler-call.ts';
+import type { Lane } from './lane.ts';
+import type { Lanes } from './lanes.ts';
+import { type Invoke, withMiddleware } from './middleware.ts';
+import type { OwnedPartition } from './owned-partition.ts';
+import type { KafkaRecord, ReceivedRecord } from './record.ts';
+import { TimeSlice } from './time-slice.ts';
+import type { Turns } from './turns.ts';
+import type { ResolvedWorkerOptions } from './worker-options.ts';
+
+/** What the dispatcher is given to work with. */
+export interface DispatcherParts {
+  readonly options: ResolvedWorkerOptions;
+  readonly session: DeliverySession;
+  readonly lanes: Lanes<HandlerCall>;
+  readonly turns: Turns;
+  readonly context: ContextServices;
+  readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
+  /** The handler has returned and everything it sent is acknowledged. */
+  readonly returned: (call: HandlerCall) => void;
+  /** Whether a call's start has to be known. */
+  readonly isTimed: () => boolean;
+}
+
+/** Where a call's promise reports to. Reused, so that a call costs no closures. */
+interface Slot {
+  call: HandlerCall | undefined;
+  readonly fulfilled: () => void;
+  readonly rejected: (error: unknown) => void;
+}
+
+/** Starts handler calls as the lanes allow, and hears when they return. */
+export class Dispatcher {
+  readonly #parts: DispatcherParts;
+  readonly #clock: Clock;
+  readonly #invoke: Invoke;
+  readonly #slice: TimeSlice;
+  readonly #slots: Slot[] = [];
+  readonly #freeSlots: Slot[] = [];
+  /** Calls whose handler has returned and that wait for what it sent. */
+  readonly #sending = new Set<HandlerCall>();
+  #isPaused = false;
+  /** The last dispatch found no further call to start. */
+  #isExhausted = true;
+  #batchTimer: Timer | undefined;
+
+  constructor(parts: DispatcherParts) {
+    this.#parts = parts;
+    this.#clock = parts.options.clock;
+    const { handler, batchHandler, plugins } = parts.options;
+    const innermost: Invoke =
+      handler === undefined
+        ? (call) =>
+            batchHandler?.(
+              (call.items ?? []).map((item) => item.record),
+              call.context as CallContext,
+            )
+        : (call) => handler(call.record, call.context as CallContext);
+    this.#invoke = withMiddleware(innermost, plugins, parts.session, handler === undefined);
+    this.#slice = new TimeSlice(() => parts.turns.run(nothing));
+  }
+
+  /** No call starts from now on; those that run go on. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Calls whose handler runs, or whose messages are under way. */
+  *running(): Generator<HandlerCall> {
+    for (const slot of this.#slots) if (slot.call !== undefined) yield slot.call;
+    yield* this.#sending;
+  }
+
+  /** Whether nothing runs, and nothing could be started. */
+  get isQuiet(): boolean {
+    const { lanes } = this.#parts;
+    return lanes.runningCount === 0 && (this.#isPaused || (this.#isExhausted && lanes.nextFillDueAt === undefined));
+  }
+
+  /** Starts every call that may start now. */
+  dispatch(): void {
+    const { lanes } = this.#parts;
+    this.#isExhausted = false;
+    while (!this.#isPaused && !this.#slice.isUsedUp()) {
+      const lane = lanes.start(this.#clock.now());
+      if (lane === undefined) {
+        this.#isExhausted = true;
+        this.#wakeForBatch();
+        return;
+      }
+      const call = lane.resumed.shift() ?? this.#nextCall(lane);
+      if (call === undefined) lanes.end(lane, this.#clock.now());
+      else this.#start(call);
+    }
+  }
+
+  /** A batch that waits to fill starts when its time is up, if nothing else happens before. */
+  #wakeForBatch(): void {
+    const dueAt = this.#parts.lanes.nextFillDueAt;
+    if (dueAt === undefined || this.#batchTimer !== undefined) return;
+    this.#batchTimer = this.#clock.setTimeout(() => {
+      this.#batchTimer = undefined;
+      this.#parts.turns.run(nothing);
+    }, dueAt - this.#clock.now());
+  }
+
+  #nextCall(lane: Lane<HandlerCall>): HandlerCall | undefined {
+    const { lanes, ownerOf, options } = this.#parts;
+    if (options.batchHandler === undefined) {
+      const received = lanes.take(lane);
+      const owner = ownerOf(received);
+      return owner === undefined
+        ? undefined
+        : new HandlerCall(lane, received, owner, this.#decoded(received), undefined);
+    }
+    const items: CallItem[] = [];
+    for (const received of lanes.takeBatch(lane, this.#clock.now())) {
+      const owner = ownerOf(received);
+      if (owner !== undefined) items.push({ received, owner, record: this.#decoded(received) });
+    }
+    const first = items[0];
+    return first === undefined ? undefined : new HandlerCall(lane, first.received, first.owner, first.record, items);
+  }
+
+  #decoded(received: ReceivedRecord): KafkaRecord<unknown, unknown> {
+    const { key, value } = this.#parts.options;
+    return key === undefined && value === undefined ? received : new DecodedRecord(received, key, value);
+  }
+
+  #start(call: HandlerCall): void {
+    if (call.items === undefined) call.owner.callStarted();
+    else for (const owner of ownersOf(call.items)) owner.callStarted();
+    if (this.#parts.isTimed()) call.startedAt = this.#clock.now();
+    const context = new CallContext(call, this.#parts.context);
+    call.context = context;
+    let result: unknown;
+    try {
+      if (this.#parts.session.contextFor !== undefined)
+        Object.assign(context, this.#parts.session.contextFor(call.received));
+      result = this.#invoke(call);
+      if (!isThenable(result)) {
+        this.#returned(call);
+        return;
+      }
+    } catch (error) {
+      call.failure = { error };
+      this.#returned(call);
+      return;
+    }
+    const slot = this.#freeSlots.pop() ?? this.#newSlot();
+    slot.call = call;
+    // A foreign thenable may call back twice, or throw; a promise does neither.
+    const promise =
+      result instanceof Promise && result.then === Promise.prototype.then ? result : Promise.resolve(result);
+    promise.then(slot.fulfilled, slot.rejected);
+  }
+
+  #newSlot(): Slot {
+    const returned = (): void => {
+      const { call } = slot;
+      slot.call = undefined;
+      this.#freeSlots.push(slot);
+      if (call !== undefined) this.#returned(call);
+    };
+    const slot: Slot = {
+      call: undefined,
+      fulfilled: () => this.#parts.turns.run(returned),
+      rejected: (error) => {
+        if (slot.call !== undefined) slot.call.failure = { error };
+        this.#parts.turns.run(returned);
+      },
+    };
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  /** The handler has returned; what it sent may be under way still. */
+  #returned(call: HandlerCall): void {
+    call.context = undefined;
+    if (call.pendingSends > 0) this.#sending.add(call);
+    else this.#finish(call);
+  }
+
+  /** Everything that a call sent is acknowledged, or has failed. */
+  acknowledged(call: HandlerCall): void {
+    if (this.#sending.delete(call)) this.#finish(call);
+  }
+
+  #finish(call: HandlerCall): void {
+    if (call.items === undefined) call.owner.callEnded();
+    else for (const owner of ownersOf(call.items)) owner.callEnded();
+    this.#parts.returned(call);
+  }
+}
+
+function ownersOf(items: readonly CallItem[]): ReadonlySet<OwnedPartition> {
+  return new Set(items.map((item) => item.owner));
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return (
+    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
+    typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+function nothing(): void {}

@@ -1,0 +1,267 @@
+import { Assignment } from './assignment.ts';
+import type { ContextServices } from './call-context.ts';
+import { Committer } from './committer.ts';
+import type { DeliverySession } from './delivery.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { ClientError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
+import type { EventListeners } from './events.ts';
+import type { CallItem, HandlerCall } from './handler-call.ts';
+import { InFlight } from './in-flight.ts';
+import type { KafkaConsumer, Poll } from './kafka-client.ts';
+import { Lanes } from './lanes.ts';
+import { Outcomes } from './outcomes.ts';
+import type { OwnedPartition } from './owned-partition.ts';
+import { Poller } from './poller.ts';
+import { PositionCheck } from './position-check.ts';
+import { Rebalances } from './rebalances.ts';
+import type { NextOffset, ReceivedRecord, TopicPartition } from './record.ts';
+import { StartResolver } from './start-resolver.ts';
+import type { Subscription } from './subscription.ts';
+import { Turns } from './turns.ts';
+import type { ResolvedWorkerOptions } from './worker-options.ts';
+
+/** Intake of a held-back partition goes on when what lies above its frontier has come down to this part of the bound. */
+const RELEASE_AT = 0.7;
+
+/** What an engine is made of. */
+export interface EngineParts {
+  readonly options: ResolvedWorkerOptions;
+  readonly consumer: KafkaConsumer;
+  readonly session: DeliverySession;
+  readonly subscription: Subscription;
+  readonly context: ContextServices;
+  readonly events: EventListeners;
+  /** The engine cannot go on: the worker is to end with this error. */
+  readonly fail: (error: KafkaWorkerError) => void;
+}
+
+/**
+ * A record's way from poll to commit. One loop (`turns`) owns all state; this class only wires the rooms that the record passes:
+ * poller → ledger and lanes (`#receive`) → dispatcher → outcomes → ledger (`#settle`) → committer.
+ */
+export class Engine {
+  readonly assignment: Assignment = new Assignment();
+  readonly inFlight: InFlight;
+  readonly turns: Turns;
+  readonly outcomes: Outcomes;
+  readonly dispatcher: Dispatcher;
+  readonly committer: Committer;
+  readonly rebalances: Rebalances;
+  readonly poller: Poller;
+  readonly #parts: EngineParts;
+  readonly #lanes: Lanes<HandlerCall>;
+  readonly #positions: PositionCheck;
+  #takesRecords = true;
+  #quietWaiters: (() => void)[] = [];
+
+  constructor(parts: EngineParts) {
+    const { options, consumer, session, events, subscription } = parts;
+    const { clock } = options;
+    this.#parts = parts;
+    this.inFlight = new InFlight(options.limits);
+    this.turns = new Turns(
+      () => this.#afterTurn(),
+      (error) => parts.fail(new ClientError(`the worker has a defect: ${toError(error).message}`, { cause: error })),
+    );
+    const { turns, assignment } = this;
+    this.#lanes = new Lanes(options.concurrency.lanes, options.batchHandler === undefined ? undefined : options.batch);
+    const lanes = this.#lanes;
+    this.outcomes = new Outcomes({
+      options,
+      lanes,
+      turns,
+      events,
+      settle: (item) => this.#settle(item),
+      stop: parts.fail,
+    });
+    this.dispatcher = new Dispatcher({
+      ...{ options, session, lanes, turns, context: parts.context },
+      ownerOf: (record) => assignment.ownerOf(record),
+      returned: (call) => this.outcomes.returned(call),
+      isTimed: () => events.has('settled'),
+    });
+    this.committer = new Committer({
+      ...{ policy: options.commit, clock, turns, events, session, fail: parts.fail },
+      owned: () => assignment,
+      isIdle: () => this.inFlight.records === 0,
+    });
+    this.rebalances = new Rebalances({
+      ...{ options, consumer, session, assignment, turns, events, fail: parts.fail },
+      committer: this.committer,
+      starts: new StartResolver(options, consumer, session, subscription),
+      leave: (partitions) => this.#leave(partitions),
+      end: (partitions) => this.#end(partitions),
+      abort: (partitions, reason) => this.#abort(partitions, reason),
+    });
+    this.#positions = new PositionCheck({
+      options,
+      consumer,
+      assignment,
+      seek: (to) => this.#seek(to),
+      fail: parts.fail,
+    });
+    this.poller = new Poller({
+      ...{ consumer, clock, turns },
+      room: () => (this.#takesRecords ? this.inFlight.room() : 0),
+      beforeReceived: session.received === undefined ? undefined : (poll) => this.#announce(poll),
+      received: (poll) => this.#receive(poll),
+      failed: (error) =>
+        parts.fail(isKafkaWorkerError(error) ? error : new ClientError('polling failed', { cause: error })),
+    });
+  }
+
+  /** No record is taken from now on; events still are. */
+  stopIntake(): void {
+    this.#takesRecords = false;
+  }
+
+  /** Resolves when nothing runs and nothing can be started. */
+  whenQuiet(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#quietWaiters.push(resolve);
+      this.turns.run(() => {});
+    });
+  }
+
+  /** Asks every handler that runs to return. */
+  abortAll(reason: Error): void {
+    for (const call of this.dispatcher.running()) call.abort(reason);
+  }
+
+  /** Goes on from another offset: what was received of the partition is forgotten, and results that still come back are dropped. */
+  seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
+    return this.poller.between(() => this.#seek(to));
+  }
+
+  /** Partitions with records that were received and are not finished. */
+  left(): NextOffset[] {
+    return [...this.assignment]
+      .filter(({ ledger }) => ledger.openCount > 0)
+      .map(({ topic, partition, ledger }) => ({ topic, partition, offset: ledger.nextOffset }));
+  }
+
+  #afterTurn(): void {
+    this.dispatcher.dispatch();
+    this.committer.check();
+    if (this.#takesRecords && this.inFlight.room() > 0) this.poller.roomChanged();
+    if (this.#quietWaiters.length > 0 && this.dispatcher.isQuiet) {
+      const waiters = this.#quietWaiters;
+      this.#quietWaiters = [];
+      for (const resolve of waiters) resolve();
+    }
+  }
+
+  async #announce(poll: Poll): Promise<void> {
+    const next = new Map<string, NextOffset>();
+    for (const { topic, partition, offset } of poll.records)
+      next.set(`${topic}/${partition}`, { topic, partition, offset: offset + 1 });
+    await this.#parts.session.received?.(poll.records, [...next.values()]);
+  }
+
+  #receive(poll: Poll): void {
+    for (const event of poll.events) this.rebalances.handle(event);
+    if (poll.records.length > 0) this.#receiveRecords(poll.records);
+    for (const { topic, partition, offset } of poll.positions) {
+      const owner = this.assignment.get({ topic, partition });
+      if (owner === undefined || owner.phase !== 'active') continue;
+      owner.ledger.advancePosition(offset);
+      this.committer.noteProgress(0);
+    }
+    for (const error of poll.errors) this.#clientFailed(error);
+  }
+
+  #receiveRecords(records: readonly ReceivedRecord[]): void {
+    const now = this.#parts.options.clock.now();
+    let bytes = 0;
+    let largest = 0;
+    for (const record of records) {
+      const owner = this.assignment.ownerOf(record);
+      if (owner === undefined || owner.phase !== 'active' || !owner.receive(record)) continue;
+      const { sizeBytes } = record;
+      this.inFlight.add(sizeBytes);
+      bytes += sizeBytes;
+      if (sizeBytes > largest) largest = sizeBytes;
+      this.#lanes.add(record, owner.id, now);
+      if (!owner.isHeldBack && owner.ledger.aheadCount >= this.#parts.options.limits.aheadOfFrontier)
+        this.#holdBack(owner);
+    }
+    this.inFlight.polled(largest);
+    const { events } = this.#parts;
+    if (events.has('polled')) events.emit('polled', { records: records.length, bytes });
+  }
+
+  #settle(item: CallItem): void {
+    const { owner, received } = item;
+    const { sizeBytes } = received;
+    owner.ledger.settle(received.offset);
+    owner.inFlightBytes -= sizeBytes;
+    this.inFlight.remove(1, sizeBytes);
+    this.committer.noteProgress(1);
+    if (owner.isHeldBack && owner.ledger.aheadCount <= this.#parts.options.limits.aheadOfFrontier * RELEASE_AT) {
+      owner.isHeldBack = false;
+      if (owner.phase === 'active') this.#parts.consumer.resume([owner]);
+    }
+  }
+
+  #holdBack(owner: OwnedPartition): void {
+    owner.isHeldBack = true;
+    this.#parts.consumer.pause([owner]);
+    const { topic, partition, ledger } = owner;
+    this.#parts.options.logger.warn('a partition is held back: too many records lie above one that is not finished', {
+      ...{ topic, partition, blockedByOffset: ledger.nextOffset, ahead: ledger.aheadCount },
+    });
+  }
+
+  #leave(partitions: readonly OwnedPartition[]): void {
+    for (const owned of partitions) if (owned.phase === 'active') owned.phase = 'leaving';
+    this.#forgetQueued();
+  }
+
+  #end(partitions: readonly OwnedPartition[]): void {
+    for (const owned of partitions) {
+      if (owned.phase === 'ended') continue;
+      this.inFlight.remove(owned.ledger.openCount, owned.inFlightBytes);
+      this.assignment.end(owned);
+    }
+    this.#forgetQueued();
+  }
+
+  /** Records that nobody will dispatch leave the lanes, and those that wait for a retry too. */
+  #forgetQueued(): void {
+    this.#lanes.extract((record) => this.assignment.ownerOf(record)?.phase !== 'active');
+    this.outcomes.dropLeaving();
+  }
+
+  #abort(partitions: readonly OwnedPartition[], reason: Error): void {
+    for (const call of this.dispatcher.running()) {
+      if ((call.items ?? [call]).some((item) => partitions.includes(item.owner))) call.abort(reason);
+    }
+  }
+
+  async #seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
+    const owned = this.assignment.get(to);
+    if (owned === undefined || owned.phase !== 'active') return;
+    this.turns.run(() => {
+      this.#abort([owned], new ClientError('the partition was sought to another offset'));
+      this.#end([owned]);
+    });
+    await this.#parts.consumer.seek([to]);
+    this.turns.run(() => {
+      const { topic, partition, offset } = to;
+      this.assignment.begin({ topic, partition, offset, metadata: owned.commitMetadata }, owned.committedOffset);
+      if (owned.isHeldBack) this.#parts.consumer.resume([to]);
+      this.committer.noteProgress(0);
+    });
+  }
+
+  #clientFailed(error: KafkaWorkerError): void {
+    const { events, options, fail } = this.#parts;
+    if (events.has('error')) events.emit('error', { error });
+    if (error.code === 'OFFSET_OUT_OF_RANGE') {
+      void this.poller.between(() => this.#positions.check());
+      return;
+    }
+    if (error.retriable) options.logger.warn('the Kafka client reports a problem', { error });
+    else fail(error);
+  }
+}

@@ -1,0 +1,269 @@
+import type { TopicPartition } from './record.ts';
+
+const brand = Symbol.for('@kafka-worker/error');
+
+/** Every code that an error of this library can have; each has a row in docs/errors.md. */
+export type ErrorCode =
+  | 'INVALID_OPTION'
+  | 'ILLEGAL_STATE'
+  | 'MISSING_DEPENDENCY'
+  | 'CONNECTION'
+  | 'AUTHENTICATION'
+  | 'AUTHORIZATION'
+  | 'UNSUPPORTED_BROKER'
+  | 'UNKNOWN_TOPIC'
+  | 'OFFSET_OUT_OF_RANGE'
+  | 'POLL'
+  | 'COMMIT'
+  | 'PRODUCE'
+  | 'HANDLER'
+  | 'DESERIALIZATION'
+  | 'NON_RETRIABLE'
+  | 'RETRIABLE'
+  | 'SHUTDOWN_TIMEOUT'
+  | 'CLIENT';
+
+/** The base of every error that this library makes. */
+export class KafkaWorkerError extends Error {
+  readonly code: ErrorCode;
+  /** Whether the same operation can succeed when it is repeated without a change by a person. */
+  readonly retriable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: { retriable?: boolean; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retriable = options.retriable ?? false;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** Whether a value is an error of this library, also one made by another copy of the package. */
+export function isKafkaWorkerError(value: unknown): value is KafkaWorkerError {
+  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+}
+
+/** Whatever was thrown, as an Error; a value that is none becomes the cause of one. */
+export function toError(thrown: unknown): Error {
+  if (thrown instanceof Error || isKafkaWorkerError(thrown)) return thrown;
+  let text: string;
+  try {
+    text = typeof thrown === 'string' ? thrown : (JSON.stringify(thrown) ?? String(thrown));
+  } catch {
+    text = Object.prototype.toString.call(thrown);
+  }
+  return new Error(`a value that is not an Error was thrown: ${text}`, { cause: thrown });
+}
+
+/** An option that cannot be used as it is; the message names it, what was expected and what came. */
+export class InvalidOptionError extends KafkaWorkerError {
+  /** The path of the option, such as `commit.everyMs`. */
+  readonly option: string;
+
+  constructor(option: string, expected: string, received: unknown) {
+    super('INVALID_OPTION', `${option}: expected ${expected}, received ${describeValue(received)}`);
+    this.option = option;
+  }
+}
+
+function describeValue(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return 'a function';
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty array' : `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'no prototype'})`;
+  if (typeof value === 'bigint') return `${value}n`;
+  return String(value);
+}
+
+/** A call that the state it was made in does not allow. */
+export class IllegalStateError extends KafkaWorkerError {
+  constructor(message: string) {
+    super('ILLEGAL_STATE', message);
+  }
+}
+
+/** An optional package that is needed here is not installed; the message has the command that installs it. */
+export class MissingDependencyError extends KafkaWorkerError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super('MISSING_DEPENDENCY', message, options);
+  }
+}
+
+/** No broker could be reached in time. */
+export class ConnectionError extends KafkaWorkerError {
+  readonly brokers: readonly string[];
+
+  constructor(message: string, options: { brokers: readonly string[]; cause?: unknown }) {
+    super('CONNECTION', message, { retriable: true, cause: options.cause });
+    this.brokers = options.brokers;
+  }
+}
+
+/** The broker, or the TLS layer below it, does not accept who we say we are (or we do not accept who it is). */
+export class AuthenticationError extends KafkaWorkerError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super('AUTHENTICATION', message, options);
+  }
+}
+
+/** We are who we say, and may not do this. */
+export class AuthorizationError extends KafkaWorkerError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super('AUTHORIZATION', message, options);
+  }
+}
+
+/** The broker is too old, or has switched off what is needed. */
+export class UnsupportedBrokerError extends KafkaWorkerError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super('UNSUPPORTED_BROKER', message, options);
+  }
+}
+
+/** A topic that was named does not exist, or may not be seen. */
+export class UnknownTopicError extends KafkaWorkerError {
+  readonly topics: readonly string[];
+
+  constructor(topics: readonly string[], options: { cause?: unknown } = {}) {
+    const names = topics.map((topic) => JSON.stringify(topic)).join(', ');
+    super(
+      'UNKNOWN_TOPIC',
+      `unknown topic ${names}: create it first, or check the name and this user's rights`,
+      options,
+    );
+    this.topics = topics;
+  }
+}
+
+/** The offset where a partition should go on is not in its log: records between were deleted, or the log was cut. */
+export class OffsetOutOfRangeError extends KafkaWorkerError implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** The first offset that the log has. */
+  readonly earliest: number;
+  /** The log's end: the offset that its next record will get. */
+  readonly latest: number;
+
+  constructor(position: TopicPartition & { offset: number }, range: { earliest: number; latest: number }) {
+    const { topic, partition, offset } = position;
+    super(
+      'OFFSET_OUT_OF_RANGE',
+      `${topic}/${partition}: offset ${offset} is outside the log, which has ${range.earliest} to ${range.latest}. ` +
+        `Nothing was skipped. Commit another offset for the group, or choose with onOffsetOutOfRange: 'earliest' or 'latest'`,
+    );
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+    this.earliest = range.earliest;
+    this.latest = range.latest;
+  }
+}
+
+/** Reading from Kafka failed. */
+export class PollError extends KafkaWorkerError {
+  constructor(message: string, options: { retriable?: boolean; cause?: unknown } = {}) {
+    super('POLL', message, options);
+  }
+}
+
+/** Why a partition's offset could not be committed. */
+export type CommitFailure = TopicPartition & {
+  readonly offset: number;
+  /** Kafka's error code, or librdkafka's (negative). */
+  readonly kafkaCode: number;
+  readonly reason: string;
+};
+
+/** Offsets were not committed. The partitions that `failures` does not name were. */
+export class CommitError extends KafkaWorkerError {
+  readonly failures: readonly CommitFailure[];
+
+  constructor(failures: readonly CommitFailure[], options: { retriable: boolean; cause?: unknown }) {
+    const list = failures.map((f) => `${f.topic}/${f.partition} at ${f.offset}: ${f.reason} (${f.kafkaCode})`);
+    super('COMMIT', `commit failed for ${list.join('; ')}`, options);
+    this.failures = failures;
+  }
+}
+
+/** A message could not be produced. */
+export class ProduceError extends KafkaWorkerError {
+  readonly topic: string;
+
+  constructor(topic: string, message: string, options: { retriable?: boolean; cause?: unknown } = {}) {
+    super('PRODUCE', message, options);
+    this.topic = topic;
+  }
+}
+
+/** The handler failed and the policy said stop. The `cause` is what the handler threw. */
+export class HandlerError extends KafkaWorkerError implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly attempt: number;
+
+  constructor(record: TopicPartition & { offset: number }, attempt: number, cause: unknown) {
+    const { topic, partition, offset } = record;
+    const times = attempt === 1 ? 'in its first attempt' : `in attempt ${attempt}`;
+    super('HANDLER', `${topic}/${partition} offset ${offset} failed ${times}: ${toError(cause).message}`, { cause });
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+    this.attempt = attempt;
+  }
+}
+
+/** A record's key or value is not what the deserializer takes. Never retried: the bytes will be the same. */
+export class DeserializationError extends KafkaWorkerError implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly part: 'key' | 'value';
+
+  constructor(record: TopicPartition & { offset: number }, part: 'key' | 'value', cause: unknown) {
+    const { topic, partition, offset } = record;
+    super(
+      'DESERIALIZATION',
+      `${topic}/${partition} offset ${offset}: its ${part} cannot be decoded: ${toError(cause).message}`,
+      {
+        cause,
+      },
+    );
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+    this.part = part;
+  }
+}
+
+/** Thrown by a handler: trying again is of no use, `retry` goes on to what comes `then`. */
+export class NonRetriableError extends KafkaWorkerError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super('NON_RETRIABLE', message, options);
+  }
+}
+
+/** Thrown by a handler: trying again will help, after `retryAfterMs` if it is given. */
+export class RetriableError extends KafkaWorkerError {
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, options: { retryAfterMs?: number; cause?: unknown } = {}) {
+    super('RETRIABLE', message, { retriable: true, cause: options.cause });
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** The stop's time was up before everything that ran had ended. */
+export class ShutdownTimeoutError extends KafkaWorkerError {
+  constructor(message: string) {
+    super('SHUTDOWN_TIMEOUT', message);
+  }
+}
+
+/** The Kafka client itself failed for good. */
+export class ClientError extends KafkaWorkerError {
+  constructor(message: string, options: { retriable?: boolean; cause?: unknown } = {}) {
+    super('CLIENT', message, options);
+  }
+}

@@ -1,0 +1,71 @@
+import { toError } from './errors.ts';
+import type { Decision, Failure } from './failure.ts';
+import type { WorkerState } from './lifecycle.ts';
+import type { Logger } from './logger.ts';
+import type { KafkaRecord, NextOffset, TopicPartition } from './record.ts';
+
+/** What a worker tells those who listen. Nothing is measured for an event that nobody listens to. */
+export interface WorkerEvents {
+  state(event: { readonly from: WorkerState; readonly to: WorkerState }): void;
+  /** Partitions are ours, their starts resolved and committed. */
+  assigned(event: { readonly partitions: readonly TopicPartition[] }): void;
+  /** Partitions are no longer ours. `drainedMs` is how long their running handlers and last commit took. */
+  revoked(event: {
+    readonly partitions: readonly TopicPartition[];
+    readonly lost: boolean;
+    readonly drainedMs: number;
+  }): void;
+  polled(event: { readonly records: number; readonly bytes: number }): void;
+  /** A record is done. `durationMs` is the last call's. */
+  settled(event: {
+    readonly record: KafkaRecord<unknown, unknown>;
+    readonly outcome: 'handled' | 'skipped';
+    readonly attempts: number;
+    readonly durationMs: number;
+  }): void;
+  /** A handler call failed, and what is done about it. */
+  failed(event: Failure & { readonly decision: Decision }): void;
+  committed(event: { readonly offsets: readonly NextOffset[]; readonly durationMs: number }): void;
+  'commit-failed'(event: { readonly offsets: readonly NextOffset[]; readonly error: Error }): void;
+  /** Something went wrong that no other event tells: a broker went away, a listener threw, … */
+  error(event: { readonly error: Error }): void;
+}
+
+type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
+
+/** The typed listeners of one worker. A listener that throws is reported and changes nothing. */
+export class EventListeners {
+  readonly #listeners = new Map<keyof WorkerEvents, Set<(event: never) => void>>();
+  readonly #logger: Logger;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  on<E extends keyof WorkerEvents>(event: E, listener: Listener<E>): () => void {
+    const listeners = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, listeners);
+    const own = (payload: never): void => listener(payload);
+    listeners.add(own);
+    return () => void listeners.delete(own);
+  }
+
+  /** Whether an event's payload is worth making. */
+  has(event: keyof WorkerEvents): boolean {
+    return (this.#listeners.get(event)?.size ?? 0) > 0;
+  }
+
+  emit<E extends keyof WorkerEvents>(event: E, payload: Parameters<WorkerEvents[E]>[0]): void {
+    const listeners = this.#listeners.get(event);
+    if (listeners === undefined) return;
+    for (const listener of listeners) {
+      try {
+        listener(payload as never);
+      } catch (thrown) {
+        const error = toError(thrown);
+        this.#logger.error('a listener threw', { event, error });
+        if (event !== 'error') this.emit('error', { error });
+      }
+    }
+  }
+}

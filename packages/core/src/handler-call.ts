@@ -1,0 +1,81 @@
+import type { CallContext } from './call-context.ts';
+import type { Lane } from './lane.ts';
+import type { OwnedPartition } from './owned-partition.ts';
+import type { KafkaRecord, ReceivedRecord } from './record.ts';
+
+/** One record of a call: as it was received, as the user sees it, and whose it is. */
+export interface CallItem {
+  readonly received: ReceivedRecord;
+  readonly owner: OwnedPartition;
+  readonly record: KafkaRecord<unknown, unknown>;
+}
+
+/**
+ * One call of the user's handler, through all its attempts: with one record (`first`), or with the batch that `items` lists.
+ * Running (its `context` is open), waiting for what it sent, or parked for its next attempt.
+ */
+export class HandlerCall implements CallItem {
+  readonly lane: Lane<HandlerCall>;
+  readonly received: ReceivedRecord;
+  readonly owner: OwnedPartition;
+  readonly record: KafkaRecord<unknown, unknown>;
+  /** The records of a batch handler's call, the first one included; undefined for a handler of single records. */
+  items: readonly CallItem[] | undefined;
+  /** Its only record was taken away. */
+  isDropped = false;
+  attempt = 1;
+  /** Milliseconds since the epoch of the attempt's start; measured only when somebody asks. */
+  startedAt = 0;
+  firstFailedAt: number | undefined;
+  lastError: unknown;
+  /** Open while the handler runs. */
+  context: CallContext | undefined;
+  /** Messages sent and not acknowledged. */
+  pendingSends = 0;
+  /** The first thing that went wrong in this attempt: what the handler threw, or a failed send. */
+  failure: { readonly error: unknown } | undefined;
+  /** Records of a batch that failed alone. */
+  failedItems: Map<CallItem, unknown> | undefined;
+  #controller: AbortController | undefined;
+  #abortReason: Error | undefined;
+
+  constructor(
+    lane: Lane<HandlerCall>,
+    received: ReceivedRecord,
+    owner: OwnedPartition,
+    record: KafkaRecord<unknown, unknown>,
+    items: readonly CallItem[] | undefined,
+  ) {
+    this.lane = lane;
+    this.received = received;
+    this.owner = owner;
+    this.record = record;
+    this.items = items;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** The handler is asked to return: its records are taken away. */
+  abort(reason: Error): void {
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
+  }
+
+  get isAborted(): boolean {
+    return this.#abortReason !== undefined;
+  }
+
+  /** The same records once more. */
+  nextAttempt(): void {
+    this.attempt++;
+    this.failure = undefined;
+    this.failedItems = undefined;
+    this.#controller = undefined;
+  }
+}

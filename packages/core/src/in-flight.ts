@@ -1,0 +1,60 @@
+/** How full it has to be no longer before it takes more: without it, a full worker would ask for one record at a time. */
+const REOPEN_AT = 0.7;
+/** More at once would hold the event loop for too long. */
+const MAX_RECORDS_PER_POLL = 500;
+/** Kafka's default for the largest message, as long as no record was seen. */
+const INITIAL_RECORD_BYTES = 1024 * 1024;
+
+/** Records and bytes polled and not finished, against their two limits, with hysteresis. Pure. */
+export class InFlight {
+  readonly #maxRecords: number;
+  readonly #maxBytes: number;
+  #records = 0;
+  #bytes = 0;
+  #isFull = false;
+  /** The largest record of the polls of late: how much one more may bring. */
+  #recordBytes = INITIAL_RECORD_BYTES;
+
+  constructor(limits: { readonly inFlightRecords: number; readonly inFlightBytes: number }) {
+    this.#maxRecords = limits.inFlightRecords;
+    this.#maxBytes = limits.inFlightBytes;
+  }
+
+  get records(): number {
+    return this.#records;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(bytes: number): void {
+    this.#records++;
+    this.#bytes += bytes;
+    if (bytes > this.#recordBytes) this.#recordBytes = bytes;
+  }
+
+  remove(records: number, bytes: number): void {
+    this.#records -= records;
+    this.#bytes -= bytes;
+  }
+
+  /** Notes a poll's largest record, so that the estimate also comes down again. */
+  polled(largestRecordBytes: number): void {
+    this.#recordBytes = Math.max(
+      largestRecordBytes,
+      1,
+      this.#recordBytes === INITIAL_RECORD_BYTES ? 0 : this.#recordBytes / 2,
+    );
+  }
+
+  /** How many records may be polled now; 0 when full. One is always allowed when nothing is in flight, however large it may be. */
+  room(): number {
+    if (this.#records >= this.#maxRecords || this.#bytes >= this.#maxBytes) this.#isFull = true;
+    else if (this.#records <= this.#maxRecords * REOPEN_AT && this.#bytes <= this.#maxBytes * REOPEN_AT)
+      this.#isFull = false;
+    if (this.#isFull) return 0;
+    const byBytes = Math.floor((this.#maxBytes - this.#bytes) / this.#recordBytes);
+    return Math.max(1, Math.min(MAX_RECORDS_PER_POLL, this.#maxRecords - this.#records, byBytes));
+  }
+}

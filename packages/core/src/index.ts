@@ -1,0 +1,60 @@
+// For applications.
+export { type Clock, systemClock, type Timer } from './clock.ts';
+// For authors of strategies, deliveries and Kafka clients.
+export type { ConcurrencyStrategy, LaneRule } from './concurrency.ts';
+export { atLeastOnceDelivery, perPartitionStrategy, stopPolicy } from './defaults.ts';
+export type { Delivery, DeliveryContext, DeliverySession, Progress } from './delivery.ts';
+export { type Deserializer, json, type StandardSchema, string } from './deserializer.ts';
+export {
+  AuthenticationError,
+  AuthorizationError,
+  ClientError,
+  CommitError,
+  type CommitFailure,
+  ConnectionError,
+  DeserializationError,
+  type ErrorCode,
+  HandlerError,
+  IllegalStateError,
+  InvalidOptionError,
+  isKafkaWorkerError,
+  KafkaWorkerError,
+  MissingDependencyError,
+  NonRetriableError,
+  OffsetOutOfRangeError,
+  PollError,
+  ProduceError,
+  RetriableError,
+  ShutdownTimeoutError,
+  UnknownTopicError,
+  UnsupportedBrokerError,
+} from './errors.ts';
+export type { WorkerEvents } from './events.ts';
+export type { Decision, Failure, FailurePolicy } from './failure.ts';
+export type { BatchContext, BatchHandler, Handler, HandlerContext } from './handler.ts';
+export type {
+  AssignmentEvent,
+  CommittedOffset,
+  ConnectOptions,
+  KafkaAdmin,
+  KafkaAdminOptions,
+  KafkaClientOptions,
+  KafkaCluster,
+  KafkaConsumer,
+  KafkaConsumerOptions,
+  KafkaProducer,
+  KafkaProducerOptions,
+  Poll,
+  StartOffset,
+  Watermarks,
+} from './kafka-client.ts';
+export type { WorkerState } from './lifecycle.ts';
+export type { Logger } from './logger.ts';
+export type { Plugin } from './plugin.ts';
+export type { Headers, KafkaRecord, NextOffset, OutgoingRecord, TopicPartition } from './record.ts';
+export { copyRecord, HeaderList, noHeaders, OwnedRecord, type ReceivedRecord, recordToJSON } from './record.ts';
+export { type Backoff, type RetryOptions, retryPolicy } from './retry-policy.ts';
+export { type RunUntilSignalOptions, runUntilSignal } from './run-until-signal.ts';
+export { type StopOptions, Worker } from './worker.ts';
+export type { CommonWorkerOptions, WorkerOptions } from './worker-options.ts';
+export type { PartitionStatus, WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';

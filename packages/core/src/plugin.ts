@@ -1,0 +1,33 @@
+import type { WorkerEvents } from './events.ts';
+import type { HandlerContext } from './handler.ts';
+import type { Logger } from './logger.ts';
+import type { KafkaRecord, OutgoingRecord } from './record.ts';
+import type { Worker } from './worker.ts';
+
+/**
+ * A concern beside handling records: traces, metrics, logs, or a user's own. Plugins wrap in the order in which they are given, the first outermost.
+ */
+export interface Plugin {
+  readonly name: string;
+  readonly listeners?: Partial<WorkerEvents>;
+  /** Around each attempt of a `handler`. Calls `next` exactly once and awaits it; what it throws is the record's failure. */
+  aroundRecord?(
+    record: KafkaRecord<unknown, unknown>,
+    context: HandlerContext,
+    next: () => Promise<void>,
+  ): Promise<void>;
+  /** Around each attempt of a `batchHandler`. */
+  aroundBatch?(
+    records: readonly KafkaRecord<unknown, unknown>[],
+    context: Omit<HandlerContext, 'send'>,
+    next: () => Promise<void>,
+  ): Promise<void>;
+  /** Every message that a handler sends passes here, on its way out. */
+  outgoing?(message: OutgoingRecord, source: KafkaRecord<unknown, unknown>): OutgoingRecord;
+  /** Called when `context.log` is first read. */
+  logFor?(record: KafkaRecord<unknown, unknown>, log: Logger): Logger;
+  /** Awaited before the worker connects; if it throws, the worker does not start. */
+  start?(worker: Worker<never, never, never>): Promise<void>;
+  /** Awaited last, when everything else is closed. */
+  stop?(): Promise<void>;
+}

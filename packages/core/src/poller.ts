@@ -1,0 +1,88 @@
+import type { Clock } from './clock.ts';
+import type { KafkaConsumer, Poll } from './kafka-client.ts';
+import type { Turns } from './turns.ts';
+
+/** A poll that brought nothing but errors is not repeated at once. */
+const ERROR_PAUSE_MS = 100;
+/** How long a poll waits when nothing happens; what happens ends it. */
+const POLL_WAIT_MS = 1_000;
+
+/** What the poller works with. */
+export interface PollerParts {
+  readonly consumer: KafkaConsumer;
+  readonly clock: Clock;
+  /** How many records may come now; 0 for events only. */
+  readonly room: () => number;
+  /** Awaited before a poll is taken in, if there is anything to await. */
+  readonly beforeReceived: ((poll: Poll) => Promise<void>) | undefined;
+  /** Takes a poll in, inside a turn. */
+  readonly received: (poll: Poll) => void;
+  readonly turns: Turns;
+  readonly failed: (error: unknown) => void;
+}
+
+/** Polls without end, one poll at a time, the next one asked for before what the last one brought is dispatched. */
+export class Poller {
+  readonly #parts: PollerParts;
+  readonly #interludes: (() => Promise<void>)[] = [];
+  #isAskingForNone = false;
+  #isClosed = false;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(parts: PollerParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#ended = this.#run().catch((error: unknown) => this.#parts.failed(error));
+  }
+
+  /** Room has come up: a poll that was sent for events only is ended. */
+  roomChanged(): void {
+    if (this.#isAskingForNone) this.#parts.consumer.wake();
+  }
+
+  /** Runs something between two polls: what was polled before is taken in, and nothing is polled meanwhile. */
+  between(interlude: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#interludes.push(() => interlude().then(resolve, reject));
+      this.#parts.consumer.wake();
+    });
+  }
+
+  /** Ends with the poll under way. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#parts.consumer.wake();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, beforeReceived, received, turns } = this.#parts;
+    let next: Promise<Poll> | undefined = this.#poll();
+    while (next !== undefined && !this.#isClosed) {
+      const poll: Poll = await next;
+      next = undefined;
+      if (beforeReceived !== undefined && poll.records.length > 0) await beforeReceived(poll);
+      if (poll.errors.length > 0 && poll.records.length === 0) {
+        await new Promise<void>((resolve) => clock.setTimeout(resolve, ERROR_PAUSE_MS));
+      }
+      const asksAtOnce = this.#interludes.length === 0;
+      turns.run(() => {
+        received(poll);
+        // The next poll is on its way while the turn dispatches what this one brought.
+        if (asksAtOnce && !this.#isClosed) next = this.#poll();
+      });
+      if (asksAtOnce) continue;
+      for (let interlude = this.#interludes.shift(); interlude !== undefined; interlude = this.#interludes.shift())
+        await interlude();
+      next = this.#poll();
+    }
+  }
+
+  #poll(): Promise<Poll> {
+    const room = this.#parts.room();
+    this.#isAskingForNone = room === 0;
+    return this.#parts.consumer.poll(room, POLL_WAIT_MS);
+  }
+}

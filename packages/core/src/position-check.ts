@@ -1,0 +1,57 @@
+import type { Assignment } from './assignment.ts';
+import { isKafkaWorkerError, type KafkaWorkerError, OffsetOutOfRangeError, PollError, toError } from './errors.ts';
+import type { KafkaConsumer } from './kafka-client.ts';
+import type { TopicPartition } from './record.ts';
+import type { ResolvedWorkerOptions } from './worker-options.ts';
+
+/** What the check works with. */
+export interface PositionCheckParts {
+  readonly options: ResolvedWorkerOptions;
+  readonly consumer: KafkaConsumer;
+  readonly assignment: Assignment;
+  readonly seek: (to: TopicPartition & { readonly offset: number }) => Promise<void>;
+  readonly fail: (error: KafkaWorkerError) => void;
+}
+
+/** Compares read positions with the logs when the client says that one of them is out of range, for it does not say which. */
+export class PositionCheck {
+  readonly #parts: PositionCheckParts;
+
+  constructor(parts: PositionCheckParts) {
+    this.#parts = parts;
+  }
+
+  async check(): Promise<void> {
+    const { options, consumer, assignment, seek, fail } = this.#parts;
+    const owned = [...assignment].filter((one) => one.phase === 'active');
+    try {
+      const [earliest, latest] = await Promise.all([
+        consumer.offsetsFor(owned, 'earliest'),
+        consumer.offsetsFor(owned, 'latest'),
+      ]);
+      for (const one of owned) {
+        const isOf = (other: TopicPartition): boolean => other.topic === one.topic && other.partition === one.partition;
+        const range = { earliest: earliest.find(isOf)?.offset ?? 0, latest: latest.find(isOf)?.offset ?? 0 };
+        const { topic, partition } = one;
+        const offset = one.ledger.position;
+        if (offset >= range.earliest && offset <= range.latest) continue;
+        const error = new OffsetOutOfRangeError({ topic, partition, offset }, range);
+        if (options.onOffsetOutOfRange === 'fail') {
+          fail(error);
+          return;
+        }
+        const to = range[options.onOffsetOutOfRange];
+        options.logger.warn('a position is outside the log and moves, as onOffsetOutOfRange says', {
+          topic,
+          partition,
+          from: offset,
+          to,
+        });
+        await seek({ topic, partition, offset: to });
+      }
+    } catch (thrown) {
+      if (isKafkaWorkerError(thrown) && thrown.retriable) return;
+      fail(new PollError(`positions could not be checked: ${toError(thrown).message}`, { cause: thrown }));
+    }
+  }
+}

@@ -1,0 +1,210 @@
+import type { Assignment } from './assignment.ts';
+import type { Committer } from './committer.ts';
+import type { DeliverySession } from './delivery.ts';
+import {
+  CommitError,
+  IllegalStateError,
+  isKafkaWorkerError,
+  type KafkaWorkerError,
+  PollError,
+  toError,
+} from './errors.ts';
+import type { EventListeners } from './events.ts';
+import type { AssignmentEvent, KafkaConsumer } from './kafka-client.ts';
+import type { OwnedPartition } from './owned-partition.ts';
+import type { TopicPartition } from './record.ts';
+import type { Start } from './start-offset.ts';
+import type { StartResolver } from './start-resolver.ts';
+import type { Turns } from './turns.ts';
+import { withTimeout } from './with-timeout.ts';
+import type { ResolvedWorkerOptions } from './worker-options.ts';
+
+const RETRY_MS = 250;
+/** What the last commit before a release gets at least, whatever the handlers have used up. */
+const MIN_COMMIT_MS = 2_000;
+/** How long handlers get to heed their aborted signals. */
+const ABORT_GRACE_MS = 500;
+
+/** What rebalances act on. */
+export interface RebalanceParts {
+  readonly options: ResolvedWorkerOptions;
+  readonly consumer: KafkaConsumer;
+  readonly session: DeliverySession;
+  readonly assignment: Assignment;
+  readonly committer: Committer;
+  readonly starts: StartResolver;
+  readonly turns: Turns;
+  readonly events: EventListeners;
+  /** Nothing of these starts any more; what runs goes on. */
+  readonly leave: (partitions: readonly OwnedPartition[]) => void;
+  /** Their epochs are over. */
+  readonly end: (partitions: readonly OwnedPartition[]) => void;
+  /** The signals of handlers that run with a record of these are aborted. */
+  readonly abort: (partitions: readonly OwnedPartition[], reason: Error) => void;
+  readonly fail: (error: KafkaWorkerError) => void;
+}
+
+/** Carries assignment events out, in their order, while the polling goes on: what needs the broker is awaited here, what changes the state is a turn. */
+export class Rebalances {
+  readonly #parts: RebalanceParts;
+  #queue: Promise<void> = Promise.resolve();
+  #pending = 0;
+  #isClosed = false;
+
+  constructor(parts: RebalanceParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether events are being carried out. */
+  get isUnderWay(): boolean {
+    return this.#pending > 0;
+  }
+
+  /** Called inside a turn, in the order of the events. */
+  handle(event: AssignmentEvent): void {
+    const owned = this.#parts.assignment.among(event.partitions);
+    // What must not wait for the events before: nothing of these is started, or counts, any more.
+    if (event.type === 'revoked') this.#parts.leave(owned);
+    if (event.type === 'lost') this.#lose(owned);
+    this.#pending++;
+    this.#queue = this.#queue
+      .then(() => (event.type === 'assigned' ? this.#assigned(event.partitions) : this.#released(event)))
+      .catch((error: unknown) => this.#failed(error))
+      .finally(() => {
+        this.#pending--;
+      });
+  }
+
+  /** No event is carried out from now on: the consumer answers what is open when it closes. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
+    const { consumer, assignment, turns, events, starts } = this.#parts;
+    const resolved = await this.#untilItSucceeds(() => starts.resolve(partitions));
+    if (resolved === undefined) return;
+    const isCommitted = await this.#commitStarts(resolved);
+    if (this.#isClosed) return;
+    turns.run(() => {
+      consumer.assign(resolved);
+      // Not ours any more, as the failed commit says: the client will report them lost. Without an owner nothing of them is dispatched.
+      if (!isCommitted) return;
+      assignment.beginAll(resolved);
+      if (partitions.length > 0) events.emit('assigned', { partitions });
+    });
+  }
+
+  /** Starts that no commit stands for are committed before anything is dispatched, so that a crash cannot jump. */
+  async #commitStarts(resolved: readonly Start[]): Promise<boolean> {
+    const { session, events } = this.#parts;
+    const uncommitted = resolved.filter((start) => start.committedOffset !== start.offset);
+    if (uncommitted.length === 0) return true;
+    const offsets = uncommitted.map(({ topic, partition, offset, metadata }) => ({
+      topic,
+      partition,
+      offset,
+      metadata,
+    }));
+    const commit = async (): Promise<boolean> => {
+      try {
+        await session.commit({ partitions: offsets });
+        return true;
+      } catch (error) {
+        if (isKafkaWorkerError(error)) events.emit('commit-failed', { offsets, error });
+        if (
+          isKafkaWorkerError(error) &&
+          (error as Partial<CommitError>).failures?.some((f) => f.kafkaCode === 22 || f.kafkaCode === 25)
+        ) {
+          return false;
+        }
+        throw error;
+      }
+    };
+    const isCommitted = await this.#untilItSucceeds(commit);
+    if (isCommitted !== true) return false;
+    for (const start of uncommitted) (start as { committedOffset: number | undefined }).committedOffset = start.offset;
+    return true;
+  }
+
+  #lose(owned: readonly OwnedPartition[]): void {
+    this.#parts.abort(
+      owned,
+      new PollError('the partition was lost: the group has given it to another member', { retriable: true }),
+    );
+    this.#parts.end(owned);
+    if (owned.length > 0) this.#parts.session.lost?.(owned);
+  }
+
+  async #released(event: AssignmentEvent): Promise<void> {
+    const { assignment, consumer, events, turns, session, options } = this.#parts;
+    const startedAt = options.clock.now();
+    const owned = assignment.among(event.partitions);
+    if (event.type === 'revoked' && owned.length > 0) {
+      await this.#drain(owned);
+      await session.revoking?.(owned);
+    }
+    if (this.#isClosed) return;
+    turns.run(() => {
+      // A partition that was lost meanwhile has ended already.
+      const left = owned.filter((one) => one.phase !== 'ended');
+      if (event.type === 'lost') this.#lose(assignment.among(event.partitions));
+      else this.#parts.end(left);
+      consumer.release(event.partitions);
+      const drainedMs = options.clock.now() - startedAt;
+      if (event.partitions.length > 0)
+        events.emit('revoked', { partitions: event.partitions, lost: event.type === 'lost', drainedMs });
+    });
+  }
+
+  /** Waits for the handlers that run, then commits what they and those before them have finished. */
+  async #drain(owned: readonly OwnedPartition[]): Promise<void> {
+    const { committer, options, abort } = this.#parts;
+    const { clock, revokeDrainMs } = options;
+    const deadline = clock.now() + revokeDrainMs;
+    // Partitions may have been assigned and revoked before this event was its turn.
+    this.#parts.turns.run(() => this.#parts.leave(owned));
+    const idle = Promise.all(owned.map((one) => one.whenIdle()));
+    if (!(await withTimeout(idle, revokeDrainMs, clock))) {
+      abort(
+        owned,
+        new IllegalStateError(`the partition was revoked, and the handler did not return within ${revokeDrainMs} ms`),
+      );
+      await withTimeout(idle, ABORT_GRACE_MS, clock);
+    }
+    await committer.commitBefore(owned, Math.max(deadline - clock.now(), MIN_COMMIT_MS));
+  }
+
+  /** Repeats what fails for a reason that passes. Undefined when the worker closes before it succeeds. */
+  async #untilItSucceeds<T>(attempt: () => Promise<T>): Promise<T | undefined> {
+    const { clock, random, logger } = this.#parts.options;
+    for (let tries = 1; !this.#isClosed; tries++) {
+      try {
+        return await attempt();
+      } catch (thrown) {
+        const isRetriable = isKafkaWorkerError(thrown) && (thrown.retriable || isRebalancing(thrown));
+        if (!isRetriable) throw thrown;
+        if (tries === 5) logger.warn('an assignment waits for the broker', { error: thrown });
+        await new Promise<void>((resolve) =>
+          clock.setTimeout(resolve, RETRY_MS * Math.min(tries, 8) * (0.5 + random())),
+        );
+      }
+    }
+    return undefined;
+  }
+
+  #failed(thrown: unknown): void {
+    const error = isKafkaWorkerError(thrown)
+      ? thrown
+      : new PollError(`an assignment failed: ${toError(thrown).message}`, { cause: thrown });
+    this.#parts.turns.run(() => this.#parts.fail(error));
+  }
+}
+
+/** The broker takes no commit of this generation for the moment, or none of this member's epoch yet. */
+function isRebalancing(error: KafkaWorkerError): boolean {
+  return (
+    error instanceof CommitError &&
+    error.failures.every((failure) => failure.kafkaCode === 27 || failure.kafkaCode === 113)
+  );
+}

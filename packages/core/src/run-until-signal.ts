@@ -1,0 +1,98 @@
+import { toError } from './errors.ts';
+import { type Logger, stderrLogger } from './logger.ts';
+import type { Worker } from './worker.ts';
+
+/** How long after the deadline the process may take to end by itself. */
+const KILL_AFTER_MS = 10_000;
+
+/** What happens around a signal. */
+export interface RunUntilSignalOptions {
+  /** From the signal on, for running handlers and for `onShutdown` together. In milliseconds. @defaultValue 25_000 */
+  readonly timeoutMs?: number;
+  /** The user's own resources, closed when the worker is; inside the same time. */
+  readonly onShutdown?: () => Promise<void>;
+  /** @defaultValue warnings and errors, to stderr */
+  readonly logger?: Logger;
+}
+
+/**
+ * Runs a worker until SIGINT or SIGTERM, or until it ends by itself; starts it if nobody has. Never rejects: it logs, and sets the process's exit code
+ * (0 after a clean stop, 1 otherwise). A second signal, or a shutdown far past its deadline, ends the process by SIGKILL, because `process.exit` can
+ * crash a process with live native clients.
+ */
+export async function runUntilSignal(
+  worker: Worker<never, never, never>,
+  options?: RunUntilSignalOptions,
+): Promise<void>;
+export async function runUntilSignal<V, K, E extends object>(
+  worker: Worker<V, K, E>,
+  options?: RunUntilSignalOptions,
+): Promise<void>;
+export async function runUntilSignal<V, K, E extends object>(
+  worker: Worker<V, K, E>,
+  options: RunUntilSignalOptions = {},
+): Promise<void> {
+  const { timeoutMs = 25_000, onShutdown, logger = stderrLogger } = options;
+  let signalledAt: number | undefined;
+  let killTimer: NodeJS.Timeout | undefined;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (signalledAt !== undefined) {
+      logger.error('second signal: the process ends at once', { signal });
+      process.kill(process.pid, 'SIGKILL');
+      return;
+    }
+    signalledAt = Date.now();
+    logger.info('stopping', { signal, worker: worker.name, timeoutMs });
+    killTimer = setTimeout(() => {
+      logger.error('the shutdown hangs: the process ends at once', { afterMs: timeoutMs + KILL_AFTER_MS });
+      process.kill(process.pid, 'SIGKILL');
+    }, timeoutMs + KILL_AFTER_MS);
+    void worker.stop({ timeoutMs });
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  try {
+    if (worker.state === 'idle') await worker.start();
+    const summary = await worker.finished;
+    logger.info('stopped', { worker: worker.name, handled: summary.handled, failed: summary.failed });
+  } catch (thrown) {
+    // A signal while connecting makes start reject; the stop itself went well.
+    const stopped = signalledAt === undefined ? undefined : await worker.stop();
+    if (stopped === undefined || stopped.error !== undefined) {
+      process.exitCode = 1;
+      logger.error('the worker ended with an error', { worker: worker.name, error: toError(stopped?.error ?? thrown) });
+    }
+  } finally {
+    await shutDownOwn(
+      onShutdown,
+      signalledAt === undefined ? timeoutMs : timeoutMs - (Date.now() - signalledAt),
+      logger,
+    );
+    clearTimeout(killTimer);
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+}
+
+async function shutDownOwn(
+  onShutdown: (() => Promise<void>) | undefined,
+  timeoutMs: number,
+  logger: Logger,
+): Promise<void> {
+  if (onShutdown === undefined) return;
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`onShutdown did not end within ${Math.round(timeoutMs)} ms`)),
+      Math.max(timeoutMs, 0),
+    );
+  });
+  try {
+    await Promise.race([onShutdown(), timeout]);
+  } catch (thrown) {
+    process.exitCode = 1;
+    logger.error('onShutdown failed', { error: toError(thrown) });
+  } finally {
+    clearTimeout(timer);
+  }
+}

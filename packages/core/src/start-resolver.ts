@@ -1,0 +1,80 @@
+import type { DeliverySession } from './delivery.ts';
+import type { KafkaConsumer } from './kafka-client.ts';
+import type { TopicPartition } from './record.ts';
+import { type Start, startOffset } from './start-offset.ts';
+import type { Subscription } from './subscription.ts';
+import type { ResolvedWorkerOptions } from './worker-options.ts';
+
+/** Asks for everything that decides where partitions start. */
+export class StartResolver {
+  readonly #options: ResolvedWorkerOptions;
+  readonly #consumer: KafkaConsumer;
+  readonly #session: DeliverySession;
+  readonly #subscription: Subscription;
+
+  constructor(
+    options: ResolvedWorkerOptions,
+    consumer: KafkaConsumer,
+    session: DeliverySession,
+    subscription: Subscription,
+  ) {
+    this.#options = options;
+    this.#consumer = consumer;
+    this.#session = session;
+    this.#subscription = subscription;
+  }
+
+  /** @throws OffsetOutOfRangeError, and what the client throws */
+  async resolve(partitions: readonly TopicPartition[]): Promise<Start[]> {
+    if (partitions.length === 0) return [];
+    const consumer = this.#consumer;
+    const { startFrom, onOffsetOutOfRange } = this.#options;
+    const topics = [...new Set([...this.#subscription.topics, ...partitions.map((one) => one.topic)])];
+    const [stored, partitionCounts] = await Promise.all([
+      this.#session.startOffsets?.(partitions) ?? [],
+      consumer.partitionCounts(topics),
+    ]);
+    const committed = await consumer.committed([...everyPartition(partitionCounts, partitions)]);
+    // Asked after the committed offsets: those of a moment ago may lie behind the end of a log that was asked for before.
+    const [earliest, latest] = await Promise.all([
+      consumer.offsetsFor(partitions, 'earliest'),
+      consumer.offsetsFor(partitions, 'latest'),
+    ]);
+    const startFroms =
+      startFrom === 'earliest'
+        ? earliest
+        : startFrom === 'latest'
+          ? latest
+          : await consumer.offsetsFor(partitions, startFrom);
+    return partitions.map((partition) => {
+      const range = { earliest: offsetOf(earliest, partition) ?? 0, latest: offsetOf(latest, partition) ?? 0 };
+      return startOffset({
+        partition: { topic: partition.topic, partition: partition.partition },
+        committed,
+        partitionCounts,
+        range,
+        startFromOffset: offsetOf(startFroms, partition) ?? range.earliest,
+        onOffsetOutOfRange,
+        storedOffset: offsetOf(stored, partition),
+        isNewTopic: this.#subscription.isNew(partition.topic),
+      });
+    });
+  }
+}
+
+/** Of the topics that are known, and whatever else is asked for: metadata may lag behind an assignment. */
+function* everyPartition(
+  counts: ReadonlyMap<string, number>,
+  asked: readonly TopicPartition[],
+): Generator<TopicPartition> {
+  for (const [topic, count] of counts)
+    for (let partition = 0; partition < count; partition++) yield { topic, partition };
+  for (const { topic, partition } of asked) if (partition >= (counts.get(topic) ?? 0)) yield { topic, partition };
+}
+
+function offsetOf(
+  offsets: readonly { topic: string; partition: number; offset: number }[],
+  of: TopicPartition,
+): number | undefined {
+  return offsets.find((one) => one.topic === of.topic && one.partition === of.partition)?.offset;
+}

@@ -1,0 +1,134 @@
+import type { DeliverySession } from './delivery.ts';
+import { Engine } from './engine.ts';
+import { type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
+import type { EventListeners } from './events.ts';
+import type { KafkaConsumer } from './kafka-client.ts';
+import type { NextOffset } from './record.ts';
+import { Sender } from './sender.ts';
+import { Subscription } from './subscription.ts';
+import { withTimeout } from './with-timeout.ts';
+import type { ResolvedWorkerOptions } from './worker-options.ts';
+
+/** How long handlers get to heed their aborted signals when the time is up. */
+const ABORT_GRACE_MS = 500;
+/** Each step that follows has a bound of its own, so that a stop ends also with every broker down. */
+const COMMIT_TIMEOUT_MS = 5_000;
+const CLOSE_TIMEOUT_MS = 10_000;
+const FLUSH_TIMEOUT_MS = 5_000;
+
+/** What a run that has ended leaves. */
+export interface RunEnd {
+  readonly handled: number;
+  readonly failed: number;
+  readonly left: readonly NextOffset[];
+  readonly errors: readonly Error[];
+}
+
+/** One run of a worker, from connecting to the last disconnect: acquires everything in order, and gives it back in the reverse one. */
+export class WorkerRun {
+  readonly consumer: KafkaConsumer;
+  readonly #options: ResolvedWorkerOptions;
+  readonly #events: EventListeners;
+  readonly #fail: (error: KafkaWorkerError) => void;
+  readonly #subscription: Subscription;
+  readonly #sender: Sender;
+  #session: DeliverySession | undefined;
+  engine: Engine | undefined;
+
+  constructor(options: ResolvedWorkerOptions, events: EventListeners, fail: (error: KafkaWorkerError) => void) {
+    this.#options = options;
+    this.#events = events;
+    this.#fail = fail;
+    const { kafka, groupId, groupInstanceId, groupProtocol, clock, logger, connectTimeoutMs, plugins } = options;
+    this.consumer = kafka.consumer({
+      groupId,
+      groupProtocol,
+      clock,
+      logger,
+      ...(groupInstanceId === undefined ? {} : { groupInstanceId }),
+    });
+    this.#subscription = new Subscription(this.consumer, options.topics, clock, logger);
+    this.#sender = new Sender({
+      makeProducer: () => kafka.producer({ clock, logger }),
+      connect: { timeoutMs: connectTimeoutMs },
+      plugins,
+      acknowledged: (call) => this.engine?.turns.run(() => this.engine?.dispatcher.acknowledged(call)),
+    });
+  }
+
+  /** Resolves when records are polled. */
+  async start(signal: AbortSignal | undefined): Promise<void> {
+    const { kafka, groupId, clock, logger, connectTimeoutMs, plugins, delivery } = this.#options;
+    const { consumer } = this;
+    await consumer.connect({ timeoutMs: connectTimeoutMs, ...(signal === undefined ? {} : { signal }) });
+    this.#session = await delivery.open({ kafka, groupId, consumer, clock, logger });
+    this.engine = new Engine({
+      ...{ options: this.#options, consumer, session: this.#session, subscription: this.#subscription },
+      ...{ events: this.#events, fail: this.#fail },
+      context: {
+        send: (call, item, message) => this.#sender.send(call, item, message),
+        logFor: (record) => plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, logger),
+      },
+    });
+    signal?.throwIfAborted();
+    await this.#subscription.start();
+    signal?.throwIfAborted();
+    this.engine.poller.start();
+  }
+
+  /** Lets running handlers end, commits, leaves the group and closes everything. Never rejects; takes at most the time plus the steps' own bounds. */
+  async end(mode: 'in-flight' | 'drain', timeoutMs: number): Promise<RunEnd> {
+    const errors: Error[] = [];
+    const attempt = async (what: string, step: () => Promise<unknown>, boundMs: number): Promise<void> => {
+      try {
+        const inTime = await withTimeout(step(), boundMs, this.#options.clock);
+        if (!inTime) errors.push(new ShutdownTimeoutError(`${what} did not end within ${boundMs} ms`));
+      } catch (error) {
+        errors.push(toError(error));
+      }
+    };
+    this.#subscription.close();
+    const { engine } = this;
+    if (engine !== undefined) {
+      await this.#drain(engine, mode, timeoutMs, errors);
+      await attempt(
+        'the last commit',
+        () => engine.committer.commitBefore([...engine.assignment], COMMIT_TIMEOUT_MS),
+        COMMIT_TIMEOUT_MS,
+      );
+      engine.rebalances.close();
+    }
+    const end = {
+      handled: engine?.outcomes.handled ?? 0,
+      failed: engine?.outcomes.failed ?? 0,
+      left: engine?.left() ?? [],
+    };
+    await attempt('closing the delivery', async () => this.#session?.close(), CLOSE_TIMEOUT_MS);
+    const poller = engine?.poller.close();
+    await attempt('leaving the group', () => this.consumer.close(), CLOSE_TIMEOUT_MS);
+    await attempt('the last poll', async () => poller, CLOSE_TIMEOUT_MS);
+    await attempt('sending what is left', () => this.#sender.close(FLUSH_TIMEOUT_MS), 2 * FLUSH_TIMEOUT_MS);
+    return { ...end, errors };
+  }
+
+  async #drain(engine: Engine, mode: 'in-flight' | 'drain', timeoutMs: number, errors: Error[]): Promise<void> {
+    engine.stopIntake();
+    engine.outcomes.stopRetries();
+    if (mode === 'in-flight') engine.dispatcher.pause();
+    const quiet = engine.whenQuiet();
+    if (!(await withTimeout(quiet, timeoutMs, this.#options.clock))) {
+      engine.dispatcher.pause();
+      const running = [...engine.dispatcher.running()].map(
+        ({ received: { topic, partition, offset } }) => `${topic}/${partition} offset ${offset}`,
+      );
+      const names = running.slice(0, 5).join(', ') + (running.length > 5 ? ` and ${running.length - 5} more` : '');
+      const error = new ShutdownTimeoutError(
+        `the stop's ${timeoutMs} ms were up with ${running.length} handler calls still running: ${names}`,
+      );
+      errors.push(error);
+      engine.abortAll(error);
+      await withTimeout(quiet, ABORT_GRACE_MS, this.#options.clock);
+    }
+    engine.committer.close();
+  }
+}

@@ -1,0 +1,47 @@
+import type { WorkerState } from './lifecycle.ts';
+import type { NextOffset, TopicPartition } from './record.ts';
+
+/** One owned partition, as it is now. */
+export interface PartitionStatus extends TopicPartition {
+  /** Everything before it is finished. */
+  readonly nextOffset: number;
+  readonly committedOffset: number | undefined;
+  /** Records received and not finished. */
+  readonly inFlight: number;
+  /** Records between `nextOffset` and the log's end; undefined until the client has heard of the end. */
+  readonly lag: number | undefined;
+  /** What keeps `nextOffset` where it is, if a handler call has failed or is running there. */
+  readonly blockedBy?: {
+    readonly offset: number;
+    readonly key: string | null;
+    readonly attempt: number;
+    readonly sinceMs: number;
+  };
+}
+
+/** A worker, as it is now. */
+export interface WorkerStatus {
+  readonly state: WorkerState;
+  readonly partitions: readonly PartitionStatus[];
+  readonly inFlightRecords: number;
+  readonly inFlightBytes: number;
+}
+
+/** Whether a worker does its work, with reasons a person can act on. */
+export interface WorkerHealth {
+  readonly live: boolean;
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+}
+
+/** What a worker did, when it has ended. */
+export interface WorkerSummary {
+  readonly state: WorkerState;
+  /** Records whose handler succeeded. */
+  readonly handled: number;
+  /** Records that failed for good, whatever was done about them. */
+  readonly failed: number;
+  /** Partitions with records that were polled and are not finished, and where they go on. */
+  readonly left: readonly NextOffset[];
+  readonly error?: Error;
+}

@@ -1,0 +1,245 @@
+import { IllegalStateError, isKafkaWorkerError, toError } from './errors.ts';
+import { EventListeners, type WorkerEvents } from './events.ts';
+import { healthOf } from './health.ts';
+import { Lifecycle, type WorkerState } from './lifecycle.ts';
+import { check, nonNegative, oneOf, optional } from './option-checks.ts';
+import type { Plugin } from './plugin.ts';
+import type { TopicPartition } from './record.ts';
+import { statusOf } from './status.ts';
+import { withTimeout } from './with-timeout.ts';
+import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './worker-options.ts';
+import { type RunEnd, WorkerRun } from './worker-run.ts';
+import type { WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';
+
+const DEFAULT_STOP_TIMEOUT_MS = 25_000;
+const PLUGIN_STOP_TIMEOUT_MS = 5_000;
+
+/** How a worker is stopped. */
+export interface StopOptions {
+  /** `'in-flight'` finishes what runs, `'drain'` also what was polled. @defaultValue `'in-flight'` */
+  readonly mode?: 'in-flight' | 'drain';
+  /** How long handlers may take; then their signals are aborted. In milliseconds. @defaultValue 25_000 */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Polls records of a consumer group's topics, runs the handler over them as concurrently as its strategy says, and moves the group's committed
+ * offset only over records that are finished.
+ *
+ * It is used once: made, started, stopped. It installs no signal handlers and never ends the process; see `runUntilSignal` for both.
+ *
+ * @see https://kafka.apache.org/documentation/#intro_consumers
+ */
+export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends object = object>
+  implements AsyncDisposable
+{
+  /**
+   * How the worker ended. Rejects with the error that ended it, once everything is closed; unwatched, that ends the process by Node's own rule.
+   * After a call of `stop`, or a `start` that rejected, it counts as watched.
+   */
+  readonly finished: Promise<WorkerSummary>;
+  readonly #options: ResolvedWorkerOptions;
+  readonly #events: EventListeners;
+  readonly #lifecycle: Lifecycle;
+  readonly #starting = new AbortController();
+  #resolveFinished: (summary: WorkerSummary) => void = () => {};
+  #rejectFinished: (error: Error) => void = () => {};
+  #run: WorkerRun | undefined;
+  #started: Promise<void> | undefined;
+  #ending: Promise<WorkerSummary> | undefined;
+
+  /** @throws {@link InvalidOptionError} naming the option, what was expected and what came */
+  constructor(options: WorkerOptions<Value, Key, Extra>) {
+    this.#options = resolveWorkerOptions(options);
+    this.#events = new EventListeners(this.#options.logger);
+    this.#lifecycle = new Lifecycle((change) => this.#events.emit('state', change));
+    this.finished = new Promise((resolve, reject) => {
+      this.#resolveFinished = resolve;
+      this.#rejectFinished = reject;
+    });
+    for (const { listeners } of this.#options.plugins) this.#listen(listeners ?? {});
+  }
+
+  /** For logs and metrics. */
+  get name(): string {
+    return this.#options.name;
+  }
+
+  get state(): WorkerState {
+    return this.#lifecycle.state;
+  }
+
+  /**
+   * Connects, looks the topics up, joins the group and begins to poll; partitions are assigned after that. An aborted `signal` stops the worker, now and later.
+   *
+   * @throws {@link IllegalStateError} when it was started before
+   * @throws {@link ConnectionError} when no broker was reached within `connectTimeoutMs`
+   * @throws {@link AuthenticationError}, {@link AuthorizationError}, {@link UnsupportedBrokerError}, {@link UnknownTopicError}
+   */
+  start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    if (this.state !== 'idle') {
+      return Promise.reject(
+        new IllegalStateError(`the worker is ${this.state}: it can be started once, make a new one`),
+      );
+    }
+    const { signal } = options;
+    if (signal !== undefined) {
+      if (signal.aborted) this.#starting.abort(signal.reason);
+      const onAbort = (): void => void this.stop();
+      signal.addEventListener('abort', onAbort, { once: true });
+      const forget = (): void => signal.removeEventListener('abort', onAbort);
+      this.finished.then(forget, forget);
+    }
+    this.#lifecycle.to('starting');
+    this.#started = this.#start();
+    return this.#started;
+  }
+
+  /**
+   * Takes nothing new, lets running handlers end, commits what is finished, waits for the acknowledgement, and leaves the group.
+   * Never rejects: what went wrong is the summary's `error`. A second call gives the first one's promise.
+   */
+  stop(options: StopOptions = {}): Promise<WorkerSummary> {
+    oneOf('mode', options.mode, ['in-flight', 'drain']);
+    optional('timeoutMs', options.timeoutMs, nonNegative);
+    this.finished.catch(() => {});
+    if (this.#ending === undefined && this.state === 'idle') {
+      this.#lifecycle.to('stopped');
+      const summary: WorkerSummary = { state: 'stopped', handled: 0, failed: 0, left: [] };
+      this.#ending = Promise.resolve(summary);
+      this.#resolveFinished(summary);
+    }
+    return this.#end(undefined, options.mode ?? 'in-flight', options.timeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
+  }
+
+  /**
+   * Goes on from another offset of an assigned partition: what was polled of it is forgotten, running handlers of it are aborted and their results dropped.
+   * Resolves when the next record that is handled is the one at (or the first behind) that offset.
+   *
+   * @throws {@link IllegalStateError} when the partition is not assigned to this worker
+   */
+  async seek(partition: TopicPartition, to: number | 'earliest' | 'latest' | Date): Promise<void> {
+    check('to', to, "an offset, 'earliest', 'latest' or a valid Date", isSeekTarget);
+    const run = this.#run;
+    const { topic, partition: number } = partition;
+    const isOwned = (): boolean => run?.engine?.assignment.get(partition)?.phase === 'active';
+    const notOwned = (): IllegalStateError =>
+      new IllegalStateError(`${topic}/${number} is not assigned to this worker: seek what status() lists`);
+    if (run?.engine === undefined || this.state !== 'running' || !isOwned()) throw notOwned();
+    let offset = to;
+    if (typeof offset !== 'number') {
+      const [found] = await run.consumer.offsetsFor([{ topic, partition: number }], offset);
+      if (found === undefined || !isOwned()) throw notOwned();
+      offset = found.offset;
+    }
+    await run.engine.seek({ topic, partition: number, offset });
+  }
+
+  /** Per partition: next offset, committed offset, in flight, lag, and what blocks it. */
+  status(): WorkerStatus {
+    return statusOf(this.state, this.#run?.engine, this.#run?.consumer, this.#options.clock.now());
+  }
+
+  /** Whether the worker does its work, with reasons in words. */
+  health(): WorkerHealth {
+    return healthOf(this.state, this.#run?.engine, this.#options.clock.now());
+  }
+
+  /** Listens to an event; the returned function ends that. */
+  on<E extends keyof WorkerEvents>(event: E, listener: WorkerEvents[E]): () => void {
+    return this.#events.on(event, listener);
+  }
+
+  /** `stop()`, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  #listen(listeners: NonNullable<Plugin['listeners']>): void {
+    for (const [event, listener] of Object.entries(listeners)) {
+      this.#events.on(event as keyof WorkerEvents, listener as WorkerEvents[keyof WorkerEvents]);
+    }
+  }
+
+  async #start(): Promise<void> {
+    const startedPlugins: Plugin[] = [];
+    this.#stopPlugins = () => stopPlugins(startedPlugins, this.#options);
+    try {
+      for (const plugin of this.#options.plugins) {
+        startedPlugins.push(plugin);
+        await plugin.start?.(this as unknown as Worker<never, never, never>);
+      }
+      this.#starting.signal.throwIfAborted();
+      this.#run = new WorkerRun(
+        this.#options,
+        this.#events,
+        (error) => void this.#end(error, 'in-flight', DEFAULT_STOP_TIMEOUT_MS),
+      );
+      await this.#run.start(this.#starting.signal);
+      this.#starting.signal.throwIfAborted();
+      this.#lifecycle.to('running');
+    } catch (thrown) {
+      const wasStopped = this.#starting.signal.aborted;
+      const error =
+        isKafkaWorkerError(thrown) || !wasStopped
+          ? toError(thrown)
+          : new IllegalStateError('the worker was stopped before it had started');
+      this.finished.catch(() => {});
+      // A stop that came first waits for this method: it ends the run itself.
+      if (!wasStopped || this.#ending === undefined) await this.#end(wasStopped ? undefined : error, 'in-flight', 0);
+      throw error;
+    }
+  }
+
+  #stopPlugins: () => Promise<Error[]> = () => Promise.resolve([]);
+
+  #end(error: Error | undefined, mode: 'in-flight' | 'drain', timeoutMs: number): Promise<WorkerSummary> {
+    this.#ending ??= this.#shutDown(error, mode, timeoutMs);
+    return this.#ending;
+  }
+
+  async #shutDown(cause: Error | undefined, mode: 'in-flight' | 'drain', timeoutMs: number): Promise<WorkerSummary> {
+    if (this.state === 'starting' && cause === undefined && !this.#starting.signal.aborted) {
+      this.#starting.abort(new IllegalStateError('the worker was stopped'));
+      await this.#started?.catch(() => {});
+    }
+    this.#lifecycle.to('draining');
+    const nothing: RunEnd = { handled: 0, failed: 0, left: [], errors: [] };
+    const end = (await this.#run?.end(mode, timeoutMs)) ?? nothing;
+    const errors = [...end.errors, ...(await this.#stopPlugins())];
+    const error = cause ?? errors[0];
+    for (const other of errors)
+      if (other !== error) this.#options.logger.error('something went wrong while stopping', { error: other });
+    this.#lifecycle.to(error === undefined ? 'stopped' : 'failed');
+    const { handled, failed, left } = end;
+    const summary: WorkerSummary = {
+      state: this.state,
+      handled,
+      failed,
+      left,
+      ...(error === undefined ? {} : { error }),
+    };
+    if (error === undefined) this.#resolveFinished(summary);
+    else this.#rejectFinished(error);
+    return summary;
+  }
+}
+
+function isSeekTarget(to: unknown): boolean {
+  if (to instanceof Date) return !Number.isNaN(to.getTime());
+  return to === 'earliest' || to === 'latest' || (Number.isSafeInteger(to) && (to as number) >= 0);
+}
+
+async function stopPlugins(plugins: readonly Plugin[], { clock }: ResolvedWorkerOptions): Promise<Error[]> {
+  const errors: Error[] = [];
+  for (const plugin of [...plugins].reverse()) {
+    try {
+      const inTime = await withTimeout(Promise.resolve(plugin.stop?.()), PLUGIN_STOP_TIMEOUT_MS, clock);
+      if (!inTime)
+        errors.push(new IllegalStateError(`plugin ${plugin.name} did not stop within ${PLUGIN_STOP_TIMEOUT_MS} ms`));
+    } catch (error) {
+      errors.push(toError(error));
+    }
+  }
+  return errors;
+}
