@@ -11,7 +11,11 @@ export interface Check {
 
 /** Every check, cheap ones first. */
 export const checks: readonly Check[] = [
-  { name: 'format and lint (biome)', run: () => run('biome', ['ci', '--error-on-warnings', '.']) },
+  {
+    name: 'format and lint (biome)',
+    run: () =>
+      run('biome', ['ci', '--error-on-warnings', process.stdout.isTTY ? '--colors=force' : '--colors=off', '.']),
+  },
   { name: 'types (tsc)', run: () => run('tsc', ['-p', 'tsconfig.json']) },
   { name: 'typed lint (eslint)', run: () => run('eslint', ['.', '--max-warnings=0']) },
   { name: 'dead code and dependencies (knip)', run: () => run('knip', ['--no-progress']) },

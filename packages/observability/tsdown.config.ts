@@ -1,4 +1,5 @@
-import { defineConfig } from 'tsdown';
+import type { UserConfig } from 'tsdown';
 import { preset } from '../../tsdown.preset.ts';
 
-export default defineConfig({ ...preset, entry: ['src/index.ts'] });
+const config: UserConfig = { ...preset, entry: ['src/index.ts'] };
+export default config;
