@@ -16,6 +16,7 @@ import { FakeFetcher } from './fake-kafka-fetcher.ts';
 import { FakeMember } from './fake-kafka-member.ts';
 import type { FakeCaller } from './fake-kafka-network.ts';
 import type { FakeState } from './fake-kafka-state.ts';
+import { FakeWait } from './fake-kafka-wait.ts';
 
 const REQUEST_TIMED_OUT = { kafkaCode: 7, reason: 'the request timed out' };
 
@@ -28,10 +29,9 @@ export class FakeConsumer implements KafkaConsumer {
   readonly #fetcher: FakeFetcher;
   readonly #errors: KafkaWorkerError[] = [];
   #phase: 'new' | 'connected' | 'closed' = 'new';
-  #isPolling = false;
   #hasReportedOutage = false;
-  /** Ends the wait of the poll under way. */
-  #endWait: (() => void) | undefined;
+  /** Of the poll under way. */
+  #wait: FakeWait | undefined;
   #closing: Promise<void> | undefined;
   readonly #closed: Promise<void>;
   #onClosed: () => void = () => {};
@@ -67,17 +67,19 @@ export class FakeConsumer implements KafkaConsumer {
     checkCount('maxRecords', maxRecords, 0);
     checkMs('maxWaitMs', maxWaitMs);
     this.#mustBeConnected('poll');
-    if (this.#isPolling) throw new IllegalStateError('fakeKafka: a poll is under way, and two at once reorder records');
-    this.#isPolling = true;
+    if (this.#wait !== undefined) {
+      throw new IllegalStateError('fakeKafka: a poll is under way, and two at once reorder records');
+    }
+    this.#wait = new FakeWait(this.#state, this.#options.clock, maxWaitMs);
     try {
-      return await this.#poll(maxRecords, maxWaitMs);
+      return await this.#poll(maxRecords, this.#wait);
     } finally {
-      this.#isPolling = false;
+      this.#wait = undefined;
     }
   }
 
   wake(): void {
-    this.#endWait?.();
+    this.#wait?.end();
   }
 
   async commit(offsets: readonly NextOffset[]): Promise<void> {
@@ -186,20 +188,14 @@ export class FakeConsumer implements KafkaConsumer {
   async #close(): Promise<void> {
     this.#phase = 'closed';
     this.#onClosed();
-    this.#endWait?.();
+    this.#wait?.end();
     await this.#state.network.pass('close', this.#caller);
     // A static member says nothing to the group, which keeps its partitions for its return.
     if (this.#options.groupInstanceId === undefined) this.#group.leave(this.member);
     else this.#group.leaveQuietly(this.member, this.#options.clock);
   }
 
-  async #poll(maxRecords: number, maxWaitMs: number): Promise<Poll> {
-    const { clock } = this.#options;
-    const untilMs = clock.now() + maxWaitMs;
-    let isWoken = false;
-    this.#endWait = () => {
-      isWoken = true;
-    };
+  async #poll(maxRecords: number, wait: FakeWait): Promise<Poll> {
     try {
       await Promise.race([this.#state.network.pass('poll', this.#caller), this.#closed]);
     } catch (error) {
@@ -208,24 +204,8 @@ export class FakeConsumer implements KafkaConsumer {
     for (;;) {
       const poll = this.#take(maxRecords);
       const isEmpty = [poll.events, poll.records, poll.positions, poll.errors].every((part) => part.length === 0);
-      const leftMs = untilMs - clock.now();
-      if (!isEmpty || isWoken || leftMs <= 0 || this.#phase === 'closed') {
-        this.#endWait = undefined;
-        return poll;
-      }
-      await new Promise<void>((resolve) => {
-        const timer = clock.setTimeout(() => end(), leftMs);
-        const unwatch = this.#state.watch(() => end());
-        function end(): void {
-          timer.clear();
-          unwatch();
-          resolve();
-        }
-        this.#endWait = () => {
-          isWoken = true;
-          end();
-        };
-      });
+      if (!isEmpty || wait.isOver || this.#phase === 'closed') return poll;
+      await wait.forChange();
     }
   }
 
