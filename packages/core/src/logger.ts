@@ -17,7 +17,7 @@ function formatFields(fields: object | undefined): string {
         ? {
             name: value.name,
             message: value.message,
-            ...(value.cause === undefined ? {} : { cause: String(value.cause) }),
+            ...(value.cause instanceof Error ? { cause: value.cause.message } : {}),
           }
         : typeof value === 'bigint'
           ? String(value)

@@ -20,7 +20,9 @@ export function withMiddleware(
     invoke = (call) =>
       around(
         (call.items ?? [call]).map((item) => item.received),
-        async () => void (await inner(call)),
+        async () => {
+          await inner(call);
+        },
       );
   }
   for (const plugin of [...plugins].reverse()) {

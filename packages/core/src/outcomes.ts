@@ -1,9 +1,10 @@
 import type { Clock, Timer } from './clock.ts';
-import { type DeserializationError, HandlerError, isKafkaWorkerError, toError } from './errors.ts';
+import { HandlerError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { Decision, Failure } from './failure.ts';
 import { type CallItem, HandlerCall } from './handler-call.ts';
 import type { Lanes } from './lanes.ts';
+import type { TopicPartition } from './record.ts';
 import type { Turns } from './turns.ts';
 import type { ResolvedWorkerOptions } from './worker-options.ts';
 
@@ -243,7 +244,7 @@ function isEmpty(call: HandlerCall): boolean {
 /** The one record that a deserialization error names. */
 function undecodable(items: readonly CallItem[], error: unknown): CallItem | undefined {
   if (!isKafkaWorkerError(error) || error.code !== 'DESERIALIZATION') return undefined;
-  const { topic, partition, offset } = error as DeserializationError;
+  const { topic, partition, offset } = error as KafkaWorkerError & TopicPartition & { readonly offset: number };
   return items.find(
     ({ received }) => received.offset === offset && received.partition === partition && received.topic === topic,
   );

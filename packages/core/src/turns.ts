@@ -5,7 +5,7 @@
 export class Turns {
   readonly #afterTasks: () => void;
   readonly #failed: (error: unknown) => void;
-  #tasks: (() => void)[] = [];
+  readonly #tasks: (() => void)[] = [];
   #isRunning = false;
 
   constructor(afterTasks: () => void, failed: (error: unknown) => void) {

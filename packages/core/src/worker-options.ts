@@ -250,7 +250,8 @@ function checkMenus(options: WorkerOptions<unknown, unknown>): void {
   if (delivery !== undefined) check('delivery', delivery, 'a delivery, such as atLeastOnce()', ofKind('delivery'));
   if (plugins !== undefined) {
     check('plugins', plugins, 'an array of plugins', Array.isArray);
-    plugins.forEach((plugin, i) => check(`plugins[${i}]`, plugin, 'a plugin (an object with a name)', has('name')));
+    for (const [i, plugin] of plugins.entries())
+      check(`plugins[${i}]`, plugin, 'a plugin (an object with a name)', has('name'));
   }
   if (value !== undefined) check('value', value, 'a deserializer, such as json()', has('deserialize'));
   if (key !== undefined) check('key', key, 'a deserializer, such as string()', has('deserialize'));

@@ -157,7 +157,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
 
   #listen(listeners: NonNullable<Plugin['listeners']>): void {
     for (const [event, listener] of Object.entries(listeners)) {
-      this.#events.on(event as keyof WorkerEvents, listener as WorkerEvents[keyof WorkerEvents]);
+      this.#events.on(event as keyof WorkerEvents, listener);
     }
   }
 
@@ -167,7 +167,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     try {
       for (const plugin of this.#options.plugins) {
         startedPlugins.push(plugin);
-        await plugin.start?.(this as unknown as Worker<never, never, never>);
+        await plugin.start?.(this);
       }
       this.#starting.signal.throwIfAborted();
       this.#run = new WorkerRun(
