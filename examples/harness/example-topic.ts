@@ -1,13 +1,12 @@
 import type { KafkaCluster, OutgoingRecord } from '@kafka-worker/core';
-import { stderrLogger, systemClock } from '@kafka-worker/core';
+import { CONNECT_TIMEOUT_MS, clientOptions } from './client-options.ts';
 
-const CONNECT_TIMEOUT_MS = 30_000;
 /** Messages that wait for their acknowledgement at once: enough to keep a producer busy, and its queue bounded. */
 const MOST_UNACKNOWLEDGED = 5_000;
 
 /** Creates a topic. */
 export async function createTopic(kafka: KafkaCluster, topic: string, partitions: number): Promise<void> {
-  const admin = kafka.admin({ clock: systemClock, logger: stderrLogger });
+  const admin = kafka.admin(clientOptions);
   try {
     await admin.connect({ timeoutMs: CONNECT_TIMEOUT_MS });
     await admin.createTopic(topic, { partitions });
@@ -26,7 +25,7 @@ export function* orders(topic: string, records: number, keys: number): Iterable<
 
 /** Produces messages and waits until each is acknowledged. Returns how many went to each partition. */
 export async function produce(kafka: KafkaCluster, messages: Iterable<OutgoingRecord>): Promise<Map<number, number>> {
-  const producer = kafka.producer({ clock: systemClock, logger: stderrLogger });
+  const producer = kafka.producer(clientOptions);
   const sentTo = new Map<number, number>();
   try {
     await producer.connect({ timeoutMs: CONNECT_TIMEOUT_MS });

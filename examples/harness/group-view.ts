@@ -1,5 +1,6 @@
 import type { KafkaCluster, KafkaConsumer, TopicPartition } from '@kafka-worker/core';
-import { stderrLogger, systemClock, UnknownTopicError } from '@kafka-worker/core';
+import { UnknownTopicError } from '@kafka-worker/core';
+import { CONNECT_TIMEOUT_MS, clientOptions } from './client-options.ts';
 
 /** Looks at a topic and a group from outside: a consumer that never joins. */
 export class GroupView {
@@ -12,9 +13,9 @@ export class GroupView {
   }
 
   static async open(kafka: KafkaCluster, groupId: string, topic: string): Promise<GroupView> {
-    const consumer = kafka.consumer({ groupId, groupProtocol: 'classic', clock: systemClock, logger: stderrLogger });
+    const consumer = kafka.consumer({ groupId, groupProtocol: 'classic', ...clientOptions });
     try {
-      await consumer.connect({ timeoutMs: 30_000 });
+      await consumer.connect({ timeoutMs: CONNECT_TIMEOUT_MS });
     } catch (error) {
       await consumer.close();
       throw error;

@@ -1,5 +1,6 @@
 import type { KafkaCluster, Plugin, Worker, WorkerSummary } from '@kafka-worker/core';
 import type { ExampleArguments } from './example-arguments.ts';
+import type { ExampleCluster } from './example-cluster.ts';
 import { openExampleCluster } from './example-cluster.ts';
 import type { ExampleSummary } from './example-summary.ts';
 import { figuresOf } from './example-summary.ts';
@@ -29,6 +30,8 @@ export interface ExampleRun {
 }
 
 export interface RunOptions {
+  /** Where to run instead of where the arguments say; stays open. */
+  readonly cluster?: ExampleCluster;
   /** Ends the run early. */
   readonly signal?: AbortSignal;
   /** Gets a line for each thing that happens. @defaultValue nothing is told */
@@ -49,19 +52,17 @@ export async function runExample(
   const { tell = () => {} } = options;
   const ownName = `example-${given.example}-${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
   const { topic = ownName, group = ownName } = given;
-  const cluster = await openExampleCluster(given.kafka);
+  const cluster = options.cluster ?? (await openExampleCluster(given.kafka));
   const calls = new HandlerCalls(given.fail, given.trace);
   try {
-    // A topic that was named is read as it is; in the embedded cluster there is none yet.
-    if (given.topic === undefined || given.kafka === undefined) {
-      await createTopic(cluster.kafka, topic, PARTITIONS);
-      await produce(cluster.kafka, orders(topic, RECORDS, KEYS));
-      tell(
-        `seeded topic ${topic} with ${RECORDS} records of ${KEYS} keys in ${PARTITIONS} partitions (${cluster.name} Kafka)`,
-      );
-    }
     const view = await GroupView.open(cluster.kafka, group, topic);
     try {
+      // A topic that was named is read as it is; in a new embedded cluster there is none yet.
+      if (given.topic === undefined || (given.kafka === undefined && !(await view.exists()))) {
+        await createTopic(cluster.kafka, topic, PARTITIONS);
+        await produce(cluster.kafka, orders(topic, RECORDS, KEYS));
+        tell(`seeded ${cluster.name} topic ${topic}: ${RECORDS} records, ${KEYS} keys, ${PARTITIONS} partitions`);
+      }
       const worker = createWorker({ kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] });
       const { error } = await runToEnd(worker, view, tell, options.signal);
       const summary = {
@@ -80,7 +81,7 @@ export async function runExample(
     }
   } finally {
     calls.close();
-    await cluster.close();
+    if (options.cluster === undefined) await cluster.close();
   }
 }
 
