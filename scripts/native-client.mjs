@@ -57,7 +57,7 @@ export async function prepareNativeBuild(root) {
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const aptGet = async (title, ...args) => {
-    const [program, ...rest] = [...asRoot, 'apt-get', ...args];
+    const [program, ...rest] = [...asRoot, 'apt-get', '-o', 'DPkg::Lock::Timeout=120', ...args];
     await step(title, program, rest, env);
   };
   await aptGet('refreshing the list of Debian packages', 'update');

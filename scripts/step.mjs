@@ -22,7 +22,7 @@ export async function step(title, command, args, env = process.env) {
   const log = join(directory, 'output');
   const output = openSync(log, 'w');
   console.error(`set-up: ${title} …`);
-  const stillRunning = setInterval(() => console.error(`set-up: ${title} … ${seconds()} so far`), stillRunningEveryMs);
+  const stillRunning = setInterval(() => console.error(`set-up:   ${seconds()} so far …`), stillRunningEveryMs);
   try {
     const code = await new Promise((resolve, reject) => {
       const child = spawn(command, args, { stdio: ['ignore', output, output], env });
@@ -33,7 +33,7 @@ export async function step(title, command, args, env = process.env) {
       const tail = readFileSync(log, 'utf8').split('\n').slice(-40).join('\n');
       throw new StepError(`${title}: '${command} ${args.join(' ')}' ended with ${code}:\n${tail}`);
     }
-    console.error(`set-up: ${title}: done in ${seconds()}`);
+    console.error(`set-up:   done in ${seconds()}`);
   } finally {
     clearInterval(stillRunning);
     closeSync(output);
