@@ -62,7 +62,10 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaClust
   // A cluster of another shape cannot use the data that is there.
   const shape = JSON.stringify({ ports, secure });
   const shapeFile = join(directory, 'shape.json');
-  if (readIfThere(shapeFile) !== shape) rmSync(directory, { recursive: true, force: true });
+  if (readIfThere(shapeFile) !== shape) {
+    if (existsSync(shapeFile)) say('the last cluster here had another shape: its data is removed');
+    rmSync(directory, { recursive: true, force: true });
+  }
   mkdirSync(directory, { recursive: true });
   const secureKafka = secure ? await secureSetup(directory, ports) : undefined;
   const children = ports.map((_, index) => startBroker(directory, jars, index + 1, ports, secureKafka));
@@ -202,7 +205,7 @@ async function untilAllAnswer(
 }
 
 /** How many brokers the cluster itself says it has, asked through the client that the tests use too. */
-async function brokersThatAnswer(bootstrap: string): Promise<number> {
+export async function brokersThatAnswer(bootstrap: string): Promise<number> {
   const [host, port] = (bootstrap.split(',')[0] as string).split(':') as [string, string];
   if (!(await isListening(Number(port), host))) return 0;
   const producer = new confluent.RdKafka.Producer({ 'bootstrap.servers': bootstrap, log_level: 0 });

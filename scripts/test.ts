@@ -5,6 +5,7 @@
 import { checks } from './checks.ts';
 import { signalCurrent } from './child.ts';
 import { runJest } from './jest-run.ts';
+import { brokersThatAnswer } from './kafka-broker.ts';
 import { missingForKafka } from './kafka-jars.ts';
 import { type PrivateKafka, startPrivateKafka } from './private-kafka.ts';
 
@@ -71,10 +72,13 @@ async function runCheck(name: string, check: () => Promise<number | string>): Pr
 
 async function findRealTier(): Promise<RealTier> {
   if (withoutRealKafka) return { skipped: 'left out as asked for; npm test has it.' };
-  if (process.env.KAFKA_BROKERS) return { env: {} };
+  const named = process.env.KAFKA_BROKERS;
+  if (named) {
+    return (await brokersThatAnswer(named)) > 0 ? { env: {} } : { failed: `nothing answers on KAFKA_BROKERS=${named}` };
+  }
   const missing = missingForKafka();
   if (missing.length > 0) {
-    const reason = `Java 17 and Maven are needed. Install them (on Debian: sudo apt-get install ${missing.join(' ')}) or name a broker in KAFKA_BROKERS.`;
+    const reason = `Java 17 and Maven are needed. Install them (on Debian: sudo apt-get update && sudo apt-get install ${missing.join(' ')}) or name a broker in KAFKA_BROKERS.`;
     return process.env.CI ? { failed: reason } : { skipped: reason };
   }
   try {
