@@ -1,0 +1,116 @@
+import {
+  AuthenticationError,
+  AuthorizationError,
+  ClientError,
+  ConnectionError,
+  type KafkaWorkerError,
+  UnsupportedBrokerError,
+} from '../errors.ts';
+import type { Logger } from '../logger.ts';
+
+/** What librdkafka says without being asked: `event.log`, with the whole text. */
+export interface ClientLogLine {
+  readonly severity: number;
+  readonly fac: string;
+  readonly message: string;
+}
+
+const AUTHENTICATION =
+  /sasl (authentication|handshake)|authentication (failed|failure|error)|oauthbearer|unsupported sasl mechanism|certificate|alert (handshake failure|unknown ca|access denied|decrypt error)|unknown ca\b/i;
+const AUTHORIZATION = /authorization|not authorized|access denied/i;
+const UNSUPPORTED = /unsupported|not supported|requires broker/i;
+
+/**
+ * Whether a failed connection's text says that trying again is of no use: one side does not accept who the other says it is.
+ * Text is all there is: the events that the native client passes on carry no code.
+ */
+export function isAuthenticationText(text: string): boolean {
+  return AUTHENTICATION.test(text);
+}
+
+/**
+ * Turns what a client says about its connections into named errors. The error event has no more than librdkafka's name for it
+ * ("broker transport failure"); what really happened stands in the log line before it.
+ */
+export class ClientEvents {
+  readonly #brokers: readonly string[];
+  readonly #logger: Logger;
+  readonly #report: (error: KafkaWorkerError) => void;
+  #lastFailure: string | undefined;
+  #authentication: AuthenticationError | undefined;
+  #tokenFailure: AuthenticationError | undefined;
+  #fatal: string | undefined;
+
+  constructor(brokers: readonly string[], logger: Logger, report: (error: KafkaWorkerError) => void) {
+    this.#brokers = brokers;
+    this.#logger = logger;
+    this.#report = report;
+  }
+
+  /** The text of the newest failure of a connection. */
+  get lastFailure(): string | undefined {
+    return this.#lastFailure;
+  }
+
+  /** Set once a broker has refused who we are, or we have refused who it is. */
+  get authentication(): AuthenticationError | undefined {
+    return this.#authentication;
+  }
+
+  /** Set while the token provider fails, which may pass. */
+  get tokenFailure(): AuthenticationError | undefined {
+    return this.#tokenFailure;
+  }
+
+  log(line: ClientLogLine): void {
+    const text = line.message.replace(/^\[thrd:[^\]]*\]: /, '');
+    this.#logger.debug('kafka client log', { facility: line.fac, severity: line.severity, text });
+    if (line.fac === 'FATAL') this.#fatal = text;
+    if (line.fac !== 'FAIL' && line.fac !== 'ERROR') return;
+    if (line.fac === 'ERROR' && !isAuthenticationText(text) && this.#lastFailure !== undefined) return;
+    this.#lastFailure = text;
+    if (isAuthenticationText(text)) this.#refused(text);
+  }
+
+  error(message: string): void {
+    const text = this.#lastFailure ?? message;
+    if (/fatal error/.test(message)) return this.#report(this.#fatalError(this.#fatal ?? message));
+    if (/authentication failure|ssl error/.test(message)) return this.#refused(text);
+    if (/transport failure|broker connections are down|resolution failure|timed out|disconnected/.test(message)) {
+      if (this.#authentication !== undefined) return;
+      // A connection that was fine and idle, closed by the broker: the client opens another when it needs one.
+      if (/transport failure/.test(message) && /: Disconnected \(after \d+ms in state UP/.test(text)) return;
+      return this.#report(new ConnectionError(`${message}: ${text}`, { brokers: this.#brokers }));
+    }
+    this.#report(new ClientError(message, { retriable: true }));
+  }
+
+  /** The token provider failed, or gave a token that cannot be used. */
+  token(error: AuthenticationError, isFinal: boolean): void {
+    this.#lastFailure = error.message;
+    this.#tokenFailure = error;
+    if (isFinal) this.#authentication = error;
+    this.#report(error);
+  }
+
+  /** The provider's last token was taken. */
+  tokenAccepted(): void {
+    if (this.#authentication === this.#tokenFailure) this.#authentication = undefined;
+    this.#tokenFailure = undefined;
+  }
+
+  #refused(text: string): void {
+    // The log line and the error event of one failure both come here.
+    if (this.#authentication?.message.endsWith(text) === true) return;
+    this.#authentication = new AuthenticationError(
+      `the brokers (${this.#brokers.join(', ')}) and this client do not accept each other: ${text}`,
+    );
+    this.#report(this.#authentication);
+  }
+
+  #fatalError(text: string): KafkaWorkerError {
+    if (UNSUPPORTED.test(text)) return new UnsupportedBrokerError(text);
+    if (AUTHORIZATION.test(text)) return new AuthorizationError(text);
+    return new ClientError(text);
+  }
+}

@@ -1,0 +1,168 @@
+import { InvalidOptionError } from '../errors.ts';
+import { refuseReservedProperties } from './reserved-properties.ts';
+
+/** How to reach a cluster. Start with `brokers`; then `tls` and `sasl` as the cluster demands. */
+export interface ConfluentKafkaOptions {
+  /** Where to begin, as `host:port`; the client finds the other brokers by itself. */
+  readonly brokers: readonly string[];
+  /** Distinguishes these clients in broker logs and quotas. A worker adds its own name. */
+  readonly clientId?: string;
+  /** Lets the broker serve reads from a replica in the same rack (KIP-392). */
+  readonly rack?: string;
+  /** `true`: encrypted, with the certificate authorities of this system. Off when left out. */
+  readonly tls?: boolean | TlsOptions;
+  readonly sasl?: SaslOptions;
+  /**
+   * Any further property of librdkafka. What the worker itself owns (`enable.auto.commit`, `group.id`, …) is refused, with what to use instead.
+   * @see https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
+   */
+  readonly librdkafka?: Readonly<Record<string, string | number | boolean | undefined>>;
+}
+
+/** Certificates as PEM text. */
+export interface TlsOptions {
+  /** The certificate authorities that may vouch for a broker. The system's when left out. */
+  readonly ca?: string | Buffer;
+  /** The client's own certificate, with `key`, for brokers that ask for one. */
+  readonly cert?: string | Buffer;
+  readonly key?: string | Buffer;
+  /** Opens an encrypted `key`. */
+  readonly passphrase?: string;
+}
+
+/** Who we say we are. `token` is called again before a token expires. */
+export type SaslOptions =
+  | {
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+      readonly username: string;
+      readonly password: string;
+    }
+  | { readonly mechanism: 'oauthbearer'; readonly token: () => Promise<OAuthBearerToken> };
+
+/** A bearer token. */
+export interface OAuthBearerToken {
+  readonly value: string;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+  readonly principal?: string;
+  readonly extensions?: Readonly<Record<string, string>>;
+}
+
+/** A property list as the native client takes it. */
+export type ClientProperties = Record<string, string | number | boolean>;
+
+/** Checked options: what every client of the cluster has in common. */
+export interface ResolvedConfluentKafkaOptions {
+  readonly brokers: readonly string[];
+  readonly clientId: string | undefined;
+  /** Where the brokers are and how to be let in. */
+  readonly connection: Readonly<ClientProperties>;
+  /** What the user set beyond the typed options. */
+  readonly librdkafka: Readonly<ClientProperties>;
+  readonly token: (() => Promise<OAuthBearerToken>) | undefined;
+}
+
+/** @throws InvalidOptionError */
+export function resolveConfluentKafkaOptions(options: ConfluentKafkaOptions): ResolvedConfluentKafkaOptions {
+  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('options', 'an object', options);
+  const { brokers, clientId, rack, tls, sasl } = options;
+  checkBrokers(brokers);
+  if (clientId !== undefined) checkText('clientId', clientId);
+  const librdkafka = checkProperties(options.librdkafka ?? {});
+  refuseReservedProperties(librdkafka, { tls: tls !== undefined, sasl: sasl !== undefined, rack: rack !== undefined });
+
+  const connection: ClientProperties = { 'bootstrap.servers': brokers.join(',') };
+  if (rack !== undefined) connection['client.rack'] = checkText('rack', rack);
+  const isEncrypted = tls !== undefined && tls !== false;
+  if (isEncrypted || sasl !== undefined) {
+    connection['security.protocol'] = `${sasl === undefined ? '' : 'sasl_'}${isEncrypted ? 'ssl' : 'plaintext'}`;
+  }
+  Object.assign(connection, isEncrypted ? tlsProperties(tls) : {}, sasl === undefined ? {} : saslProperties(sasl));
+  return {
+    brokers: [...brokers],
+    clientId,
+    connection,
+    librdkafka,
+    token: sasl?.mechanism === 'oauthbearer' ? sasl.token : undefined,
+  };
+}
+
+function checkBrokers(brokers: readonly string[]): void {
+  const expected = "a list of 'host:port', at least one";
+  if (!Array.isArray(brokers) || brokers.length === 0) throw new InvalidOptionError('brokers', expected, brokers);
+  brokers.forEach((broker: unknown, i) => {
+    const isAddress = typeof broker === 'string' && /^[^\s,]+:\d{1,5}$/.test(broker);
+    if (!isAddress) throw new InvalidOptionError(`brokers[${i}]`, "'host:port'", broker);
+  });
+}
+
+function checkText(option: string, value: unknown): string {
+  // A NUL would cut the text short on its way into the native client.
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw new InvalidOptionError(option, 'a string that is not empty', value);
+  }
+  return value;
+}
+
+function checkProperties(properties: Readonly<Record<string, unknown>>): ClientProperties {
+  if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) {
+    throw new InvalidOptionError('librdkafka', 'an object of librdkafka properties', properties);
+  }
+  const checked: ClientProperties = {};
+  for (const [name, value] of Object.entries(properties)) {
+    if (value === undefined) continue; // the native client would read it as the text "undefined"
+    const isUsable =
+      typeof value === 'boolean' ||
+      (typeof value === 'string' && !value.includes('\0')) ||
+      (typeof value === 'number' && Number.isFinite(value));
+    if (!isUsable)
+      throw new InvalidOptionError(`librdkafka[${JSON.stringify(name)}]`, 'a string, number or boolean', value);
+    checked[name] = value;
+  }
+  return checked;
+}
+
+function tlsProperties(tls: true | TlsOptions): ClientProperties {
+  if (tls === true) return {};
+  if (typeof tls !== 'object' || tls === null)
+    throw new InvalidOptionError('tls', 'true or { ca, cert, key, passphrase }', tls);
+  const properties: ClientProperties = {};
+  if (tls.ca !== undefined) properties['ssl.ca.pem'] = pem('tls.ca', tls.ca, 'ssl.ca.location');
+  if (tls.cert !== undefined) properties['ssl.certificate.pem'] = pem('tls.cert', tls.cert, 'ssl.certificate.location');
+  if (tls.key !== undefined) properties['ssl.key.pem'] = pem('tls.key', tls.key, 'ssl.key.location');
+  if (tls.passphrase !== undefined) properties['ssl.key.password'] = checkText('tls.passphrase', tls.passphrase);
+  if ((tls.cert === undefined) !== (tls.key === undefined)) {
+    const missing = tls.cert === undefined ? 'tls.cert' : 'tls.key';
+    throw new InvalidOptionError(missing, 'cert and key together', undefined);
+  }
+  return properties;
+}
+
+function pem(option: string, value: unknown, fileProperty: string): string {
+  const text = Buffer.isBuffer(value) ? value.toString('utf8') : value;
+  if (typeof text !== 'string' || !text.includes('-----BEGIN ') || text.includes('\0')) {
+    throw new InvalidOptionError(option, `PEM text (for a file use librdkafka["${fileProperty}"])`, value);
+  }
+  return text;
+}
+
+function saslProperties(sasl: SaslOptions): ClientProperties {
+  switch (sasl.mechanism) {
+    case 'plain':
+    case 'scram-sha-256':
+    case 'scram-sha-512':
+      return {
+        'sasl.mechanisms': sasl.mechanism.toUpperCase(),
+        'sasl.username': checkText('sasl.username', sasl.username),
+        'sasl.password': checkText('sasl.password', sasl.password),
+      };
+    case 'oauthbearer':
+      if (typeof sasl.token !== 'function')
+        throw new InvalidOptionError('sasl.token', 'a function that gives a token', sasl.token);
+      return { 'sasl.mechanisms': 'OAUTHBEARER' };
+    default: {
+      const expected = "'plain', 'scram-sha-256', 'scram-sha-512' or 'oauthbearer'";
+      throw new InvalidOptionError('sasl.mechanism', expected, (sasl as { mechanism?: unknown }).mechanism);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import type { ClientProperties, ResolvedConfluentKafkaOptions } from './client-options.ts';
+import { refuseClassicProperties } from './reserved-properties.ts';
+
+/**
+ * Prefetched records are lost work whenever the group rebalances (librdkafka then discards them), so a fraction of a second of
+ * reading at full speed is kept, not librdkafka's own 100,000 records and 64 MiB.
+ */
+const PREFETCH_RECORDS = 30_000;
+const PREFETCH_KIB = 32 * 1024;
+
+/** librdkafka looks again at a full queue only after a second by default: a reader at full speed would wait for it. */
+const QUEUE_BACKOFF_MS = 10;
+
+const consumerDefaults: Readonly<ClientProperties> = {
+  'queued.min.messages': PREFETCH_RECORDS,
+  'queued.max.messages.kbytes': PREFETCH_KIB,
+  'fetch.queue.backoff.ms': QUEUE_BACKOFF_MS,
+};
+
+const consumerOwned: Readonly<ClientProperties> = {
+  'enable.auto.commit': false,
+  'enable.auto.offset.store': false,
+  // Nothing may jump: a position outside the log is an error that the worker sees.
+  'auto.offset.reset': 'error',
+  'enable.partition.eof': true,
+  'allow.auto.create.topics': false,
+};
+
+/** Enough to batch well under load, too little to be noticed when a single message is sent. */
+const LINGER_MS = 5;
+
+interface MemberOptions {
+  readonly groupId: string;
+  readonly groupInstanceId?: string;
+  readonly groupProtocol: 'classic' | 'consumer';
+  readonly clientId?: string;
+}
+
+/** The properties of a group member's client. Pure. */
+export function consumerProperties(kafka: ResolvedConfluentKafkaOptions, member: MemberOptions): ClientProperties {
+  const isClassic = member.groupProtocol === 'classic';
+  if (!isClassic) refuseClassicProperties(kafka.librdkafka);
+  return {
+    ...(isClassic ? { 'partition.assignment.strategy': 'cooperative-sticky' } : {}),
+    ...consumerDefaults,
+    ...common(kafka, member.clientId),
+    ...consumerOwned,
+    'group.id': member.groupId,
+    ...(member.groupInstanceId === undefined ? {} : { 'group.instance.id': member.groupInstanceId }),
+    'group.protocol': member.groupProtocol,
+  };
+}
+
+/** The properties of a producer. Pure. */
+export function producerProperties(kafka: ResolvedConfluentKafkaOptions, clientId?: string): ClientProperties {
+  return {
+    'linger.ms': LINGER_MS,
+    ...withoutConsumerProperties(common(kafka, clientId)),
+    'enable.idempotence': true,
+  };
+}
+
+/** The properties of a client that only asks. Pure. */
+export function adminProperties(kafka: ResolvedConfluentKafkaOptions, clientId?: string): ClientProperties {
+  return withoutConsumerProperties(common(kafka, clientId));
+}
+
+function common(kafka: ResolvedConfluentKafkaOptions, clientId: string | undefined): ClientProperties {
+  const id = clientId ?? kafka.clientId;
+  return {
+    ...kafka.librdkafka,
+    ...kafka.connection,
+    ...(id === undefined ? {} : { 'client.id': id }),
+  };
+}
+
+/** librdkafka takes these on a producer, and complains in its log. */
+const consumerOnly = [
+  'partition.assignment.strategy',
+  'session.timeout.ms',
+  'heartbeat.interval.ms',
+  'max.poll.interval.ms',
+  'group.remote.assignor',
+  'isolation.level',
+  'check.crcs',
+];
+
+function withoutConsumerProperties(properties: ClientProperties): ClientProperties {
+  const isConsumers = (name: string): boolean =>
+    name.startsWith('fetch.') || name.startsWith('queued.') || consumerOnly.includes(name);
+  return Object.fromEntries(Object.entries(properties).filter(([name]) => !isConsumers(name)));
+}

@@ -1,0 +1,135 @@
+import { CommitError, type CommitFailure, IllegalStateError } from '../errors.ts';
+import type { NextOffset } from '../record.ts';
+import { isGroupLevelCode, isRetriableCode, type NativeError, nativeCode, toNativeError } from './client-errors.ts';
+
+/** Longer than a coordinator takes to move, shorter than anybody's patience with a stop. */
+const ACK_MS = 15_000;
+
+interface Request {
+  readonly offsets: readonly NextOffset[];
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface InFlight {
+  readonly key: string;
+  readonly answer: (error: NativeError | undefined) => void;
+}
+
+/**
+ * Commits with the broker's answer. librdkafka's own commit calls return when the commit is queued; what became of it comes back as an
+ * event that names offsets but neither the commit nor the partition that failed. So one native commit is in flight at a time, what is
+ * asked for meanwhile is joined into the next one, and a refused commit is repeated partition by partition to learn which one it was.
+ */
+export class Committer {
+  readonly #commit: (offsets: NextOffset[]) => void;
+  readonly #hurry: () => void;
+  #waiting: Request[] = [];
+  #inFlight: InFlight | undefined;
+  #isRunning = false;
+  #isClosed = false;
+  #idle: Promise<void> = Promise.resolve();
+
+  /** `commit` hands offsets to librdkafka; `hurry` says that an answer is waited for. */
+  constructor(commit: (offsets: NextOffset[]) => void, hurry: () => void) {
+    this.#commit = commit;
+    this.#hurry = hurry;
+  }
+
+  /** The offsets are checked already, and each partition is in it once. */
+  commit(offsets: readonly NextOffset[]): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new IllegalStateError('the consumer is closed'));
+    if (offsets.length === 0) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ offsets, resolve, reject });
+      if (!this.#isRunning) this.#idle = this.#run();
+    });
+  }
+
+  /** librdkafka's `offset.commit` event. */
+  acknowledged(thrown: unknown, offsets: readonly NextOffset[]): void {
+    // A late answer to a commit that was given up names other offsets, and is nobody's.
+    if (this.#inFlight?.key !== keyOf(offsets)) return;
+    this.#inFlight.answer(thrown === undefined || thrown === null ? undefined : toNativeError(thrown));
+  }
+
+  /** Takes nothing more. Resolves when what was taken has been answered. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return this.#idle;
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    while (this.#waiting.length > 0) {
+      const requests = this.#waiting;
+      this.#waiting = [];
+      const failures = await this.#commitAll(latestOf(requests));
+      for (const request of requests) settle(request, failures);
+    }
+    this.#isRunning = false;
+  }
+
+  async #commitAll(offsets: NextOffset[]): Promise<Map<string, CommitFailure>> {
+    const failures = new Map<string, CommitFailure>();
+    const error = await this.#once(offsets);
+    if (error === undefined) return failures;
+    const isOneAnswer = offsets.length === 1 || isGroupLevelCode(error.code);
+    for (const offset of offsets) {
+      const own = isOneAnswer ? error : await this.#once([offset]);
+      if (own === undefined) continue;
+      const { topic, partition } = offset;
+      failures.set(nameOf(offset), {
+        topic,
+        partition,
+        offset: offset.offset,
+        kafkaCode: own.code,
+        reason: own.message,
+      });
+    }
+    return failures;
+  }
+
+  #once(offsets: NextOffset[]): Promise<NativeError | undefined> {
+    return new Promise((resolve) => {
+      const finish = (error: NativeError | undefined): void => {
+        clearTimeout(timer);
+        this.#inFlight = undefined;
+        resolve(error);
+      };
+      const late = { code: nativeCode.timedOut, message: `no acknowledgement within ${ACK_MS} ms` };
+      const timer = setTimeout(() => finish(late), ACK_MS);
+      this.#inFlight = { key: keyOf(offsets), answer: finish };
+      try {
+        this.#commit(offsets);
+        this.#hurry();
+      } catch (thrown) {
+        finish(toNativeError(thrown));
+      }
+    });
+  }
+}
+
+function settle({ offsets, resolve, reject }: Request, failures: ReadonlyMap<string, CommitFailure>): void {
+  const own = offsets.map((offset) => failures.get(nameOf(offset))).filter((failure) => failure !== undefined);
+  if (own.length === 0) return resolve();
+  reject(new CommitError(own, { retriable: own.every((failure) => isRetriableCode(failure.kafkaCode)) }));
+}
+
+/** Of each partition what was asked for last. */
+function latestOf(requests: readonly Request[]): NextOffset[] {
+  const latest = new Map<string, NextOffset>();
+  for (const { offsets } of requests) for (const offset of offsets) latest.set(nameOf(offset), offset);
+  return [...latest.values()];
+}
+
+function nameOf({ topic, partition }: NextOffset): string {
+  return `${partition} ${topic}`;
+}
+
+function keyOf(offsets: readonly NextOffset[]): string {
+  return offsets
+    .map((offset) => `${nameOf(offset)} ${offset.offset}`)
+    .sort()
+    .join('\n');
+}

@@ -1,0 +1,53 @@
+import { InvalidOptionError } from '../errors.ts';
+import type {
+  KafkaAdmin,
+  KafkaAdminOptions,
+  KafkaCluster,
+  KafkaConsumer,
+  KafkaConsumerOptions,
+  KafkaProducer,
+  KafkaProducerOptions,
+} from '../kafka-client.ts';
+import { ConfluentAdmin } from './admin.ts';
+import { type ConfluentKafkaOptions, resolveConfluentKafkaOptions } from './client-options.ts';
+import { adminProperties, consumerProperties, producerProperties } from './client-properties.ts';
+import { ConfluentConsumer } from './consumer.ts';
+import { newNativeProducer } from './native-client.ts';
+import { ConfluentProducer } from './producer.ts';
+
+/**
+ * A Kafka cluster, through librdkafka (`@confluentinc/kafka-javascript`). Nothing is connected before a worker starts.
+ *
+ * Surprising: the client works in the main thread only, and a process that ends with `process.exit()` while clients are alive can crash;
+ * stop workers first.
+ *
+ * @throws InvalidOptionError for options that cannot be used, properties that librdkafka does not know included
+ * @see https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md
+ */
+export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
+  const kafka = resolveConfluentKafkaOptions(options);
+  const { brokers, token } = kafka;
+  // A client that is never connected, only to have librdkafka itself look at names and values.
+  newNativeProducer({ ...kafka.librdkafka, ...kafka.connection }, {});
+  return {
+    kind: 'kafka-cluster',
+    brokers,
+    consumer: (member: KafkaConsumerOptions): KafkaConsumer => {
+      checkGroupName('groupId', member.groupId);
+      if (member.groupInstanceId !== undefined) checkGroupName('groupInstanceId', member.groupInstanceId);
+      const properties = consumerProperties(kafka, member);
+      const isStaticMember = member.groupInstanceId !== undefined;
+      return new ConfluentConsumer({ brokers, properties, token, isStaticMember, logger: member.logger });
+    },
+    producer: ({ clientId, logger }: KafkaProducerOptions): KafkaProducer =>
+      new ConfluentProducer({ brokers, properties: producerProperties(kafka, clientId), token, logger }),
+    admin: ({ clientId, logger }: KafkaAdminOptions): KafkaAdmin =>
+      new ConfluentAdmin({ brokers, properties: adminProperties(kafka, clientId), token, logger }),
+  };
+}
+
+function checkGroupName(option: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+    throw new InvalidOptionError(option, 'a string that is not empty', value);
+  }
+}

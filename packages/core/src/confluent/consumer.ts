@@ -1,0 +1,233 @@
+import { ClientError, ConnectionError, IllegalStateError, type KafkaWorkerError } from '../errors.ts';
+import type { CommittedOffset, ConnectOptions, KafkaConsumer, Poll, StartOffset, Watermarks } from '../kafka-client.ts';
+import type { Logger } from '../logger.ts';
+import type { NextOffset, TopicPartition } from '../record.ts';
+import { settledWithin } from './bounded.ts';
+import { consumeError, nativeCode, toNativeError } from './client-errors.ts';
+import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
+import { Committer } from './committer.ts';
+import { GroupMember } from './group-member.ts';
+import { LibrdkafkaReader } from './librdkafka-reader.ts';
+import { nativeCommit, nativeOffsets, nativePartition, nativePartitions, nativeTopic } from './native-arguments.ts';
+import { type NativeConsumer, newNativeConsumer } from './native-client.ts';
+import { committedOffsets, partitionCounts, resolveOffsets } from './offset-queries.ts';
+import { PositionCheck } from './position-check.ts';
+import { RawClient } from './raw-client.ts';
+import { seekNatively } from './seek.ts';
+
+const nothing: Poll = { events: [], records: [], positions: [], errors: [] };
+
+/** Errors kept for the next poll: when nobody polls, the oldest tell what began it. */
+const MAX_ERRORS = 100;
+
+/** How long `close` waits for a commit that somebody else waits for. */
+const COMMITS_MS = 3_000;
+
+/** What a consumer is made with. */
+export interface ConfluentConsumerOptions {
+  readonly brokers: readonly string[];
+  readonly properties: ClientProperties;
+  readonly token: (() => Promise<OAuthBearerToken>) | undefined;
+  readonly isStaticMember: boolean;
+  readonly logger: Logger;
+}
+
+/** The port's consumer on librdkafka: the group's member (control side) and the reader of its records (data side) behind one `poll`. */
+export class ConfluentConsumer implements KafkaConsumer {
+  readonly #options: ConfluentConsumerOptions;
+  readonly #raw: RawClient<NativeConsumer>;
+  #reader: LibrdkafkaReader | undefined;
+  #member: GroupMember | undefined;
+  #committer: Committer | undefined;
+  #check: PositionCheck | undefined;
+  #errors: KafkaWorkerError[] = [];
+  #waiting: { readonly maxRecords: number; readonly end: (poll: Poll) => void } | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: ConfluentConsumerOptions) {
+    this.#options = options;
+    const { brokers, properties, token, logger } = options;
+    const report = (error: KafkaWorkerError): void => this.#report(error);
+    this.#raw = new RawClient({ brokers, properties, token, logger, report }, (callbacks) =>
+      newNativeConsumer(properties, {
+        ...callbacks,
+        rebalance_cb: (error: unknown, partitions: TopicPartition[]) =>
+          this.#member?.rebalance(toNativeError(error).code, partitions),
+        offset_commit_cb: (error: unknown, offsets: NextOffset[]) => this.#committer?.acknowledged(error, offsets),
+        queue_non_empty_cb: () => this.#reader?.signal(),
+      }),
+    );
+  }
+
+  connect(options: ConnectOptions): Promise<void> {
+    return this.#raw.connect(options, () => this.#start());
+  }
+
+  subscribe(topics: readonly string[]): void {
+    const checked = nativeList('topics', topics).map((topic, i) => nativeTopic(`topics[${i}]`, topic));
+    this.#raw.native.subscribe(checked);
+    this.#reader?.hurry();
+  }
+
+  async poll(maxRecords: number, maxWaitMs: number): Promise<Poll> {
+    if (this.#closed !== undefined) throw new IllegalStateError('the consumer is closed');
+    if (this.#waiting !== undefined) throw new IllegalStateError('one poll at a time');
+    const poll = this.#collect(maxRecords);
+    if (poll !== undefined) return poll;
+    if (!(maxWaitMs > 0)) return nothing;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.wake(), Math.min(maxWaitMs, 2 ** 31 - 1));
+      const end = (poll: Poll): void => {
+        clearTimeout(timer);
+        this.#waiting = undefined;
+        resolve(poll);
+      };
+      this.#waiting = { maxRecords, end };
+    });
+  }
+
+  wake(): void {
+    this.#waiting?.end(this.#collect(this.#waiting.maxRecords) ?? nothing);
+  }
+
+  async commit(offsets: readonly NextOffset[]): Promise<void> {
+    const checked = nativeCommit('offsets', offsets);
+    await this.#connected(this.#committer).commit(checked);
+  }
+
+  async committed(partitions: readonly TopicPartition[]): Promise<CommittedOffset[]> {
+    return committedOffsets(this.#raw, nativePartitions('partitions', partitions));
+  }
+
+  assign(partitions: readonly StartOffset[]): void {
+    const starts = nativeOffsets('partitions', partitions);
+    this.#connected(this.#member).assign(starts);
+    this.#check?.forget(starts);
+  }
+
+  release(partitions: readonly TopicPartition[]): void {
+    this.#connected(this.#member).release(nativePartitions('partitions', partitions));
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    this.#connected(this.#reader).pause(nativePartitions('partitions', partitions));
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    this.#connected(this.#reader).resume(nativePartitions('partitions', partitions));
+  }
+
+  async seek(partitions: readonly StartOffset[]): Promise<void> {
+    const starts = nativeOffsets('partitions', partitions);
+    const reader = this.#connected(this.#reader);
+    await reader.seek(starts, () => seekNatively(this.#raw, starts));
+    this.#check?.forget(starts);
+  }
+
+  watermarks(partition: TopicPartition): Watermarks | undefined {
+    const { topic, partition: number } = nativePartition('partition', partition);
+    try {
+      const { lowOffset, highOffset } = this.#raw.native.getWatermarkOffsets(topic, number);
+      // Negative ones stand for "not heard yet".
+      return lowOffset < 0 || highOffset < 0 ? undefined : { earliest: lowOffset, latest: highOffset };
+    } catch {
+      return undefined;
+    }
+  }
+
+  async offsetsFor(
+    partitions: readonly TopicPartition[],
+    position: 'earliest' | 'latest' | Date,
+  ): Promise<StartOffset[]> {
+    return resolveOffsets(this.#raw, nativePartitions('partitions', partitions), position);
+  }
+
+  async partitionCounts(topics?: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const names =
+      topics === undefined ? undefined : nativeList('topics', topics).map((t, i) => nativeTopic(`topics[${i}]`, t));
+    return partitionCounts(this.#raw, names);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    this.#waiting?.end(nothing);
+    this.#check?.stop();
+    if (this.#committer !== undefined) await settledWithin(this.#committer.close(), COMMITS_MS);
+    // A failed connect has disconnected already: then nothing native may be called any more.
+    if (this.#raw.isUsable) await this.#member?.leave(this.#options.isStaticMember ? 'keep-membership' : 'leave-group');
+    await this.#reader?.stop();
+    await this.#raw.disconnect();
+  }
+
+  #start(): void {
+    const { native } = this.#raw;
+    const { brokers, logger } = this.#options;
+    const changed = (): void => this.#changed();
+    const reader = new LibrdkafkaReader(native, { changed, failed: (error) => this.#readFailed(error) });
+    this.#reader = reader;
+    this.#member = new GroupMember(native, reader, logger, { changed, failed: (error) => this.#report(error) });
+    this.#committer = new Committer(
+      (offsets) => this.#raw.native.commit(offsets),
+      () => reader.hurry(),
+    );
+    this.#check = new PositionCheck(this.#raw, reader, (error) => this.#report(error));
+    logger.debug('kafka consumer starts', { brokers });
+    reader.start();
+  }
+
+  #collect(maxRecords: number): Poll | undefined {
+    if (this.#reader === undefined || this.#member === undefined) return undefined;
+    const events = this.#member.takeEvents();
+    const { records, positions } = this.#reader.take(maxRecords);
+    const errors = this.#errors;
+    if (events.length === 0 && records.length === 0 && positions.length === 0 && errors.length === 0) return undefined;
+    if (errors.length > 0) this.#errors = [];
+    return { events, records, positions, errors };
+  }
+
+  #changed(): void {
+    if (this.#waiting === undefined) return;
+    const poll = this.#collect(this.#waiting.maxRecords);
+    if (poll !== undefined) this.#waiting.end(poll);
+  }
+
+  #report(error: KafkaWorkerError): void {
+    if (this.#errors.length < MAX_ERRORS && !this.#errors.some((known) => known.message === error.message)) {
+      this.#errors.push(error);
+    }
+    this.#changed();
+  }
+
+  #readFailed(thrown: unknown): void {
+    if (!this.#raw.isUsable || this.#closed !== undefined) return;
+    const { code, message } = toNativeError(thrown);
+    this.#check?.lookAtAll();
+    // The check finds out which partitions it was, and names their ranges.
+    if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;
+    if (thrown instanceof RangeError) return this.#report(new ClientError(message));
+    const error = consumeError(thrown, this.#options.brokers);
+    const detail = this.#raw.events.lastFailure;
+    this.#report(
+      error instanceof ConnectionError && detail !== undefined
+        ? new ConnectionError(`${error.message}: ${detail}`, { brokers: error.brokers, cause: thrown })
+        : error,
+    );
+  }
+
+  #connected<T>(part: T | undefined): T {
+    if (this.#closed !== undefined || part === undefined || !this.#raw.isUsable) {
+      throw new IllegalStateError(
+        this.#closed === undefined ? 'the consumer is not connected' : 'the consumer is closed',
+      );
+    }
+    return part;
+  }
+}
+
+function nativeList(option: string, value: readonly string[]): readonly string[] {
+  return Array.isArray(value) ? value : [nativeTopic(option, value)];
+}

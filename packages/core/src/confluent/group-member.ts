@@ -1,0 +1,184 @@
+import { ClientError, IllegalStateError, InvalidOptionError, type KafkaWorkerError } from '../errors.ts';
+import type { AssignmentEvent, StartOffset } from '../kafka-client.ts';
+import type { Logger } from '../logger.ts';
+import type { TopicPartition } from '../record.ts';
+import { pauseFor } from './bounded.ts';
+import { toNativeError } from './client-errors.ts';
+import type { LibrdkafkaReader } from './librdkafka-reader.ts';
+import type { NativeConsumer } from './native-client.ts';
+
+const ASSIGN = -175;
+
+/** How long leaving may take before the client is closed as it stands. */
+const LEAVE_MS = 5_000;
+
+/**
+ * The control side: what the group gives and takes. librdkafka asks one question at a time and waits for its answer, however long that
+ * takes, so the callback only notes it: the event surfaces in a poll, and `assign` or `release` is the answer. Everything must be
+ * answered once, an empty list and what comes while closing by this class itself: an open question keeps the client from ever closing.
+ */
+export class GroupMember {
+  readonly #native: NativeConsumer;
+  readonly #reader: LibrdkafkaReader;
+  readonly #logger: Logger;
+  readonly #changed: () => void;
+  readonly #failed: (error: KafkaWorkerError) => void;
+  /** Not yet seen by a poll. */
+  #news: AssignmentEvent[] = [];
+  /** What librdkafka waits for. */
+  #open: AssignmentEvent | undefined;
+  /** Once known it is kept: a client that is closing calls it 'NONE'. */
+  #isCooperative = true;
+  #isLeaving = false;
+
+  constructor(
+    native: NativeConsumer,
+    reader: LibrdkafkaReader,
+    logger: Logger,
+    events: { changed(): void; failed(error: KafkaWorkerError): void },
+  ) {
+    this.#native = native;
+    this.#reader = reader;
+    this.#logger = logger;
+    this.#changed = () => events.changed();
+    this.#failed = (error) => events.failed(error);
+  }
+
+  /** librdkafka's rebalance callback. */
+  rebalance(code: number, list: readonly TopicPartition[]): void {
+    const partitions = list.map(({ topic, partition }) => ({ topic, partition }));
+    const type = code === ASSIGN ? 'assigned' : this.#isLost() ? 'lost' : 'revoked';
+    this.#learnProtocol();
+    const event: AssignmentEvent = { type, partitions };
+    this.#open = event;
+    if (partitions.length === 0 || this.#isLeaving) return this.#answerItself();
+    this.#news.push(event);
+    this.#changed();
+  }
+
+  /** The events since the last time, in order. From now on nothing is read of partitions that they take away. */
+  takeEvents(): readonly AssignmentEvent[] {
+    if (this.#news.length === 0) return [];
+    const events = this.#news;
+    this.#news = [];
+    for (const event of events) if (event.type !== 'assigned') this.#reader.withhold(event.partitions);
+    return events;
+  }
+
+  assign(starts: StartOffset[]): void {
+    const event = this.#open;
+    if (event?.type !== 'assigned') throw new IllegalStateError('assign answers an assigned event, and none is open');
+    checkSame('partitions', event.partitions, starts);
+    this.#open = undefined;
+    // An assigned event that was answered before any poll saw it is no news any more.
+    this.#news = this.#news.filter((other) => other !== event);
+    this.#reader.own(starts);
+    try {
+      if (this.#isCooperative) this.#native.incrementalAssign(starts);
+      else this.#native.assign(starts);
+      this.#reader.started(event.partitions);
+    } catch (thrown) {
+      this.#assignFailed(event.partitions, thrown);
+    }
+  }
+
+  release(partitions: TopicPartition[]): void {
+    const event = this.#open;
+    if (event === undefined || event.type === 'assigned') {
+      throw new IllegalStateError('release answers a revoked or lost event, and none is open');
+    }
+    checkSame('partitions', event.partitions, partitions);
+    this.#open = undefined;
+    this.#news = this.#news.filter((other) => other !== event);
+    this.#letGo(event);
+  }
+
+  /** Answers everything from now on, and gives back what is assigned. Resolves when nothing is, or the time is up. */
+  async leave(mode: 'leave-group' | 'keep-membership'): Promise<void> {
+    this.#isLeaving = true;
+    this.#news = [];
+    if (this.#open !== undefined) this.#answerItself();
+    if (mode === 'keep-membership') return;
+    const deadline = Date.now() + LEAVE_MS;
+    try {
+      this.#native.unsubscribe();
+      while (this.#native.assignments().length > 0 && Date.now() < deadline) await pauseFor(5);
+    } catch (thrown) {
+      this.#logger.debug('kafka client could not leave its group', { reason: toNativeError(thrown).message });
+    }
+  }
+
+  #answerItself(): void {
+    const event = this.#open;
+    this.#open = undefined;
+    if (event === undefined) return;
+    if (event.type !== 'assigned') return this.#letGo(event);
+    try {
+      // While closing, what is offered is not taken.
+      if (this.#isCooperative) this.#native.incrementalAssign([]);
+      else this.#native.assign([]);
+    } catch {
+      this.#unassignAll();
+    }
+  }
+
+  #letGo(event: AssignmentEvent): void {
+    const partitions = [...event.partitions];
+    try {
+      this.#reader.disown(partitions);
+    } catch (thrown) {
+      this.#logger.debug('kafka client could not resume what it gives back', { reason: toNativeError(thrown).message });
+    }
+    try {
+      if (this.#isCooperative) this.#native.incrementalUnassign(partitions);
+      else this.#native.unassign();
+    } catch (thrown) {
+      this.#logger.debug('kafka client gives everything back', { reason: toNativeError(thrown).message });
+      this.#unassignAll();
+    }
+  }
+
+  #unassignAll(): void {
+    try {
+      this.#native.unassign();
+    } catch (thrown) {
+      this.#logger.warn('kafka client could not give partitions back', { reason: toNativeError(thrown).message });
+    }
+  }
+
+  /** The group has moved on meanwhile: for the engine that is a loss, and librdkafka joins again by itself. */
+  #assignFailed(partitions: readonly TopicPartition[], thrown: unknown): void {
+    const { code, message } = toNativeError(thrown);
+    this.#failed(
+      new ClientError(`partitions could not be taken over: ${message} (${code})`, { retriable: true, cause: thrown }),
+    );
+    this.#unassignAll();
+    const event: AssignmentEvent = { type: 'lost', partitions };
+    this.#open = event;
+    this.#news.push(event);
+    this.#changed();
+  }
+
+  #isLost(): boolean {
+    // After a disconnect has begun this call crashes the process.
+    return !this.#isLeaving && this.#native.isConnected() && this.#native.assignmentLost();
+  }
+
+  #learnProtocol(): void {
+    if (this.#isLeaving || !this.#native.isConnected()) return;
+    const protocol = this.#native.rebalanceProtocol();
+    if (protocol !== 'NONE') this.#isCooperative = protocol === 'COOPERATIVE';
+  }
+}
+
+function checkSame(option: string, event: readonly TopicPartition[], answer: readonly TopicPartition[]): void {
+  const name = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
+  const expected = new Set(event.map(name));
+  const isSame = answer.length === expected.size && answer.every((partition) => expected.has(name(partition)));
+  if (!isSame)
+    throw new InvalidOptionError(
+      option,
+      `exactly ${[...expected].join(', ')}, as the event has it`,
+      answer.map(name).join(', '),
+    );
+}

@@ -1,0 +1,316 @@
+import type { StartOffset } from '../kafka-client.ts';
+import type { NextOffset, TopicPartition } from '../record.ts';
+import { settledWithin } from './bounded.ts';
+import { ConfluentRecord, type RawMessage } from './confluent-record.ts';
+import type { NativeConsumer } from './native-client.ts';
+import { type OwnedPartition, OwnedPartitions } from './owned-partitions.ts';
+import { QueueTurner } from './queue-turner.ts';
+import { RecordBuffer } from './record-buffer.ts';
+
+/** The buffer decouples reading from polling; more of it would only be more to discard. */
+const BUFFER_RECORDS = 2_000;
+const BUFFER_BYTES = 8 * 1024 * 1024;
+
+/** When what came while the buffer was full reaches this, librdkafka is paused as a whole: then nothing comes but events. */
+const OVERFLOW_RECORDS = 50;
+
+/** A paused partition is paused in librdkafka only once this has been set aside of it: waking a broker connection takes up to a second. */
+const ASIDE_RECORDS = 200;
+const ASIDE_BYTES = 1024 * 1024;
+
+/** One conversion of messages to objects holds the event loop: about 6 us per record and a copy of its bytes. */
+const CHUNK_RECORDS = 400;
+const CHUNK_BYTES = 4 * 1024 * 1024;
+const FIRST_CHUNK_RECORDS = 50;
+
+const HOLD_MS = 5_000;
+
+/** What the reader tells its consumer. */
+export interface ReaderEvents {
+  /** There may be something new to take. */
+  changed(): void;
+  /** Reading failed; no record is lost by it. */
+  failed(error: unknown): void;
+}
+
+/**
+ * The data side: records out of librdkafka's own queue, through a small buffer. A full buffer lets the queue be: librdkafka then stops
+ * fetching by itself, and what must not wait overtakes the records in it (acknowledgements and statistics by their priority; an
+ * assignment event because librdkafka discards the prefetched records first). So a full buffer only slows turning down to single
+ * records, and if even those pile up everything is paused natively.
+ */
+export class LibrdkafkaReader {
+  readonly #native: NativeConsumer;
+  readonly #events: ReaderEvents;
+  readonly #turner: QueueTurner;
+  readonly #owned = new OwnedPartitions();
+  readonly #buffer = new RecordBuffer();
+  #ends: NextOffset[] = [];
+  #chunk = FIRST_CHUNK_RECORDS;
+  #overflow = 0;
+  #isStalled = false;
+
+  constructor(native: NativeConsumer, events: ReaderEvents) {
+    this.#native = native;
+    this.#events = events;
+    native.on('partition.eof', (end: NextOffset) => void this.#ends.push(end));
+    this.#turner = new QueueTurner(native, {
+      want: () => (this.#hasRoom() ? this.#chunk : undefined),
+      received: (messages) => this.#receive(messages),
+      failed: (error) => {
+        this.#ends = [];
+        events.failed(error);
+      },
+    });
+  }
+
+  get owned(): Iterable<OwnedPartition> {
+    return this.#owned;
+  }
+
+  start(): void {
+    this.#turner.start();
+  }
+
+  /** Turns no more; resolves when the turn under way has ended, within a bound. */
+  stop(): Promise<boolean> {
+    return this.#turner.stop();
+  }
+
+  /** librdkafka's queue is no longer empty. */
+  signal(): void {
+    this.#turner.signal();
+  }
+
+  /** Something waits for an answer that comes through the queue: look soon, even if the buffer is full. */
+  hurry(): void {
+    this.#turner.hurry();
+  }
+
+  /** At most `max` records, and the positions that hold with them. */
+  take(max: number): { records: ConfluentRecord[]; positions: NextOffset[] } {
+    const taken = this.#buffer.take(max);
+    if (taken.records.length > 0) this.#drained();
+    return taken;
+  }
+
+  /** Before librdkafka starts on them: their records may come at once. */
+  own(starts: readonly StartOffset[]): void {
+    for (const { topic, partition, offset } of starts) this.#owned.add(topic, partition, offset);
+  }
+
+  /** After librdkafka has taken them: a mark of an earlier pause may still be on them. */
+  started(partitions: readonly TopicPartition[]): void {
+    if (this.#isStalled) this.#native.pause([...partitions]);
+    else this.#native.resume([...partitions]);
+  }
+
+  /** Nothing of these is handed out from now on. */
+  withhold(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) {
+      const owned = this.#owned.get(topic, partition);
+      if (owned === undefined) continue;
+      owned.isWithheld = true;
+      this.#forget(owned);
+    }
+    this.#drained();
+  }
+
+  disown(partitions: readonly TopicPartition[]): void {
+    this.withhold(partitions);
+    const paused = partitions.filter((p) => this.#owned.get(p.topic, p.partition)?.isPausedNatively === true);
+    // librdkafka keeps the mark for the next time that the partition is assigned.
+    if (paused.length > 0) this.#native.resume(paused);
+    for (const { topic, partition } of partitions) this.#owned.delete(topic, partition);
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) {
+      const owned = this.#owned.get(topic, partition);
+      if (owned === undefined || owned.isPaused) continue;
+      owned.isPaused = true;
+      const { records, bytes, positions } = this.#buffer.remove(owned);
+      this.#setAside(owned, records, bytes, positions.at(-1));
+    }
+    this.#drained();
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    const asleep: TopicPartition[] = [];
+    for (const { topic, partition } of partitions) {
+      const owned = this.#owned.get(topic, partition);
+      if (owned === undefined || !owned.isPaused) continue;
+      owned.isPaused = false;
+      owned.lastHeardAt = Date.now();
+      if (owned.isPausedNatively && !this.#isStalled) asleep.push({ topic, partition });
+      owned.isPausedNatively = false;
+      this.#buffer.unshift(
+        owned.aside,
+        owned.asideBytes,
+        owned.asidePosition === undefined ? [] : [owned.asidePosition],
+      );
+      owned.aside = [];
+      owned.asideBytes = 0;
+      owned.asidePosition = undefined;
+    }
+    if (asleep.length > 0) this.#native.resume(asleep);
+    this.#events.changed();
+  }
+
+  /** Runs while nothing is being read: `move` puts librdkafka's positions elsewhere. */
+  async seek(starts: readonly StartOffset[], move: () => Promise<void>): Promise<void> {
+    const release = this.#turner.hold();
+    try {
+      await settledWithin(this.#turner.idle(), HOLD_MS);
+      for (const start of starts) {
+        const owned = this.#owned.get(start.topic, start.partition);
+        if (owned === undefined) continue;
+        this.#forget(owned);
+        owned.next = start.offset;
+        owned.end = undefined;
+        owned.lastHeardAt = Date.now();
+      }
+      await move();
+    } finally {
+      release();
+      this.#drained();
+    }
+  }
+
+  /**
+   * Whether a partition stands at this end, though no event said so: behind control records only librdkafka's own position tells.
+   * That one runs ahead of us while a turn is under way.
+   */
+  async lookForEnd(end: NextOffset): Promise<void> {
+    const release = this.#turner.hold();
+    try {
+      if (!(await settledWithin(this.#turner.idle(), HOLD_MS))) return;
+      const owned = this.#owned.get(end.topic, end.partition);
+      if (owned === undefined || owned.end !== undefined) return;
+      const [position] = this.#native.position([{ topic: end.topic, partition: end.partition }]) as {
+        offset?: number;
+      }[];
+      if (owned.next !== end.offset && position?.offset !== end.offset) return;
+      this.#end(end, []);
+      this.#events.changed();
+    } catch {
+      // Closed meanwhile, or no longer assigned.
+    } finally {
+      release();
+    }
+  }
+
+  #hasRoom(): boolean {
+    return this.#buffer.records < BUFFER_RECORDS && this.#buffer.bytes < BUFFER_BYTES;
+  }
+
+  #receive(messages: readonly RawMessage[]): number {
+    const ends = this.#ends;
+    this.#ends = [];
+    const records: ConfluentRecord[] = [];
+    let bytes = 0;
+    let largest = 0;
+    let owned: OwnedPartition | undefined;
+    let topic: string | undefined;
+    let partition = -1;
+    for (const message of messages) {
+      if (message.partition !== partition || message.topic !== topic) {
+        topic = message.topic;
+        partition = message.partition;
+        owned = this.#owned.get(topic, partition);
+        if (owned !== undefined) this.#heardOf(owned);
+      }
+      // Of a partition that went in the same turn, or from before a seek.
+      if (owned === undefined || owned.isWithheld || message.offset < owned.next) continue;
+      if (message.offset >= Number.MAX_SAFE_INTEGER) {
+        owned.isWithheld = true;
+        this.#events.failed(
+          new RangeError(`${message.topic}/${message.partition}: offset beyond Number.MAX_SAFE_INTEGER`),
+        );
+        continue;
+      }
+      const record = new ConfluentRecord(message);
+      owned.next = message.offset + 1;
+      if (record.sizeBytes > largest) largest = record.sizeBytes;
+      if (owned.isPaused) {
+        this.#setAside(owned, [record], record.sizeBytes, undefined);
+        continue;
+      }
+      bytes += record.sizeBytes;
+      records.push(record);
+    }
+    if (messages.length > 0) this.#adaptChunk(largest);
+    const wasFull = !this.#hasRoom();
+    this.#buffer.push(records, bytes);
+    for (const end of ends) this.#end(end, messages);
+    if (wasFull) this.#overflowed(records.length);
+    if (records.length > 0 || ends.length > 0) this.#events.changed();
+    return messages.length + ends.length;
+  }
+
+  #end(end: NextOffset, messages: readonly RawMessage[]): void {
+    const { topic, partition, offset } = end;
+    const owned = this.#owned.get(topic, partition);
+    if (owned === undefined || owned.isWithheld) return;
+    this.#heardOf(owned);
+    // Records from behind that end came in the same turn: the position is no longer where reading stands.
+    if (owned.next > offset && messages.length > 0) return;
+    owned.next = Math.max(owned.next, offset);
+    owned.end = offset;
+    if (owned.isPaused) owned.asidePosition = { topic, partition, offset };
+    else this.#buffer.push([], 0, [{ topic, partition, offset }]);
+  }
+
+  #heardOf(owned: OwnedPartition): void {
+    owned.end = undefined;
+    owned.lastHeardAt = Date.now();
+  }
+
+  #setAside(owned: OwnedPartition, records: ConfluentRecord[], bytes: number, position: NextOffset | undefined): void {
+    if (owned.aside.length === 0) owned.aside = records;
+    else for (const record of records) owned.aside.push(record);
+    owned.asideBytes += bytes;
+    if (records.length > 0 || position !== undefined) owned.asidePosition = position;
+    const isMuch = owned.aside.length >= ASIDE_RECORDS || owned.asideBytes >= ASIDE_BYTES;
+    if (!isMuch || owned.isPausedNatively) return;
+    owned.isPausedNatively = true;
+    this.#native.pause([{ topic: owned.topic, partition: owned.partition }]);
+  }
+
+  #forget(owned: OwnedPartition): void {
+    this.#buffer.remove(owned);
+    owned.aside = [];
+    owned.asideBytes = 0;
+    owned.asidePosition = undefined;
+  }
+
+  #adaptChunk(largestBytes: number): void {
+    const fitting = Math.floor(CHUNK_BYTES / Math.max(1, largestBytes));
+    // Grows step by step, so that the first large records after small ones do not come by the hundred.
+    this.#chunk = Math.max(1, Math.min(CHUNK_RECORDS, fitting, this.#chunk * 2));
+  }
+
+  #overflowed(records: number): void {
+    this.#overflow += records;
+    if (this.#isStalled || this.#overflow < OVERFLOW_RECORDS) return;
+    this.#isStalled = true;
+    this.#native.pause(this.#fetching());
+  }
+
+  #drained(): void {
+    const isHalfEmpty = this.#buffer.records <= BUFFER_RECORDS / 2 && this.#buffer.bytes <= BUFFER_BYTES / 2;
+    if (this.#isStalled && isHalfEmpty) {
+      this.#isStalled = false;
+      this.#native.resume(this.#fetching());
+    }
+    if (!this.#hasRoom()) return;
+    this.#overflow = 0;
+    this.#turner.room();
+  }
+
+  #fetching(): TopicPartition[] {
+    return Array.from(this.#owned)
+      .filter((owned) => !owned.isPausedNatively)
+      .map(({ topic, partition }) => ({ topic, partition }));
+  }
+}

@@ -1,0 +1,114 @@
+import { RdKafka } from '@confluentinc/kafka-javascript';
+import { InvalidOptionError } from '../errors.ts';
+import type { TopicPartition } from '../record.ts';
+import { toNativeError } from './client-errors.ts';
+import type { ClientProperties } from './client-options.ts';
+import type { RawMessage } from './confluent-record.ts';
+import { propertyPath } from './reserved-properties.ts';
+
+type Done<T = void> = (error: unknown, value: T) => void;
+type Offset = TopicPartition & { offset?: number; metadata?: string; leaderEpoch?: number };
+
+/** What the client says about a topic: partitions are empty when it does not exist. */
+export interface NativeMetadata {
+  readonly topics: readonly { readonly name: string; readonly partitions: readonly unknown[] }[];
+}
+
+/** The package's own types lack half of what the raw clients have and promise what they do not, so what is used of them stands here. */
+export interface NativeClient {
+  connect(options: object, done: Done<unknown>): void;
+  getMetadata(options: { allTopics?: boolean; topic?: string; timeout: number }, done: Done<NativeMetadata>): void;
+  disconnect(done: Done<unknown>): void;
+  isConnected(): boolean;
+  on(event: string, listener: (...values: never[]) => void): this;
+}
+
+/** The raw consumer. */
+export interface NativeConsumer extends NativeClient {
+  subscribe(topics: string[]): void;
+  unsubscribe(): void;
+  setDefaultConsumeTimeout(ms: number): void;
+  consume(count: number, done: Done<RawMessage[] | undefined>): void;
+  commit(offsets: Offset[]): void;
+  committed(partitions: TopicPartition[], timeoutMs: number, done: Done<(Offset | Error)[]>): void;
+  assign(partitions: Offset[]): void;
+  unassign(): void;
+  incrementalAssign(partitions: Offset[]): void;
+  incrementalUnassign(partitions: TopicPartition[]): void;
+  assignments(): Offset[];
+  assignmentLost(): boolean;
+  rebalanceProtocol(): string;
+  pause(partitions: TopicPartition[]): void;
+  resume(partitions: TopicPartition[]): void;
+  seek(position: Offset, timeoutMs: number, done: Done): void;
+  position(partitions: TopicPartition[]): (Offset | Error)[];
+  getWatermarkOffsets(topic: string, partition: number): { lowOffset: number; highOffset: number };
+  offsetsForTimes(partitions: Offset[], timeoutMs: number, done: Done<(Offset | Error)[]>): void;
+}
+
+/** The raw producer. */
+export interface NativeProducer extends NativeClient {
+  produce(
+    topic: string,
+    partition: number | null,
+    value: Buffer | null,
+    key: Buffer | null,
+    timestamp: null,
+    opaque: unknown,
+    headers?: Record<string, Buffer>[],
+  ): void;
+  setPollInBackground(on: boolean): void;
+  flush(timeoutMs: number, done: Done): void;
+  disconnect(done: Done<unknown>): void;
+  disconnect(timeoutMs: number, done: Done<unknown>): void;
+}
+
+/** The raw admin client, on another client's connections. */
+export interface NativeAdmin {
+  createTopic(
+    topic: { topic: string; num_partitions: number; replication_factor: number; config?: Record<string, string> },
+    timeoutMs: number,
+    done: Done,
+  ): void;
+  deleteTopic(topic: string, timeoutMs: number, done: Done): void;
+}
+
+type Callbacks = Record<string, unknown>;
+
+/** @throws InvalidOptionError for a property that librdkafka does not know, or a value that it does not take */
+export function newNativeConsumer(properties: ClientProperties, callbacks: Callbacks): NativeConsumer {
+  const config = { ...properties, ...callbacks };
+  // No second argument: even an empty one makes librdkafka forget auto.offset.reset.
+  return construct(() => new RdKafka.KafkaConsumer(config) as unknown as NativeConsumer, properties);
+}
+
+/** @throws InvalidOptionError for a property that librdkafka does not know, or a value that it does not take */
+export function newNativeProducer(properties: ClientProperties, callbacks: Callbacks): NativeProducer {
+  const config = { ...properties, ...callbacks };
+  return construct(() => new RdKafka.Producer(config) as unknown as NativeProducer, properties);
+}
+
+/** An admin client that shares a connected client's connections, and is gone with it. */
+export function newNativeAdmin(client: NativeClient): NativeAdmin {
+  const { AdminClient } = RdKafka as unknown as { AdminClient: { createFrom(client: NativeClient): NativeAdmin } };
+  return AdminClient.createFrom(client);
+}
+
+/** Turns librdkafka's complaint about a configuration into an error that names the property. */
+export function configurationError(thrown: unknown, properties: ClientProperties): InvalidOptionError {
+  const { message } = toNativeError(thrown);
+  const name = /[`"]([a-z0-9._]+)[`"]/.exec(message)?.[1];
+  if (name === undefined)
+    return new InvalidOptionError('librdkafka', `properties that fit together (${message})`, properties);
+  const isUnknown = /no such configuration property/i.test(message);
+  const expected = isUnknown ? 'a property that librdkafka knows' : `what librdkafka takes (${message})`;
+  return new InvalidOptionError(propertyPath(name), expected, properties[name]);
+}
+
+function construct<T>(create: () => T, properties: ClientProperties): T {
+  try {
+    return create();
+  } catch (thrown) {
+    throw configurationError(thrown, properties);
+  }
+}

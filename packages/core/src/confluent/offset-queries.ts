@@ -1,0 +1,105 @@
+import { ClientError } from '../errors.ts';
+import type { CommittedOffset, StartOffset } from '../kafka-client.ts';
+import type { TopicPartition } from '../record.ts';
+import type { NativeConsumer } from './native-client.ts';
+import type { RawClient } from './raw-client.ts';
+
+const REQUEST_MS = 10_000;
+
+/** What the protocol has in place of a time: the log's start and its end. */
+const EARLIEST = -2;
+const LATEST = -1;
+
+/** Asking for more topics than this one by one is dearer than asking for all at once. */
+const MAX_NAMED_TOPICS = 16;
+
+const internalTopics: ReadonlySet<string> = new Set([
+  '__consumer_offsets',
+  '__transaction_state',
+  '__share_group_state',
+  '__cluster_metadata',
+]);
+
+/** What the group has committed. @throws ClientError, ConnectionError, AuthorizationError */
+export async function committedOffsets(
+  raw: RawClient<NativeConsumer>,
+  partitions: TopicPartition[],
+): Promise<CommittedOffset[]> {
+  if (partitions.length === 0) return [];
+  const what = 'committed offsets cannot be read';
+  const answer = await raw.call<unknown[]>(what, REQUEST_MS, (native, done) =>
+    native.committed(partitions, REQUEST_MS, done as never),
+  );
+  return partitions.map((asked, i) => {
+    const { offset, metadata } = elementOf(answer, i, asked, what) as { offset?: number; metadata?: string };
+    const isThere = typeof offset === 'number' && offset >= 0;
+    return {
+      ...asked,
+      offset: isThere ? offset : undefined,
+      metadata: isThere && metadata !== '' ? metadata : undefined,
+    };
+  });
+}
+
+/** Where logs begin, end, or reach a date. @throws ClientError, ConnectionError, AuthorizationError */
+export async function resolveOffsets(
+  raw: RawClient<NativeConsumer>,
+  partitions: readonly TopicPartition[],
+  position: 'earliest' | 'latest' | Date,
+): Promise<StartOffset[]> {
+  if (partitions.length === 0) return [];
+  const time =
+    position === 'earliest' ? EARLIEST : position === 'latest' ? LATEST : Math.max(0, Math.ceil(position.getTime()));
+  const what = 'offsets cannot be looked up';
+  const asked = partitions.map((partition) => ({ ...partition, offset: time }));
+  const answer = await raw.call<unknown[]>(what, REQUEST_MS, (native, done) =>
+    native.offsetsForTimes(asked, REQUEST_MS, done as never),
+  );
+  const starts = partitions.map((partition, i) => {
+    const { offset } = elementOf(answer, i, partition, what) as { offset?: number };
+    return { ...partition, offset: typeof offset === 'number' ? offset : -1 };
+  });
+  // No record is that young: the end it is.
+  const beyond = starts.filter((start) => start.offset < 0);
+  if (beyond.length === 0) return starts;
+  if (position === 'earliest' || position === 'latest')
+    throw new ClientError(`${what}: the broker gave none`, { retriable: true });
+  const ends = await resolveOffsets(
+    raw,
+    beyond.map(({ topic, partition }) => ({ topic, partition })),
+    'latest',
+  );
+  return starts.map((start) => {
+    const isEnd = (end: StartOffset): boolean => end.topic === start.topic && end.partition === start.partition;
+    return start.offset < 0 ? (ends.find(isEnd) ?? start) : start;
+  });
+}
+
+/** Partition counts of these topics, or of all but internal ones. */
+export async function partitionCounts(
+  raw: RawClient<NativeConsumer>,
+  topics: readonly string[] | undefined,
+): Promise<ReadonlyMap<string, number>> {
+  const counts = new Map<string, number>();
+  const isOneByOne = topics !== undefined && topics.length <= MAX_NAMED_TOPICS;
+  for (const topic of isOneByOne ? topics : [undefined]) {
+    for (const { name, partitions } of (await raw.metadata(topic, REQUEST_MS)).topics) {
+      const isAsked = topics === undefined ? !internalTopics.has(name) : topics.includes(name);
+      if (isAsked && partitions.length > 0) counts.set(name, partitions.length);
+    }
+  }
+  return counts;
+}
+
+/** Where a partition failed, the client puts an Error into the list in its place. */
+function elementOf(answer: readonly unknown[], i: number, asked: TopicPartition, what: string): object {
+  const element = answer[i];
+  if (typeof element === 'object' && element !== null && 'topic' in element) return element;
+  const reason = (element as { message?: string } | undefined)?.message ?? 'no answer';
+  // There is no code, only librdkafka's text for it.
+  const isHopeless = /unknown topic|unknown partition|authorization|invalid/i.test(reason);
+  throw new ClientError(`${asked.topic}/${asked.partition}: ${what}: ${reason}`, {
+    retriable: !isHopeless,
+    cause: element,
+  });
+}

@@ -1,0 +1,58 @@
+import { InvalidOptionError } from '../errors.ts';
+import type { OutgoingRecord } from '../record.ts';
+import { nativePartitionNumber, nativeTopic } from './native-arguments.ts';
+
+/** A message in the form in which the native producer takes it. */
+export interface NativeMessage {
+  readonly topic: string;
+  readonly partition: number | null;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Record<string, Buffer>[] | undefined;
+}
+
+/**
+ * The native producer takes a buffer without memory for null, and an empty buffer has none: an empty value would become a
+ * tombstone. A view of no bytes on memory that is there stays empty; for a header, where null has no other form, the reverse helps.
+ */
+const empty = Buffer.from(new ArrayBuffer(1), 0, 0);
+const nullHeader = Buffer.alloc(0);
+
+/** @throws InvalidOptionError for what can never be sent */
+export function toNativeMessage(message: OutgoingRecord): NativeMessage {
+  if (typeof message !== 'object' || message === null)
+    throw new InvalidOptionError('message', '{ topic, value }', message);
+  const { topic, partition, key, value, headers } = message;
+  return {
+    topic: nativeTopic('message.topic', topic),
+    partition: partition === undefined ? null : nativePartitionNumber('message.partition', partition),
+    key: bytes('message.key', key ?? null),
+    value: bytes('message.value', value),
+    headers: headers === undefined ? undefined : nativeHeaders(headers),
+  };
+}
+
+function bytes(option: string, value: unknown): Buffer | null {
+  if (value === null) return null;
+  const buffer = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
+  if (!Buffer.isBuffer(buffer)) throw new InvalidOptionError(option, 'a Buffer, a string or null', value);
+  return buffer.length === 0 ? empty : buffer;
+}
+
+function nativeHeaders(headers: NonNullable<OutgoingRecord['headers']>): Record<string, Buffer>[] | undefined {
+  const expected = 'a list of [name, value] or an object';
+  if (typeof headers !== 'object' || headers === null)
+    throw new InvalidOptionError('message.headers', expected, headers);
+  const entries: Iterable<readonly [string, unknown]> =
+    Symbol.iterator in headers ? headers : Object.entries(headers as Readonly<Record<string, unknown>>);
+  const list: Record<string, Buffer>[] = [];
+  for (const entry of entries) {
+    const path = `message.headers[${list.length}]`;
+    if (!Array.isArray(entry)) throw new InvalidOptionError(path, '[name, value]', entry);
+    const [name, value] = entry as readonly [unknown, unknown];
+    if (typeof name !== 'string' || name.includes('\0')) throw new InvalidOptionError(`${path} name`, 'a string', name);
+    // defineProperty: a header may be called __proto__.
+    list.push(Object.defineProperty({}, name, { value: bytes(path, value) ?? nullHeader, enumerable: true }));
+  }
+  return list.length === 0 ? undefined : list;
+}

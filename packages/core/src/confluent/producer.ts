@@ -1,0 +1,160 @@
+import { ClientError, IllegalStateError, type KafkaWorkerError, ProduceError } from '../errors.ts';
+import type { ConnectOptions, KafkaProducer } from '../kafka-client.ts';
+import type { Logger } from '../logger.ts';
+import type { OutgoingRecord, TopicPartition } from '../record.ts';
+import { settledWithin } from './bounded.ts';
+import { isRetriableCode, nativeCode, toNativeError } from './client-errors.ts';
+import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
+import { type NativeProducer, newNativeProducer } from './native-client.ts';
+import { type NativeMessage, toNativeMessage } from './outgoing-message.ts';
+import { RawClient } from './raw-client.ts';
+
+/** Messages that may wait here while librdkafka's own queue is full. */
+const MAX_WAITING = 10_000;
+
+/** How often a full queue is tried again when no delivery makes room. */
+const QUEUE_FULL_MS = 10;
+
+/** What is left for librdkafka's own flush: everything has been waited for already. */
+const FLUSH_MS = 50;
+
+type Delivered = TopicPartition & { readonly offset: number };
+
+interface Sending {
+  readonly message: NativeMessage;
+  readonly resolve: (delivered: Delivered) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What a producer is made with. */
+export interface ConfluentProducerOptions {
+  readonly brokers: readonly string[];
+  readonly properties: ClientProperties;
+  readonly token: (() => Promise<OAuthBearerToken>) | undefined;
+  readonly logger: Logger;
+}
+
+/** The port's producer on librdkafka: idempotent, each send answered by its delivery report. */
+export class ConfluentProducer implements KafkaProducer {
+  readonly #raw: RawClient<NativeProducer>;
+  /** Handed to librdkafka, not yet answered. */
+  readonly #sent = new Set<Sending>();
+  /** librdkafka's queue was full; the order is kept. */
+  readonly #waiting: Sending[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #fatal: KafkaWorkerError | undefined;
+  #quiet: (() => void) | undefined;
+  #closed: Promise<void> | undefined;
+
+  constructor(options: ConfluentProducerOptions) {
+    const { properties, logger } = options;
+    const report = (error: KafkaWorkerError): void => {
+      // Connections come and go below; what concerns a message comes back with its delivery report.
+      if (error instanceof ClientError && !error.retriable) this.#fatal = error;
+      logger.debug('kafka producer reports', { error: error.message });
+    };
+    this.#raw = new RawClient({ ...options, report }, (callbacks) => {
+      const native = newNativeProducer(properties, { ...callbacks, dr_cb: true });
+      native.on('delivery-report', (error: unknown, report: DeliveryReport) => this.#delivered(error, report));
+      return native;
+    });
+  }
+
+  get isConnected(): boolean {
+    return this.#closed === undefined && this.#raw.isConnected;
+  }
+
+  connect(options: ConnectOptions): Promise<void> {
+    return this.#raw.connect(options, () => this.#raw.native.setPollInBackground(true));
+  }
+
+  send(message: OutgoingRecord): Promise<Delivered> {
+    const checked = toNativeMessage(message);
+    if (!this.isConnected) {
+      throw new IllegalStateError(`the producer is ${this.#closed === undefined ? 'not connected' : 'closed'}`);
+    }
+    return new Promise((resolve, reject) => {
+      const sending = { message: checked, resolve, reject };
+      if (this.#waiting.length === 0 && this.#produce(sending)) return;
+      if (this.#waiting.length < MAX_WAITING) {
+        this.#waiting.push(sending);
+        this.#tryAgain();
+        return;
+      }
+      const text = `${checked.topic}: too many messages wait to be sent (the brokers do not keep up, or are away)`;
+      reject(new ProduceError(checked.topic, text, { retriable: true }));
+    });
+  }
+
+  close(timeoutMs: number): Promise<void> {
+    this.#closed ??= this.#close(timeoutMs);
+    return this.#closed;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    if (this.#raw.isUsable) {
+      const quiet = new Promise<void>((resolve) => {
+        this.#quiet = resolve;
+      });
+      this.#checkQuiet();
+      await settledWithin(quiet, timeoutMs);
+    }
+    clearTimeout(this.#timer);
+    await this.#raw.disconnect((native, done) => native.disconnect(FLUSH_MS, done));
+    for (const { message, reject } of [...this.#sent, ...this.#waiting.splice(0)]) {
+      const text = `${message.topic}: not acknowledged before the producer was closed`;
+      reject(new ProduceError(message.topic, text, { retriable: true }));
+    }
+    this.#sent.clear();
+  }
+
+  /** False when librdkafka's queue is full. */
+  #produce(sending: Sending): boolean {
+    const { topic, partition, value, key, headers } = sending.message;
+    try {
+      this.#sent.add(sending);
+      this.#raw.native.produce(topic, partition, value, key, null, sending, headers);
+    } catch (thrown) {
+      this.#sent.delete(sending);
+      if (toNativeError(thrown).code === nativeCode.queueFull) return false;
+      sending.reject(this.#produceError(topic, thrown));
+    }
+    return true;
+  }
+
+  #tryAgain(): void {
+    clearTimeout(this.#timer);
+    while (this.#waiting.length > 0 && this.#raw.isUsable) {
+      if (!this.#produce(this.#waiting[0] as Sending)) {
+        this.#timer = setTimeout(() => this.#tryAgain(), QUEUE_FULL_MS);
+        return;
+      }
+      this.#waiting.shift();
+    }
+  }
+
+  #delivered(error: unknown, { topic, partition, offset, opaque }: DeliveryReport): void {
+    if (opaque === undefined || !this.#sent.delete(opaque)) return;
+    if (error === null || error === undefined) opaque.resolve({ topic, partition, offset });
+    else opaque.reject(this.#produceError(topic, error));
+    if (this.#waiting.length > 0) this.#tryAgain();
+    this.#checkQuiet();
+  }
+
+  #checkQuiet(): void {
+    if (this.#sent.size === 0 && this.#waiting.length === 0) this.#quiet?.();
+  }
+
+  #produceError(topic: string, thrown: unknown): ProduceError {
+    const { code, message } = toNativeError(thrown);
+    const text = this.#fatal?.message ?? this.#raw.events.lastFailure;
+    const isAboutConnection = isRetriableCode(code) && text !== undefined;
+    const detail = this.#fatal !== undefined || isAboutConnection ? `. ${text}` : '';
+    const retriable = this.#fatal === undefined && isRetriableCode(code);
+    return new ProduceError(topic, `${topic}: not sent: ${message} (${code})${detail}`, { retriable, cause: thrown });
+  }
+}
+
+interface DeliveryReport extends Delivered {
+  readonly opaque?: Sending;
+}

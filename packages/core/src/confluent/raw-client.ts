@@ -1,0 +1,249 @@
+import { AuthenticationError, ConnectionError, IllegalStateError, type KafkaWorkerError, toError } from '../errors.ts';
+import type { ConnectOptions } from '../kafka-client.ts';
+import type { Logger } from '../logger.ts';
+import { pauseFor, settledWithin, within } from './bounded.ts';
+import { requestError, toNativeError } from './client-errors.ts';
+import { ClientEvents, type ClientLogLine } from './client-events.ts';
+import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
+import { configurationError, type NativeClient, type NativeMetadata } from './native-client.ts';
+
+/** One round of asking for metadata while connecting: in between, refusals and the caller's signal are looked at. */
+const CONNECT_ROUND_MS = 500;
+
+/** What the native client is given beyond a call's own timeout before we stop waiting for its answer. */
+const GRACE_MS = 2_000;
+
+/** How long closing may wait for calls under way, and for the native disconnect. */
+const CALLS_MS = 6_000;
+const DISCONNECT_MS = 15_000;
+
+/** What a client of any kind is made with. */
+export interface RawClientOptions {
+  readonly brokers: readonly string[];
+  readonly properties: ClientProperties;
+  readonly token: (() => Promise<OAuthBearerToken>) | undefined;
+  readonly logger: Logger;
+  readonly report: (error: KafkaWorkerError) => void;
+}
+
+/**
+ * What every raw client needs around it. Its states: new (nothing native exists), connecting, connected, closed for good.
+ * No native call is made before or after connected, and none is under way when the native disconnect begins: librdkafka's handle
+ * goes away underneath them, and the process with it.
+ */
+export class RawClient<Native extends NativeClient> {
+  readonly brokers: readonly string[];
+  readonly events: ClientEvents;
+  readonly #options: RawClientOptions;
+  readonly #create: (callbacks: Record<string, unknown>) => Native;
+  readonly #calls = new Set<Promise<unknown>>();
+  /** Errors that the package emits and that have been reported already. */
+  readonly #reported = new WeakSet<Error>();
+  #native: Native | undefined;
+  #state: 'new' | 'connecting' | 'connected' | 'closing' | 'closed' = 'new';
+  #disconnected: Promise<void> | undefined;
+
+  constructor(options: RawClientOptions, create: (callbacks: Record<string, unknown>) => Native) {
+    this.brokers = options.brokers;
+    this.#options = options;
+    this.#create = create;
+    this.events = new ClientEvents(options.brokers, options.logger, options.report);
+  }
+
+  get isConnected(): boolean {
+    return this.#state === 'connected';
+  }
+
+  /** Whether native calls can be made, be a broker reached or not. */
+  get isUsable(): boolean {
+    return this.#state === 'connected' || this.#state === 'connecting';
+  }
+
+  /** The native client, for calls that return at once. @throws IllegalStateError when it is not connected */
+  get native(): Native {
+    if (this.#native === undefined || !this.isUsable) {
+      throw new IllegalStateError(`the Kafka client is ${this.#state === 'new' ? 'not connected yet' : 'closed'}`);
+    }
+    return this.#native;
+  }
+
+  /**
+   * Connects; librdkafka itself keeps trying with backoff and jitter. `started` is called as soon as native calls are possible, so
+   * that the client can be served while it connects: a consumer hears of failures only when it is.
+   */
+  async connect(options: ConnectOptions, started: () => void): Promise<void> {
+    if (this.#state !== 'new') throw new IllegalStateError('connect can be called once');
+    this.#state = 'connecting';
+    try {
+      await this.#start();
+      started();
+      await this.#reachBrokers(options);
+      this.#state = this.#state === 'connecting' ? 'connected' : this.#state;
+    } catch (error) {
+      await this.disconnect();
+      throw error;
+    }
+    if (!this.isUsable) throw new IllegalStateError('closed while connecting');
+  }
+
+  /** Makes a native call that answers by a callback, within `timeoutMs` and a little. */
+  async call<T>(
+    what: string,
+    timeoutMs: number,
+    run: (native: Native, done: (error: unknown, value: T) => void) => void,
+  ): Promise<T> {
+    const native = this.native;
+    const answer = new Promise<T>((resolve, reject) => {
+      run(native, (error, value) => {
+        if (error === null || error === undefined) resolve(value);
+        else reject(error as Error);
+      });
+    });
+    this.#calls.add(answer);
+    const forget = (): void => void this.#calls.delete(answer);
+    answer.then(forget, forget);
+    const late = (): Error =>
+      new ConnectionError(`${what}: no answer within ${timeoutMs} ms`, { brokers: this.brokers });
+    try {
+      return await within(answer, timeoutMs + GRACE_MS, late);
+    } catch (thrown) {
+      throw thrown instanceof ConnectionError ? thrown : requestError(thrown, what, this.brokers);
+    }
+  }
+
+  metadata(topic: string | undefined, timeoutMs: number): Promise<NativeMetadata> {
+    const request = {
+      timeout: timeoutMs,
+      ...(topic === undefined ? { allTopics: true } : { allTopics: false, topic }),
+    };
+    return this.call('metadata cannot be read', timeoutMs, (native, done) => native.getMetadata(request, done));
+  }
+
+  /** Disconnects within a bound. Idempotent, and fine before and after a failed connect. */
+  disconnect(
+    run: (native: Native, done: () => void) => void = (native, done) => native.disconnect(done),
+  ): Promise<void> {
+    this.#disconnected ??= this.#disconnect(run);
+    return this.#disconnected;
+  }
+
+  async #disconnect(run: (native: Native, done: () => void) => void): Promise<void> {
+    const native = this.#native;
+    this.#state = 'closing';
+    const isQuiet = await settledWithin(Promise.allSettled(this.#calls), CALLS_MS);
+    this.#state = 'closed';
+    if (native === undefined || !native.isConnected()) return;
+    if (!isQuiet)
+      this.#options.logger.warn('kafka client is disconnected with calls under way', { calls: this.#calls.size });
+    const isDone = await settledWithin(new Promise<void>((resolve) => run(native, resolve)), DISCONNECT_MS);
+    if (!isDone) this.#options.logger.warn('kafka client did not disconnect in time', { timeoutMs: DISCONNECT_MS });
+  }
+
+  /** Brings the native handle to life without waiting for a broker. */
+  async #start(): Promise<void> {
+    const native = this.#create(
+      this.#options.token === undefined ? {} : { oauthbearer_token_refresh_cb: this.#refreshToken },
+    );
+    native.on('event.error', (error: { message: string }) => this.events.error(error.message));
+    native.on('event.log', (line: ClientLogLine) => this.events.log(line));
+    // Without a listener an EventEmitter's 'error' ends the process.
+    native.on('error', (error: Error) => {
+      if (!this.#reported.has(error)) this.events.token(new AuthenticationError(error.message, { cause: error }), true);
+    });
+    // connect() asks for metadata once, and throws the client away when there is no answer in time. What we want is a client that
+    // keeps trying, so that one question is answered at once, here.
+    const shadowed = native as { getMetadata?: unknown };
+    shadowed.getMetadata = (_options: object, done: (error: null, value: object) => void) => done(null, {});
+    try {
+      await new Promise<void>((resolve, reject) => {
+        native.connect({}, (error) => {
+          if (error === null || error === undefined) resolve();
+          else reject(error as Error);
+        });
+      });
+    } catch (thrown) {
+      const { message } = toNativeError(thrown);
+      if (/\bssl|certificate|pem\b/i.test(message))
+        throw new AuthenticationError(`TLS cannot be set up: ${message}`, { cause: thrown });
+      throw configurationError(thrown, this.#options.properties);
+    } finally {
+      delete shadowed.getMetadata;
+    }
+    this.#native = native;
+  }
+
+  async #reachBrokers({ timeoutMs, signal }: ConnectOptions): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const remainingMs = deadline - Date.now();
+      if (signal?.aborted === true) throw this.#unreachable('connecting was aborted', signal.reason);
+      if (this.events.authentication !== undefined) throw this.events.authentication;
+      if (!this.isUsable) throw new IllegalStateError('closed while connecting');
+      if (remainingMs <= 0) break;
+      const roundMs = Math.max(50, Math.min(CONNECT_ROUND_MS, remainingMs));
+      try {
+        await this.call<NativeMetadata>('no broker answers', roundMs, (native, done) =>
+          native.getMetadata({ allTopics: false, timeout: roundMs }, done),
+        );
+        return;
+      } catch (error) {
+        // The failures of the connections below say more than this answer does; they arrive a moment later.
+        await pauseFor(Math.min(20, Math.max(1, deadline - Date.now())));
+        if (!(error as KafkaWorkerError).retriable) throw error;
+      }
+    }
+    throw this.events.tokenFailure ?? this.#unreachable(`no broker could be reached within ${timeoutMs} ms`, undefined);
+  }
+
+  #unreachable(what: string, cause: unknown): ConnectionError {
+    const last = this.events.lastFailure;
+    const message = `${what}: ${this.brokers.join(', ')}${last === undefined ? '' : `. Last failure: ${last}`}`;
+    return new ConnectionError(message, { brokers: this.brokers, cause: cause ?? last });
+  }
+
+  readonly #refreshToken = async (): Promise<object> => {
+    const provider = this.#options.token as () => Promise<OAuthBearerToken>;
+    let problem: AuthenticationError;
+    let isFinal = false;
+    try {
+      const token = await provider();
+      const flaw = tokenFlaw(token);
+      if (flaw === undefined) return await this.#ifUsable(() => this.#nativeToken(token));
+      problem = new AuthenticationError(`the token provider's token cannot be used: ${flaw}`);
+      isFinal = true;
+    } catch (thrown) {
+      problem = new AuthenticationError(`the token provider failed: ${toError(thrown).message}`, { cause: thrown });
+    }
+    return this.#ifUsable(() => {
+      this.events.token(problem, isFinal);
+      const forClient = new Error(problem.message);
+      this.#reported.add(forClient);
+      throw forClient;
+    });
+  };
+
+  /** The package answers a token with a native call, closed or not, and nobody catches what that throws: then it never gets one. */
+  #ifUsable<T>(run: () => T): T | Promise<T> {
+    return this.isUsable ? run() : new Promise<T>(() => {});
+  }
+
+  #nativeToken(token: OAuthBearerToken): object {
+    this.events.tokenAccepted();
+    const { value, expiresAt, principal, extensions } = token;
+    return {
+      tokenValue: value,
+      lifetime: Math.floor(expiresAt),
+      principal: principal ?? '',
+      extensions: extensions ?? {},
+    };
+  }
+}
+
+function tokenFlaw(token: OAuthBearerToken): string | undefined {
+  if (typeof token !== 'object' || token === null || typeof token.value !== 'string' || token.value === '') {
+    return 'its value is not a string';
+  }
+  if (!Number.isFinite(token.expiresAt)) return 'expiresAt is not a time in milliseconds since the epoch';
+  if (token.expiresAt <= Date.now()) return `it expired at ${new Date(token.expiresAt).toISOString()}`;
+  return undefined;
+}
