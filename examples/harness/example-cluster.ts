@@ -16,5 +16,5 @@ export async function openExampleCluster(brokers: string | undefined): Promise<E
     return { kafka: confluentKafka({ brokers: brokers.split(',') }), name: brokers, close: async () => {} };
   }
   const kafka = await embeddedKafka();
-  return { kafka, name: 'embedded', close: () => kafka[Symbol.asyncDispose]() };
+  return { kafka, name: 'embedded', close: async () => kafka[Symbol.asyncDispose]() };
 }

@@ -63,5 +63,6 @@ function nowMs(): number {
 }
 
 function keyText(key: unknown): string | null {
-  return key === null || key === undefined ? null : String(key);
+  if (key === null || key === undefined) return null;
+  return typeof key === 'string' || Buffer.isBuffer(key) ? key.toString() : JSON.stringify(key);
 }

@@ -4,7 +4,6 @@ import { partitionKey } from './fake-kafka-assignor.ts';
 
 /** Refuses what no client may be handed: see the promise of the port. */
 export function checkPartitions(option: string, partitions: readonly TopicPartition[]): void {
-  if (!Array.isArray(partitions)) throw new InvalidOptionError(option, 'an array of partitions', partitions);
   const seen = new Set<string>();
   for (const [index, partition] of partitions.entries()) {
     checkTopic(`${option}[${index}].topic`, partition.topic);

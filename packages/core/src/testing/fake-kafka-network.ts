@@ -80,7 +80,8 @@ export class FakeNetwork {
   /** Returns once the call may go on. Throws what a test planned for it. A cluster that is down is not its business, see {@link reach}. */
   async pass(operation: FakeOperation, caller: FakeCaller, cargo: FakeCargo = {}): Promise<void> {
     const { groupId, clientId } = caller;
-    await null;
+    // Never in the caller's own turn, as with a real client.
+    await Promise.resolve();
     const call: FakeCall = { operation, sequence: this.#sequence++, groupId, clientId, ...cargo };
     this.#atAwait?.(call);
     for (const hold of [...this.#holds]) if (hold.operation === operation) await hold.wait();

@@ -34,7 +34,7 @@ describe('VirtualClock', () => {
     const wait = (ms: number): Promise<void> => new Promise((resolve) => void clock.setTimeout(resolve, ms));
     void (async () => {
       await wait(1);
-      for (let i = 0; i < 50; i++) await null;
+      for (let i = 0; i < 50; i++) await Promise.resolve();
       seen.push('settled');
     })();
     clock.setTimeout(() => seen.push('second timer'), 2);
