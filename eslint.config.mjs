@@ -13,7 +13,8 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
       // Options and values from the native client are checked at run time though their types promise they cannot be wrong.
       '@typescript-eslint/no-unnecessary-condition': 'off',
-      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      // Biome's noVoidTypeReturn says it where it matters.
+      '@typescript-eslint/no-confusing-void-expression': 'off',
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
     },
   },
@@ -21,6 +22,9 @@ export default tseslint.config(
     files: ['**/*.test.ts'],
     rules: {
       // Tests plant wrong values on purpose and hand methods to expect().
+      '@typescript-eslint/no-base-to-string': 'off',
+      '@typescript-eslint/prefer-promise-reject-errors': 'off',
+      '@typescript-eslint/restrict-template-expressions': 'off',
       '@typescript-eslint/unbound-method': 'off',
       '@typescript-eslint/only-throw-error': 'off',
     },

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 import { StepError, step } from './step.mjs';
 
 /**
@@ -25,7 +25,10 @@ const probeTimeoutMs = 5_000;
 export function buildEnvironment(env = process.env) {
   // Statically linked, the build would download the sources of zlib, openssl, zstd and curl; a parallel make breaks it.
   const { MAKEFLAGS, JOBS, npm_config_jobs, ...rest } = env;
-  return { ...rest, CKJS_LINKING: 'dynamic' };
+  // node-gyp downloads Node's headers unless it is told where this Node has its own.
+  const prefix = join(dirname(process.execPath), '..');
+  const headers = existsSync(join(prefix, 'include', 'node', 'node.h')) ? { npm_config_nodedir: prefix } : {};
+  return { ...headers, ...rest, CKJS_LINKING: 'dynamic' };
 }
 
 /** Whether the client loads: asked in a child process, because a broken native module can take its process along. */
