@@ -18,6 +18,8 @@ export interface DispatcherParts {
   readonly session: DeliverySession;
   readonly lanes: Lanes<HandlerCall>;
   readonly turns: Turns;
+  /** The time as the lanes want it. */
+  readonly laneNow: () => number;
   readonly context: ContextServices;
   readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
   /** The handler has returned and everything it sent is acknowledged. */
@@ -83,17 +85,17 @@ export class Dispatcher {
 
   /** Starts every call that may start now. */
   dispatch(): void {
-    const { lanes } = this.#parts;
+    const { lanes, laneNow } = this.#parts;
     this.#isExhausted = false;
     while (!this.#isPaused && !this.#slice.isUsedUp()) {
-      const lane = lanes.start(this.#clock.now());
+      const lane = lanes.start(laneNow());
       if (lane === undefined) {
         this.#isExhausted = true;
         this.#wakeForBatch();
         return;
       }
       const call = lane.resumed.shift() ?? this.#nextCall(lane);
-      if (call === undefined) lanes.end(lane, this.#clock.now());
+      if (call === undefined) lanes.end(lane, laneNow());
       else this.#start(call);
     }
   }
@@ -118,7 +120,7 @@ export class Dispatcher {
         : new HandlerCall(lane, received, owner, this.#decoded(received), undefined);
     }
     const items: CallItem[] = [];
-    for (const received of lanes.takeBatch(lane, this.#clock.now())) {
+    for (const received of lanes.takeBatch(lane, this.#parts.laneNow())) {
       const owner = ownerOf(received);
       if (owner !== undefined) items.push({ received, owner, record: this.#decoded(received) });
     }

@@ -66,16 +66,19 @@ export class Engine {
     const { turns, assignment } = this;
     this.#lanes = new Lanes(options.concurrency.lanes, options.batchHandler === undefined ? undefined : options.batch);
     const lanes = this.#lanes;
+    // Asking for the time costs as much as a short handler; only batches that fill need to know it for every call.
+    const laneNow = options.batch.maxWaitMs > 0 ? (): number => clock.now() : (): number => 0;
     this.outcomes = new Outcomes({
       options,
       lanes,
       turns,
+      laneNow,
       events,
       settle: (item) => this.#settle(item),
       stop: parts.fail,
     });
     this.dispatcher = new Dispatcher({
-      ...{ options, session, lanes, turns, context: parts.context },
+      ...{ options, session, lanes, turns, laneNow, context: parts.context },
       ownerOf: (record) => assignment.ownerOf(record),
       returned: (call) => this.outcomes.returned(call),
       isTimed: () => events.has('settled'),

@@ -1,48 +1,50 @@
-/** A queue that takes and gives in O(1), and lets go of what it gave. */
-export class Fifo<T> {
-  #items: (T | undefined)[] = [];
-  #head = 0;
+const INITIAL_CAPACITY = 4;
+/** A larger ring is given back when it is empty. */
+const KEPT_CAPACITY = 1_024;
 
-  get length(): number {
-    return this.#items.length - this.#head;
-  }
+/** A queue that takes and gives in O(1), and lets go of what it gave: a ring that grows. */
+export class Fifo<T> {
+  #ring: (T | undefined)[] = new Array<T | undefined>(INITIAL_CAPACITY);
+  #mask: number = INITIAL_CAPACITY - 1;
+  #head = 0;
+  length = 0;
 
   push(item: T): void {
-    this.#items.push(item);
+    if (this.length > this.#mask) this.#resize((this.#mask + 1) * 2);
+    this.#ring[(this.#head + this.length) & this.#mask] = item;
+    this.length++;
   }
 
   peek(): T | undefined {
-    return this.#items[this.#head];
+    return this.length === 0 ? undefined : this.#ring[this.#head];
   }
 
   shift(): T | undefined {
-    if (this.#head === this.#items.length) return undefined;
-    const item = this.#items[this.#head];
-    this.#items[this.#head++] = undefined;
-    if (this.#head === this.#items.length) {
-      this.#items.length = 0;
-      this.#head = 0;
-    } else if (this.#head >= 1_024 && this.#head * 2 >= this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
+    if (this.length === 0) return undefined;
+    const item = this.#ring[this.#head];
+    this.#ring[this.#head] = undefined;
+    this.#head = (this.#head + 1) & this.#mask;
+    this.length--;
+    if (this.length === 0 && this.#mask >= KEPT_CAPACITY) this.#resize(INITIAL_CAPACITY);
     return item;
   }
 
   /** Takes out everything that `isTaken` says, in order, and keeps the order of the rest. */
   extract(isTaken: (item: T) => boolean): T[] {
     const taken: T[] = [];
-    const kept: T[] = [];
-    for (let i = this.#head; i < this.#items.length; i++) {
-      const item = this.#items[i] as T;
-      (isTaken(item) ? taken : kept).push(item);
+    for (let left = this.length; left > 0; left--) {
+      const item = this.shift() as T;
+      if (isTaken(item)) taken.push(item);
+      else this.push(item);
     }
-    this.#items = kept;
-    this.#head = 0;
     return taken;
   }
 
-  [Symbol.iterator](): Iterator<T> {
-    return (this.#items.slice(this.#head) as T[])[Symbol.iterator]();
+  #resize(capacity: number): void {
+    const ring = new Array<T | undefined>(capacity);
+    for (let i = 0; i < this.length; i++) ring[i] = this.#ring[(this.#head + i) & this.#mask];
+    this.#ring = ring;
+    this.#mask = capacity - 1;
+    this.#head = 0;
   }
 }

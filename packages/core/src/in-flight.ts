@@ -1,4 +1,4 @@
-/** How full it has to be no longer before it takes more: without it, a full worker would ask for one record at a time. */
+/** Once full, it takes more when it has come down to this part of its limits. */
 const REOPEN_AT = 0.7;
 /** More at once would hold the event loop for too long. */
 const MAX_RECORDS_PER_POLL = 500;
@@ -9,6 +9,7 @@ const INITIAL_RECORD_BYTES = 1024 * 1024;
 export class InFlight {
   readonly #maxRecords: number;
   readonly #maxBytes: number;
+  readonly #worthwhile: number;
   #records = 0;
   #bytes = 0;
   #isFull = false;
@@ -18,6 +19,7 @@ export class InFlight {
   constructor(limits: { readonly inFlightRecords: number; readonly inFlightBytes: number }) {
     this.#maxRecords = limits.inFlightRecords;
     this.#maxBytes = limits.inFlightBytes;
+    this.#worthwhile = Math.min(MAX_RECORDS_PER_POLL, Math.ceil(limits.inFlightRecords * (1 - REOPEN_AT)));
   }
 
   get records(): number {
@@ -48,13 +50,20 @@ export class InFlight {
     );
   }
 
-  /** How many records may be polled now; 0 when full. One is always allowed when nothing is in flight, however large it may be. */
+  /**
+   * How many records may be polled now; 0 when full. It counts as full when less than a worthwhile poll fits, or it would be asked for a few records
+   * again and again. One is always allowed when nothing is in flight, however large it may be.
+   */
   room(): number {
-    if (this.#records >= this.#maxRecords || this.#bytes >= this.#maxBytes) this.#isFull = true;
-    else if (this.#records <= this.#maxRecords * REOPEN_AT && this.#bytes <= this.#maxBytes * REOPEN_AT)
-      this.#isFull = false;
-    if (this.#isFull) return 0;
+    if (this.#records === 0) this.#isFull = false;
+    const byRecords = this.#maxRecords - this.#records;
     const byBytes = Math.floor((this.#maxBytes - this.#bytes) / this.#recordBytes);
-    return Math.max(1, Math.min(MAX_RECORDS_PER_POLL, this.#maxRecords - this.#records, byBytes));
+    if (!this.#isFull) {
+      this.#isFull = this.#records > 0 && (byRecords < this.#worthwhile || byBytes < 1);
+    } else if (this.#records <= this.#maxRecords * REOPEN_AT && this.#bytes <= this.#maxBytes * REOPEN_AT) {
+      this.#isFull = false;
+    }
+    if (this.#isFull) return 0;
+    return Math.max(1, Math.min(MAX_RECORDS_PER_POLL, byRecords, byBytes));
   }
 }

@@ -4,17 +4,17 @@ import { Fifo } from './fifo.ts';
 import { Lane, type Listing } from './lane.ts';
 import type { ReceivedRecord } from './record.ts';
 
-type Node<Call> = Lane<Call> | LaneGroup<Call>;
+type LaneNode<Call> = Lane<Call> | LaneGroup<Call>;
 
 /** Nodes that share a rule's limit: the lanes of a level, or groups with rules of their own inside. */
 export class LaneGroup<Call> {
   readonly rule: LaneRule;
   readonly parent: LaneGroup<Call> | undefined;
   readonly key: unknown;
-  readonly children = new Map<unknown, Node<Call>>();
+  readonly children: Map<unknown, LaneNode<Call>> = new Map<unknown, LaneNode<Call>>();
   /** Ready children that run nothing, and those that do: where active ones are limited only the latter may start. */
-  readonly readyIdle = new Fifo<Node<Call>>();
-  readonly readyActive = new Fifo<Node<Call>>();
+  readonly readyIdle: Fifo<LaneNode<Call>> = new Fifo<LaneNode<Call>>();
+  readonly readyActive: Fifo<LaneNode<Call>> = new Fifo<LaneNode<Call>>();
   running = 0;
   activeChildren = 0;
   listing: Listing = 'none';
@@ -94,7 +94,7 @@ export class Lanes<Call> {
   /** A call that was started is over. */
   end(lane: Lane<Call>, now: number): void {
     lane.running--;
-    let child: Node<Call> = lane;
+    let child: LaneNode<Call> = lane;
     let parent: LaneGroup<Call> | undefined = lane.parent;
     while (parent !== undefined) {
       if (child.running === 0) parent.activeChildren--;
@@ -180,7 +180,7 @@ export class Lanes<Call> {
     return group.activeChildren < group.rule.active;
   }
 
-  #isReady(node: Node<Call>, now: number): boolean {
+  #isReady(node: LaneNode<Call>, now: number): boolean {
     if (!(node instanceof Lane))
       return node.readyActive.length > 0 || (node.readyIdle.length > 0 && this.#mayActivate(node));
     if (node.running >= node.width || node.isBlocked()) return false;
@@ -202,7 +202,7 @@ export class Lanes<Call> {
   }
 
   /** Lists a node that became ready with its parent, which may have become ready by that, and so on. */
-  #listUpwards(node: Node<Call>, now: number): void {
+  #listUpwards(node: LaneNode<Call>, now: number): void {
     let child = node;
     while (child.parent !== undefined) {
       if (child.listing === 'none' && this.#isReady(child, now)) this.#list(child);
@@ -210,7 +210,7 @@ export class Lanes<Call> {
     }
   }
 
-  #list(node: Node<Call>): void {
+  #list(node: LaneNode<Call>): void {
     const parent = node.parent;
     if (parent === undefined) return;
     // Without a limit the two queues would only spoil the round robin.
@@ -229,7 +229,7 @@ export class Lanes<Call> {
 
   /** Forgets an empty lane, and groups that are empty by that. A listing that is left behind finds it not ready. */
   #remove(lane: Lane<Call>): void {
-    let node: Node<Call> = lane;
+    let node: LaneNode<Call> = lane;
     let parent: LaneGroup<Call> | undefined = lane.parent;
     while (parent !== undefined && parent.rule.by !== 'all') {
       parent.children.delete(node.key);

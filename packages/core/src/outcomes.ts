@@ -13,6 +13,8 @@ export interface OutcomeParts {
   readonly options: ResolvedWorkerOptions;
   readonly lanes: Lanes<HandlerCall>;
   readonly turns: Turns;
+  /** The time as the lanes want it. */
+  readonly laneNow: () => number;
   readonly events: EventListeners;
   /** A record is finished: the ledger and the limits follow. */
   readonly settle: (item: CallItem) => void;
@@ -51,12 +53,12 @@ export class Outcomes {
     if (call.failure === undefined && call.failedItems === undefined) {
       if (call.items === undefined) this.#settle(call, call, 'handled');
       else for (const item of call.items) this.#settle(call, item, 'handled');
-      lanes.end(call.lane, this.#now());
+      lanes.end(call.lane, this.#parts.laneNow());
       return;
     }
     drop(call, 'ended');
     if (isEmpty(call)) {
-      lanes.end(call.lane, this.#now());
+      lanes.end(call.lane, this.#parts.laneNow());
     } else if (call.failure !== undefined) {
       this.#failedAsAWhole(call, call.failure.error);
     } else {
@@ -72,7 +74,7 @@ export class Outcomes {
       if (!isEmpty(call)) continue;
       parked.timer.clear();
       this.#parked.delete(parked);
-      this.#parts.lanes.unpark(call.lane, undefined, this.#now());
+      this.#parts.lanes.unpark(call.lane, undefined, this.#parts.laneNow());
     }
   }
 
@@ -92,11 +94,11 @@ export class Outcomes {
       // Only that record is at fault: the others have not been handled, and get their call without it.
       this.#skip(call, culprit, error, decision.log);
       call.items = call.items.filter((item) => item !== culprit);
-      if (call.items.length === 0) this.#parts.lanes.end(call.lane, this.#now());
+      if (call.items.length === 0) this.#parts.lanes.end(call.lane, this.#parts.laneNow());
       else this.#again(call);
     } else {
       for (const item of call.items ?? [call]) this.#skip(call, item, error, decision.log);
-      this.#parts.lanes.end(call.lane, this.#now());
+      this.#parts.lanes.end(call.lane, this.#parts.laneNow());
     }
   }
 
@@ -125,7 +127,7 @@ export class Outcomes {
     }
     const [first] = again;
     if (first === undefined) {
-      this.#parts.lanes.end(call.lane, this.#now());
+      this.#parts.lanes.end(call.lane, this.#parts.laneNow());
       return;
     }
     // One call for all that failed, so that they keep their order.
@@ -166,17 +168,17 @@ export class Outcomes {
     const { lanes, turns } = this.#parts;
     drop(call, 'leaving');
     if (isEmpty(call)) {
-      lanes.end(call.lane, this.#now());
+      lanes.end(call.lane, this.#parts.laneNow());
       return;
     }
     call.nextAttempt();
-    lanes.park(call.lane, this.#now());
+    lanes.park(call.lane, this.#parts.laneNow());
     const parked: ParkedCall = {
       call,
       dueAt: this.#now() + afterMs,
       timer: this.#clock.setTimeout(() => {
         turns.run(() => {
-          if (this.#parked.delete(parked)) lanes.unpark(call.lane, call, this.#now());
+          if (this.#parked.delete(parked)) lanes.unpark(call.lane, call, this.#parts.laneNow());
         });
       }, afterMs),
     };
@@ -188,8 +190,8 @@ export class Outcomes {
     const { lanes } = this.#parts;
     call.failure = undefined;
     call.failedItems = undefined;
-    lanes.park(call.lane, this.#now());
-    lanes.unpark(call.lane, call, this.#now());
+    lanes.park(call.lane, this.#parts.laneNow());
+    lanes.unpark(call.lane, call, this.#parts.laneNow());
   }
 
   #skip(call: HandlerCall, item: CallItem, error: unknown, log: boolean | undefined): void {
@@ -208,7 +210,7 @@ export class Outcomes {
 
   #stop(call: HandlerCall, item: CallItem, error: unknown): void {
     // Parked for good: no later record of the lane may start.
-    this.#parts.lanes.park(call.lane, this.#now());
+    this.#parts.lanes.park(call.lane, this.#parts.laneNow());
     this.failed++;
     this.#parts.stop(new HandlerError(item.received, call.attempt, error));
   }

@@ -15,16 +15,16 @@ export class Turns {
 
   /** Runs a task: now, or after the one that is running. */
   run(task: () => void): void {
-    this.#tasks.push(task);
-    if (!this.#isRunning) this.#turn();
-  }
-
-  #turn(): void {
+    if (this.#isRunning) {
+      this.#tasks.push(task);
+      return;
+    }
     this.#isRunning = true;
     try {
+      task();
       do {
         for (let i = 0; i < this.#tasks.length; i++) this.#tasks[i]?.();
-        this.#tasks.length = 0;
+        if (this.#tasks.length > 0) this.#tasks.length = 0;
         this.#afterTasks();
       } while (this.#tasks.length > 0);
     } catch (error) {
