@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fakeKafka } from '@kafka-worker/core/testing';
+import { kafkaTool, missingForKafka } from '../../scripts/kafka-jars.ts';
 import type { ExampleArguments } from '../harness/example-arguments.ts';
 import type { ExampleCluster } from '../harness/example-cluster.ts';
 import { openExampleCluster } from '../harness/example-cluster.ts';
@@ -16,10 +17,16 @@ const realBrokers = process.env.KAFKA_BROKERS;
 const clusters: { readonly name: string; readonly open: () => Promise<ExampleCluster> }[] = [
   { name: 'fake', open: async () => ({ kafka: fakeKafka(), name: 'fake', close: async () => {} }) },
   { name: 'embedded', open: () => openExampleCluster(undefined) },
-  ...(realBrokers === undefined ? [] : [{ name: 'real', open: () => openExampleCluster(realBrokers) }]),
+  { name: 'real', open: () => openExampleCluster(realBrokers) },
 ];
+const isThere = (name: string): boolean => name !== 'real' || realBrokers !== undefined;
 
-describe.each(clusters)('example 01 on $name Kafka', ({ open }) => {
+describe.each(clusters)('example 01 on $name Kafka', ({ name, open }) => {
+  if (!isThere(name)) {
+    it.skip('needs a broker, named by KAFKA_BROKERS', () => {});
+    return;
+  }
+
   let cluster: ExampleCluster;
   let directory: string;
 
@@ -88,5 +95,20 @@ describe.each(clusters)('example 01 on $name Kafka', ({ open }) => {
     const { summary, calls } = await run({ topic: first.topic, group: first.group });
     expect(calls).toEqual([]);
     expect(summary).toMatchObject({ records: 0, handled: 0, failed: 0, committed: first.committed });
+  });
+
+  if (name !== 'real') return;
+  const toolsOfKafka = missingForKafka().length === 0 ? it : it.skip;
+  toolsOfKafka("commits what Kafka's own ConsumerGroupCommand shows", async () => {
+    const { summary } = await run();
+    const { group, committed } = summary;
+    const args = ['--bootstrap-server', realBrokers ?? '', '--describe', '--offsets', '--group', group];
+    const { stdout } = await kafkaTool('ConsumerGroupCommand', args);
+    const shown: Record<string, number> = {};
+    for (const line of stdout.split('\n')) {
+      const [groupId, topic, partition, offset] = line.trim().split(/\s+/);
+      if (groupId === group) shown[`${topic}/${partition}`] = Number(offset);
+    }
+    expect(shown).toEqual(committed);
   });
 });

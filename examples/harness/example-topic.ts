@@ -1,8 +1,8 @@
 import type { KafkaCluster, OutgoingRecord } from '@kafka-worker/core';
 import { CONNECT_TIMEOUT_MS, clientOptions } from './client-options.ts';
 
-/** Messages that wait for their acknowledgement at once: enough to keep a producer busy, and its queue bounded. */
-const MOST_UNACKNOWLEDGED = 5_000;
+/** Twice as many messages wait for their acknowledgement at once: enough to keep a producer busy, and its queue bounded. */
+const CHUNK = 20_000;
 
 /** Creates a topic. */
 export async function createTopic(kafka: KafkaCluster, topic: string, partitions: number): Promise<void> {
@@ -30,14 +30,22 @@ export async function produce(kafka: KafkaCluster, messages: Iterable<OutgoingRe
   try {
     await producer.connect({ timeoutMs: CONNECT_TIMEOUT_MS });
     let chunk: ReturnType<typeof producer.send>[] = [];
+    let chunkBefore: typeof chunk = [];
     const acknowledged = async (): Promise<void> => {
-      for (const { partition } of await Promise.all(chunk)) sentTo.set(partition, (sentTo.get(partition) ?? 0) + 1);
+      for (const { partition } of await Promise.all(chunkBefore))
+        sentTo.set(partition, (sentTo.get(partition) ?? 0) + 1);
+      chunkBefore = chunk;
       chunk = [];
     };
     for (const message of messages) {
-      chunk.push(producer.send(message));
-      if (chunk.length === MOST_UNACKNOWLEDGED) await acknowledged();
+      const sent = producer.send(message);
+      // Awaited later; until then a rejection must not count as unhandled.
+      sent.catch(() => {});
+      chunk.push(sent);
+      // Waits for the chunk before, so that the broker works on this one meanwhile.
+      if (chunk.length === CHUNK) await acknowledged();
     }
+    await acknowledged();
     await acknowledged();
   } finally {
     await producer.close(CONNECT_TIMEOUT_MS);
