@@ -21,7 +21,9 @@ describe('retry', () => {
         const policy = retry({ maxAttempts: 10_000, backoff, then: stop() });
         const decision = policy.decide({ record, error: 'no', attempt, firstFailedAt: 0, random }, 0);
         if (decision.do !== 'retry') throw new Error('expected a retry');
-        const full = Math.min(backoff.maxMs, backoff.initialMs * backoff.factor ** (attempt - 1));
+        // A factor can grow beyond all numbers; zero stays zero.
+        const growth = backoff.initialMs === 0 ? 0 : backoff.initialMs * backoff.factor ** (attempt - 1);
+        const full = Math.min(backoff.maxMs, growth);
         expect(decision.afterMs).toBeLessThanOrEqual(full);
         expect(decision.afterMs).toBeGreaterThanOrEqual(full * (1 - backoff.jitter) - 1e-6);
       }),
