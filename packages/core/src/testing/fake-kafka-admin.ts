@@ -1,6 +1,7 @@
+import { nativeTopic } from '../confluent/native-arguments.ts';
 import { ClientError, IllegalStateError } from '../errors.ts';
 import type { ConnectOptions, KafkaAdmin, KafkaAdminOptions } from '../kafka-client.ts';
-import { checkCount, checkMs, checkTopic } from './fake-kafka-checks.ts';
+import { checkCount, checkMs } from './fake-kafka-checks.ts';
 import type { FakeCaller } from './fake-kafka-network.ts';
 import type { FakeState } from './fake-kafka-state.ts';
 
@@ -23,14 +24,14 @@ export class FakeAdmin implements KafkaAdmin {
   }
 
   async createTopic(topic: string, options: { readonly partitions: number }): Promise<void> {
-    checkTopic('topic', topic);
+    nativeTopic('topic', topic);
     checkCount('partitions', options.partitions, 1);
     await this.#request('createTopic');
     this.#state.topics.create(topic, options.partitions);
   }
 
   async deleteTopic(topic: string): Promise<void> {
-    checkTopic('topic', topic);
+    nativeTopic('topic', topic);
     await this.#request('deleteTopic');
     this.#state.topics.delete(topic);
   }

@@ -157,7 +157,7 @@ describe('FakeConsumer', () => {
     await consumer.commit([{ ...at(0, 7), metadata: 'n=1' }]);
     expect(await consumer.committed([p(0)])).toEqual([{ ...p(0), offset: 7, metadata: 'n=1' }]);
     await consumer.commit([at(0, 8)]);
-    expect(await consumer.committed([p(0)])).toEqual([{ ...p(0), offset: 8, metadata: '' }]);
+    expect(await consumer.committed([p(0)])).toEqual([{ ...p(0), offset: 8, metadata: undefined }]);
     expect([...kafka.committed('g', 't')]).toEqual([[0, 8]]);
   });
 

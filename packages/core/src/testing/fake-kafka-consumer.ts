@@ -1,3 +1,10 @@
+import {
+  nativeCommit,
+  nativeOffsets,
+  nativePartition,
+  nativePartitions,
+  nativeTopic,
+} from '../confluent/native-arguments.ts';
 import type { KafkaWorkerError } from '../errors.ts';
 import { ClientError, CommitError, IllegalStateError, PollError } from '../errors.ts';
 import type {
@@ -11,7 +18,7 @@ import type {
 } from '../kafka-client.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import { partitionKey } from './fake-kafka-assignor.ts';
-import { checkCount, checkMs, checkOffsets, checkPartitions, checkTopic } from './fake-kafka-checks.ts';
+import { checkCount, checkMs } from './fake-kafka-checks.ts';
 import { FakeFetcher } from './fake-kafka-fetcher.ts';
 import { FakeMember } from './fake-kafka-member.ts';
 import type { FakeCaller } from './fake-kafka-network.ts';
@@ -59,7 +66,7 @@ export class FakeConsumer implements KafkaConsumer {
 
   subscribe(topics: readonly string[]): void {
     this.#mustBeConnected('subscribe');
-    for (const [index, topic] of topics.entries()) checkTopic(`topics[${index}]`, topic);
+    for (const [index, topic] of topics.entries()) nativeTopic(`topics[${index}]`, topic);
     this.#group.join(this.member, [...topics]);
   }
 
@@ -82,8 +89,8 @@ export class FakeConsumer implements KafkaConsumer {
     this.#wait?.end();
   }
 
-  async commit(offsets: readonly NextOffset[]): Promise<void> {
-    checkOffsets('offsets', offsets);
+  async commit(given: readonly NextOffset[]): Promise<void> {
+    const offsets = nativeCommit('offsets', given);
     if (offsets.length === 0) throw new IllegalStateError('fakeKafka: a commit without offsets');
     this.#mustBeConnected('commit');
     const timedOut = (): KafkaWorkerError =>
@@ -98,14 +105,14 @@ export class FakeConsumer implements KafkaConsumer {
   }
 
   async committed(partitions: readonly TopicPartition[]): Promise<CommittedOffset[]> {
-    checkPartitions('partitions', partitions);
+    nativePartitions('partitions', partitions);
     this.#mustBeConnected('committed');
     await this.#request('committed');
     return partitions.map((partition) => this.#group.committed(partition));
   }
 
   assign(partitions: readonly StartOffset[]): void {
-    checkOffsets('partitions', partitions);
+    nativeOffsets('partitions', partitions);
     this.#mustBeConnected('assign');
     if (!this.#group.assigned(this.member, partitions)) {
       throw new IllegalStateError(`fakeKafka: no assigned event that was polled has exactly ${list(partitions)}`);
@@ -115,7 +122,7 @@ export class FakeConsumer implements KafkaConsumer {
   }
 
   release(partitions: readonly TopicPartition[]): void {
-    checkPartitions('partitions', partitions);
+    nativePartitions('partitions', partitions);
     this.#mustBeConnected('release');
     if (!this.#group.released(this.member, partitions)) {
       throw new IllegalStateError(
@@ -138,7 +145,7 @@ export class FakeConsumer implements KafkaConsumer {
   }
 
   async seek(partitions: readonly StartOffset[]): Promise<void> {
-    checkOffsets('partitions', partitions);
+    nativeOffsets('partitions', partitions);
     this.#mustHold('seek', partitions);
     await this.#state.network.pass('seek', this.#caller);
     for (const partition of partitions) this.#fetcher.seek(partition);
@@ -146,7 +153,7 @@ export class FakeConsumer implements KafkaConsumer {
   }
 
   watermarks(partition: TopicPartition): Watermarks | undefined {
-    checkPartitions('partition', [partition]);
+    nativePartition('partition', partition);
     return this.#fetcher.watermarks(partition);
   }
 
@@ -154,7 +161,7 @@ export class FakeConsumer implements KafkaConsumer {
     partitions: readonly TopicPartition[],
     position: 'earliest' | 'latest' | Date,
   ): Promise<StartOffset[]> {
-    checkPartitions('partitions', partitions);
+    nativePartitions('partitions', partitions);
     this.#mustBeConnected('offsetsFor');
     await this.#request('offsets-for');
     return partitions.map(({ topic, partition }) => {
@@ -239,7 +246,7 @@ export class FakeConsumer implements KafkaConsumer {
   }
 
   #mustHold(call: string, partitions: readonly TopicPartition[]): void {
-    checkPartitions('partitions', partitions);
+    nativePartitions('partitions', partitions);
     this.#mustBeConnected(call);
     for (const partition of partitions) {
       const state = this.member.state(partition);

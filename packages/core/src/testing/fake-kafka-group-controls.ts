@@ -1,7 +1,7 @@
+import { nativeOffsets, nativePartitions } from '../confluent/native-arguments.ts';
 import { IllegalStateError } from '../errors.ts';
 import type { CommittedOffset } from '../kafka-client.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
-import { checkOffsets, checkPartitions } from './fake-kafka-checks.ts';
 import type { FakeMember } from './fake-kafka-member.ts';
 import type { FakeState } from './fake-kafka-state.ts';
 
@@ -55,7 +55,7 @@ export function fakeGroupControls(state: FakeState, groupId: string): FakeGroupC
       group.lose(memberAt(member), partitions ?? owned(memberAt(member)));
     },
     assign(partitions, member = 0) {
-      checkPartitions('partitions', partitions);
+      nativePartitions('partitions', partitions);
       group.give(memberAt(member), partitions);
     },
     kick: (member = 0) => group.kick(memberAt(member)),
@@ -70,7 +70,7 @@ export function fakeGroupControls(state: FakeState, groupId: string): FakeGroupC
     },
     committedOffset: (partition) => group.committed(partition),
     setCommitted(offsets) {
-      checkOffsets('offsets', offsets);
+      nativeOffsets('offsets', offsets);
       for (const next of offsets) group.setCommitted(next);
     },
     forget: (partition) => group.forget(partition),

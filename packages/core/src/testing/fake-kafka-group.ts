@@ -162,7 +162,8 @@ export class FakeGroup {
       topic: partition.topic,
       partition: partition.partition,
       offset: stored?.offset,
-      metadata: stored === undefined ? undefined : (stored.metadata ?? ''),
+      // No metadata and empty metadata are the same to Kafka.
+      metadata: stored?.metadata === '' ? undefined : stored?.metadata,
     };
   }
 
