@@ -17,6 +17,9 @@ export interface ClientLogLine {
 
 const AUTHENTICATION =
   /sasl (authentication|handshake)|authentication (failed|failure|error)|oauthbearer|unsupported sasl mechanism|certificate|alert (handshake failure|unknown ca|access denied|decrypt error)|unknown ca\b/i;
+const CONNECTION = /transport failure|broker connections are down|resolution failure|timed out|disconnected/;
+/** A connection that was fine and idle, closed by the broker: the client opens another when it needs one. */
+const IDLE = /: Disconnected \(after \d+ms in state UP/;
 const AUTHORIZATION = /authorization|not authorized|access denied/i;
 const UNSUPPORTED = /unsupported|not supported|requires broker/i;
 
@@ -74,15 +77,12 @@ export class ClientEvents {
 
   error(message: string): void {
     const text = this.#lastFailure ?? message;
-    if (/fatal error/.test(message)) return this.#report(this.#fatalError(this.#fatal ?? message));
-    if (/authentication failure|ssl error/.test(message)) return this.#refused(text);
-    if (/transport failure|broker connections are down|resolution failure|timed out|disconnected/.test(message)) {
-      if (this.#authentication !== undefined) return;
-      // A connection that was fine and idle, closed by the broker: the client opens another when it needs one.
-      if (/transport failure/.test(message) && /: Disconnected \(after \d+ms in state UP/.test(text)) return;
-      return this.#report(new ConnectionError(`${message}: ${text}`, { brokers: this.#brokers }));
+    if (/authentication failure|ssl error/.test(message)) this.#refused(text);
+    else if (/fatal error/.test(message)) this.#report(this.#fatalError(this.#fatal ?? message));
+    else if (!CONNECTION.test(message)) this.#report(new ClientError(message, { retriable: true }));
+    else if (this.#authentication === undefined && !(/transport failure/.test(message) && IDLE.test(text))) {
+      this.#report(new ConnectionError(`${message}: ${text}`, { brokers: this.#brokers }));
     }
-    this.#report(new ClientError(message, { retriable: true }));
   }
 
   /** The token provider failed, or gave a token that cannot be used. */

@@ -1,19 +1,10 @@
 import type { ClientProperties, ResolvedConfluentKafkaOptions } from './client-options.ts';
 import { refuseClassicProperties } from './reserved-properties.ts';
 
-/**
- * Prefetched records are lost work whenever the group rebalances (librdkafka then discards them), so a fraction of a second of
- * reading at full speed is kept, not librdkafka's own 100,000 records and 64 MiB.
- */
-const PREFETCH_RECORDS = 30_000;
-const PREFETCH_KIB = 32 * 1024;
-
 /** librdkafka looks again at a full queue only after a second by default: a reader at full speed would wait for it. */
 const QUEUE_BACKOFF_MS = 10;
 
 const consumerDefaults: Readonly<ClientProperties> = {
-  'queued.min.messages': PREFETCH_RECORDS,
-  'queued.max.messages.kbytes': PREFETCH_KIB,
   'fetch.queue.backoff.ms': QUEUE_BACKOFF_MS,
 };
 

@@ -112,7 +112,10 @@ export class Committer {
 
 function settle({ offsets, resolve, reject }: Request, failures: ReadonlyMap<string, CommitFailure>): void {
   const own = offsets.map((offset) => failures.get(nameOf(offset))).filter((failure) => failure !== undefined);
-  if (own.length === 0) return resolve();
+  if (own.length === 0) {
+    resolve();
+    return;
+  }
   reject(new CommitError(own, { retriable: own.every((failure) => isRetriableCode(failure.kafkaCode)) }));
 }
 

@@ -52,12 +52,7 @@ export class ConfluentRecord implements ReceivedRecord {
     const headers = this.#headers;
     if (headers === undefined) return noHeaders;
     if (!Array.isArray(headers)) return headers as Headers;
-    const list = new HeaderList(
-      (headers as NonNullable<RawMessage['headers']>).map((header) => {
-        const name = Object.keys(header)[0] ?? '';
-        return [name, header[name] ?? null] as const;
-      }),
-    );
+    const list = new HeaderList((headers as NonNullable<RawMessage['headers']>).map(headerEntry));
     this.#headers = list;
     return list;
   }
@@ -75,7 +70,16 @@ function headerBytes(headers: RawMessage['headers']): number {
   if (headers === undefined) return 0;
   let bytes = 0;
   for (const header of headers) {
-    for (const name in header) bytes += name.length + (header[name]?.length ?? 0);
+    const [name, value] = headerEntry(header);
+    bytes += name.length + (value === null ? 0 : value.length);
   }
   return bytes;
+}
+
+function headerEntry(header: Readonly<Record<string, Buffer>>): readonly [string, Buffer | null] {
+  const [name] = Object.keys(header);
+  if (name !== undefined) return [name, header[name] ?? null];
+  // The binding assigns names blindly, so a header called __proto__ has become the object's prototype.
+  const prototype: unknown = Object.getPrototypeOf(header);
+  return ['__proto__', Buffer.isBuffer(prototype) ? prototype : null];
 }

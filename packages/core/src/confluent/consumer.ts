@@ -1,4 +1,10 @@
-import { ClientError, ConnectionError, IllegalStateError, type KafkaWorkerError } from '../errors.ts';
+import {
+  ClientError,
+  ConnectionError,
+  IllegalStateError,
+  InvalidOptionError,
+  type KafkaWorkerError,
+} from '../errors.ts';
 import type { CommittedOffset, ConnectOptions, KafkaConsumer, Poll, StartOffset, Watermarks } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
@@ -64,8 +70,7 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   subscribe(topics: readonly string[]): void {
-    const checked = nativeList('topics', topics).map((topic, i) => nativeTopic(`topics[${i}]`, topic));
-    this.#raw.native.subscribe(checked);
+    this.#raw.native.subscribe(nativeTopics(topics));
     this.#reader?.hurry();
   }
 
@@ -143,9 +148,7 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   async partitionCounts(topics?: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    const names =
-      topics === undefined ? undefined : nativeList('topics', topics).map((t, i) => nativeTopic(`topics[${i}]`, t));
-    return partitionCounts(this.#raw, names);
+    return partitionCounts(this.#raw, topics === undefined ? undefined : nativeTopics(topics));
   }
 
   close(): Promise<void> {
@@ -208,7 +211,10 @@ export class ConfluentConsumer implements KafkaConsumer {
     this.#check?.lookAtAll();
     // The check finds out which partitions it was, and names their ranges.
     if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;
-    if (thrown instanceof RangeError) return this.#report(new ClientError(message));
+    if (thrown instanceof RangeError) {
+      this.#report(new ClientError(message));
+      return;
+    }
     const error = consumeError(thrown, this.#options.brokers);
     const detail = this.#raw.events.lastFailure;
     this.#report(
@@ -228,6 +234,7 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 }
 
-function nativeList(option: string, value: readonly string[]): readonly string[] {
-  return Array.isArray(value) ? value : [nativeTopic(option, value)];
+function nativeTopics(topics: readonly string[]): string[] {
+  if (!Array.isArray(topics)) throw new InvalidOptionError('topics', 'a list of topic names', topics);
+  return topics.map((topic: unknown, i) => nativeTopic(`topics[${i}]`, topic));
 }

@@ -51,7 +51,10 @@ export class GroupMember {
     this.#learnProtocol();
     const event: AssignmentEvent = { type, partitions };
     this.#open = event;
-    if (partitions.length === 0 || this.#isLeaving) return this.#answerItself();
+    if (partitions.length === 0 || this.#isLeaving) {
+      this.#answerItself();
+      return;
+    }
     this.#news.push(event);
     this.#changed();
   }
@@ -112,7 +115,10 @@ export class GroupMember {
     const event = this.#open;
     this.#open = undefined;
     if (event === undefined) return;
-    if (event.type !== 'assigned') return this.#letGo(event);
+    if (event.type !== 'assigned') {
+      this.#letGo(event);
+      return;
+    }
     try {
       // While closing, what is offered is not taken.
       if (this.#isCooperative) this.#native.incrementalAssign([]);

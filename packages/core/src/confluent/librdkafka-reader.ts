@@ -14,8 +14,11 @@ const BUFFER_BYTES = 8 * 1024 * 1024;
 /** When what came while the buffer was full reaches this, librdkafka is paused as a whole: then nothing comes but events. */
 const OVERFLOW_RECORDS = 50;
 
-/** A paused partition is paused in librdkafka only once this has been set aside of it: waking a broker connection takes up to a second. */
-const ASIDE_RECORDS = 200;
+/**
+ * A paused partition is paused in librdkafka only once this much of it came all the same: there it loses what was prefetched, and takes
+ * up to a second to wake again when its broker has nothing else to fetch.
+ */
+const ASIDE_RECORDS = 1_000;
 const ASIDE_BYTES = 1024 * 1024;
 
 /** One conversion of messages to objects holds the event loop: about 6 us per record and a copy of its bytes. */
@@ -130,7 +133,10 @@ export class LibrdkafkaReader {
       if (owned === undefined || owned.isPaused) continue;
       owned.isPaused = true;
       const { records, bytes, positions } = this.#buffer.remove(owned);
-      this.#setAside(owned, records, bytes, positions.at(-1));
+      owned.aside = records;
+      owned.asideBytes = bytes;
+      owned.asidePosition = positions.at(-1);
+      owned.cameWhilePaused = 0;
     }
     this.#drained();
   }
@@ -233,7 +239,7 @@ export class LibrdkafkaReader {
       owned.next = message.offset + 1;
       if (record.sizeBytes > largest) largest = record.sizeBytes;
       if (owned.isPaused) {
-        this.#setAside(owned, [record], record.sizeBytes, undefined);
+        this.#setAside(owned, record);
         continue;
       }
       bytes += record.sizeBytes;
@@ -266,12 +272,12 @@ export class LibrdkafkaReader {
     owned.lastHeardAt = Date.now();
   }
 
-  #setAside(owned: OwnedPartition, records: ConfluentRecord[], bytes: number, position: NextOffset | undefined): void {
-    if (owned.aside.length === 0) owned.aside = records;
-    else for (const record of records) owned.aside.push(record);
-    owned.asideBytes += bytes;
-    if (records.length > 0 || position !== undefined) owned.asidePosition = position;
-    const isMuch = owned.aside.length >= ASIDE_RECORDS || owned.asideBytes >= ASIDE_BYTES;
+  #setAside(owned: OwnedPartition, record: ConfluentRecord): void {
+    owned.aside.push(record);
+    owned.asideBytes += record.sizeBytes;
+    owned.asidePosition = undefined;
+    owned.cameWhilePaused++;
+    const isMuch = owned.cameWhilePaused >= ASIDE_RECORDS || owned.asideBytes >= ASIDE_BYTES;
     if (!isMuch || owned.isPausedNatively) return;
     owned.isPausedNatively = true;
     this.#native.pause([{ topic: owned.topic, partition: owned.partition }]);

@@ -6,7 +6,8 @@ import type { ClientProperties } from './client-options.ts';
 import type { RawMessage } from './confluent-record.ts';
 import { propertyPath } from './reserved-properties.ts';
 
-type Done<T = void> = (error: unknown, value: T) => void;
+/** How a native call answers. */
+export type Done<T = void> = (error: Error | null | undefined, value: T) => void;
 type Offset = TopicPartition & { offset?: number; metadata?: string; leaderEpoch?: number };
 
 /** What the client says about a topic: partitions are empty when it does not exist. */

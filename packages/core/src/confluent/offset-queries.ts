@@ -28,7 +28,7 @@ export async function committedOffsets(
   if (partitions.length === 0) return [];
   const what = 'committed offsets cannot be read';
   const answer = await raw.call<unknown[]>(what, REQUEST_MS, (native, done) =>
-    native.committed(partitions, REQUEST_MS, done as never),
+    native.committed(partitions, REQUEST_MS, done),
   );
   return partitions.map((asked, i) => {
     const { offset, metadata } = elementOf(answer, i, asked, what) as { offset?: number; metadata?: string };
@@ -53,7 +53,7 @@ export async function resolveOffsets(
   const what = 'offsets cannot be looked up';
   const asked = partitions.map((partition) => ({ ...partition, offset: time }));
   const answer = await raw.call<unknown[]>(what, REQUEST_MS, (native, done) =>
-    native.offsetsForTimes(asked, REQUEST_MS, done as never),
+    native.offsetsForTimes(asked, REQUEST_MS, done),
   );
   const starts = partitions.map((partition, i) => {
     const { offset } = elementOf(answer, i, partition, what) as { offset?: number };

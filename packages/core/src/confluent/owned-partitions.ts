@@ -14,6 +14,7 @@ export interface OwnedPartition extends TopicPartition {
   aside: ConfluentRecord[];
   asideBytes: number;
   asidePosition: NextOffset | undefined;
+  cameWhilePaused: number;
   /** The end that was last reached, as long as nothing was read behind it. */
   end: number | undefined;
   /** When it last gave a sign of life, and how long silence is fine. */
@@ -42,6 +43,7 @@ export class OwnedPartitions implements Iterable<OwnedPartition> {
       aside: [],
       asideBytes: 0,
       asidePosition: undefined,
+      cameWhilePaused: 0,
       end: undefined,
       lastHeardAt: Date.now(),
       silenceMs: FIRST_SILENCE_MS,

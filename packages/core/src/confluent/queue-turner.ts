@@ -38,7 +38,7 @@ export class QueueTurner {
   #isSignalled = false;
   #timer: NodeJS.Timeout | undefined;
   #hurryMs = STALL_MS;
-  #idle: (() => void)[] = [];
+  readonly #idle: (() => void)[] = [];
 
   constructor(native: NativeConsumer, reader: QueueReader) {
     this.#native = native;
@@ -110,13 +110,17 @@ export class QueueTurner {
 
   #next(isFailed: boolean, brought: number): void {
     if (!this.#isRunning || this.#isTurning || this.#holds > 0) return;
-    if (isFailed) return this.#after(ERROR_MS);
+    if (isFailed) {
+      this.#after(ERROR_MS);
+      return;
+    }
     if (this.#reader.want() === undefined) {
       this.#isStalled = true;
       // An acknowledgement that is waited for comes within milliseconds; only then is it worth looking this often.
       const waitMs = Math.min(this.#hurryMs, STALL_MS);
       this.#hurryMs = Math.min(this.#hurryMs * 2, STALL_MS);
-      return this.#after(this.#isSignalled ? 1 : waitMs);
+      this.#after(this.#isSignalled ? 1 : waitMs);
+      return;
     }
     // One more turn after each that brought something: an error that came behind records ended it early.
     if (brought > 0 || this.#isSignalled) this.#turn();

@@ -5,10 +5,14 @@ import { pauseFor, settledWithin, within } from './bounded.ts';
 import { requestError, toNativeError } from './client-errors.ts';
 import { ClientEvents, type ClientLogLine } from './client-events.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
-import { configurationError, type NativeClient, type NativeMetadata } from './native-client.ts';
+import { configurationError, type Done, type NativeClient, type NativeMetadata } from './native-client.ts';
 
-/** One round of asking for metadata while connecting: in between, refusals and the caller's signal are looked at. */
-const CONNECT_ROUND_MS = 500;
+/** Rounds of asking for metadata while connecting: short ones first, since a question that came too early is answered only at its end. */
+const FIRST_ROUND_MS = 50;
+const LONGEST_ROUND_MS = 4_000;
+
+/** How often a refusal and the caller's signal are looked at meanwhile. */
+const LOOK_MS = 25;
 
 /** What the native client is given beyond a call's own timeout before we stop waiting for its answer. */
 const GRACE_MS = 2_000;
@@ -87,16 +91,12 @@ export class RawClient<Native extends NativeClient> {
   }
 
   /** Makes a native call that answers by a callback, within `timeoutMs` and a little. */
-  async call<T>(
-    what: string,
-    timeoutMs: number,
-    run: (native: Native, done: (error: unknown, value: T) => void) => void,
-  ): Promise<T> {
+  async call<T>(what: string, timeoutMs: number, run: (native: Native, done: Done<T>) => void): Promise<T> {
     const native = this.native;
     const answer = new Promise<T>((resolve, reject) => {
       run(native, (error, value) => {
         if (error === null || error === undefined) resolve(value);
-        else reject(error as Error);
+        else reject(error);
       });
     });
     this.#calls.add(answer);
@@ -158,7 +158,7 @@ export class RawClient<Native extends NativeClient> {
       await new Promise<void>((resolve, reject) => {
         native.connect({}, (error) => {
           if (error === null || error === undefined) resolve();
-          else reject(error as Error);
+          else reject(error);
         });
       });
     } catch (thrown) {
@@ -174,25 +174,39 @@ export class RawClient<Native extends NativeClient> {
 
   async #reachBrokers({ timeoutMs, signal }: ConnectOptions): Promise<void> {
     const deadline = Date.now() + timeoutMs;
-    for (;;) {
-      const remainingMs = deadline - Date.now();
-      if (signal?.aborted === true) throw this.#unreachable('connecting was aborted', signal.reason);
-      if (this.events.authentication !== undefined) throw this.events.authentication;
-      if (!this.isUsable) throw new IllegalStateError('closed while connecting');
-      if (remainingMs <= 0) break;
-      const roundMs = Math.max(50, Math.min(CONNECT_ROUND_MS, remainingMs));
+    let roundMs = FIRST_ROUND_MS;
+    for (let remainingMs = timeoutMs; remainingMs > 0; remainingMs = deadline - Date.now()) {
+      this.#goOn(signal);
+      const timeout = Math.ceil(Math.min(roundMs, Math.max(remainingMs, FIRST_ROUND_MS)));
+      const answer = this.call<NativeMetadata>('no broker answers', timeout, (native, done) =>
+        native.getMetadata({ allTopics: false, timeout }, done),
+      );
+      while (!(await settledWithin(answer, LOOK_MS))) this.#goOn(signal, answer);
       try {
-        await this.call<NativeMetadata>('no broker answers', roundMs, (native, done) =>
-          native.getMetadata({ allTopics: false, timeout: roundMs }, done),
-        );
+        await answer;
         return;
       } catch (error) {
-        // The failures of the connections below say more than this answer does; they arrive a moment later.
-        await pauseFor(Math.min(20, Math.max(1, deadline - Date.now())));
         if (!(error as KafkaWorkerError).retriable) throw error;
       }
+      // The failures of the connections below say more than this answer does; they arrive a moment later.
+      await pauseFor(LOOK_MS);
+      roundMs = Math.min(roundMs * 2, LONGEST_ROUND_MS);
     }
-    throw this.events.tokenFailure ?? this.#unreachable(`no broker could be reached within ${timeoutMs} ms`, undefined);
+    this.#goOn(signal);
+    const { tokenFailure } = this.events;
+    if (tokenFailure !== undefined) throw tokenFailure;
+    throw this.#unreachable(`no broker could be reached within ${timeoutMs} ms`, undefined);
+  }
+
+  /** Throws what makes going on pointless; the answer that is left behind is nobody's then. */
+  #goOn(signal: AbortSignal | undefined, answer?: Promise<unknown>): void {
+    const { authentication } = this.events;
+    const isPointless = signal?.aborted === true || authentication !== undefined || !this.isUsable;
+    if (!isPointless) return;
+    answer?.catch(() => {});
+    if (signal?.aborted === true) throw this.#unreachable('connecting was aborted', signal.reason);
+    if (authentication !== undefined) throw authentication;
+    throw new IllegalStateError('closed while connecting');
   }
 
   #unreachable(what: string, cause: unknown): ConnectionError {

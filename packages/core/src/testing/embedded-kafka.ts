@@ -174,7 +174,7 @@ class Embedded implements EmbeddedKafka {
   }
 
   #keep<Client extends KafkaConsumer | KafkaProducer | KafkaAdmin>(client: Client): Client {
-    this.#clients.add(client as { close(timeoutMs: number): Promise<void> });
+    this.#clients.add(client);
     return client;
   }
 }

@@ -21,6 +21,8 @@ export interface MockCluster {
 /** librdkafka's log levels are syslog's. */
 const ONLY_ERRORS = '3';
 
+const HEARTBEAT_MS = 100;
+
 /** @throws MissingDependencyError without koffi */
 export async function startMockCluster(brokers: number): Promise<MockCluster> {
   const library = await loadLibrary();
@@ -59,7 +61,8 @@ export async function startMockCluster(brokers: number): Promise<MockCluster> {
   const roundTrip = library('int rd_kafka_mock_broker_set_rtt(void *cluster, int32_t broker, int ms)');
   const destroyCluster = library('void rd_kafka_mock_cluster_destroy(void *cluster)');
   const destroyHandle = library('void rd_kafka_destroy(void *rk)');
-  // A worker in a test should not wait for members that never come.
+  // A worker in a test should wait neither for members that never come nor for the next heartbeat to tell it something.
+  library('void rd_kafka_mock_set_group_consumer_heartbeat_interval_ms(void *cluster, int ms)')(cluster, HEARTBEAT_MS);
   library('void rd_kafka_mock_group_initial_rebalance_delay_ms(void *cluster, int32_t ms)')(cluster, 0);
   return {
     bootstrapServers: bootstrap(cluster) as string,
