@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { KafkaCluster, Plugin, Worker, WorkerSummary } from '@kafka-worker/core';
 import type { ExampleArguments } from './example-arguments.ts';
 import type { ExampleCluster } from './example-cluster.ts';
@@ -18,7 +19,7 @@ export interface ExampleSetup {
 }
 
 /** What the harness needs of a worker, whatever its types. */
-export type ExampleWorker = Pick<Worker, 'start' | 'stop' | 'finished' | 'status' | 'on'>;
+type ExampleWorker = Pick<Worker, 'start' | 'stop' | 'finished' | 'status' | 'on'>;
 
 /** An example: what its `main.ts` exports as `createWorker`. */
 export type CreateWorker = (setup: ExampleSetup) => ExampleWorker;
@@ -42,6 +43,8 @@ const PARTITIONS = 4;
 const RECORDS = 400;
 const KEYS = 20;
 const LOOK_EVERY_MS = 20;
+/** As long as partitions are not here, each look asks the broker what others have committed. */
+const LOOK_ELSEWHERE_EVERY_MS = 100;
 
 /** Runs an example until it has handled what its topic held at the start, and says what happened. */
 export async function runExample(
@@ -109,7 +112,8 @@ async function runToEnd(
     hasEnded = true;
   });
   while (!hasEnded && signal?.aborted !== true && !(await hasReached(ends, worker, view))) {
-    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))]);
+    const areAllHere = worker.status().partitions.length === ends.size;
+    await Promise.race([ended, sleep(areAllHere ? LOOK_EVERY_MS : LOOK_ELSEWHERE_EVERY_MS)]);
   }
   return worker.stop();
 }
