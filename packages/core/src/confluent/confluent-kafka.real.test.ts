@@ -7,7 +7,7 @@ import { describeKafkaCluster } from '../testing/describe-kafka-cluster.ts';
 import { confluentKafka } from './index.ts';
 import { type NativeProducer, newNativeProducer } from './native-client.ts';
 
-const brokers = process.env['KAFKA_BROKERS'];
+const brokers = process.env.KAFKA_BROKERS;
 
 /** Members notice within a heartbeat that they have to rejoin: the default of 3 s is for production. */
 const quick = { 'heartbeat.interval.ms': 100, 'session.timeout.ms': 6_000, 'fetch.wait.max.ms': 100 };

@@ -127,8 +127,8 @@ export class Member {
   readonly records: ReceivedRecord[] = [];
   readonly events: AssignmentEvent[] = [];
   readonly errors: Error[] = [];
-  readonly positions = new Map<string, number>();
-  readonly owned = new Map<string, TopicPartition>();
+  readonly positions: Map<string, number> = new Map();
+  readonly owned: Map<string, TopicPartition> = new Map();
   /** What happens before partitions go. */
   beforeRelease: (partitions: readonly TopicPartition[]) => Promise<void> = () => Promise.resolve();
 
