@@ -171,6 +171,7 @@ function firstOpenFrom(chunk: Chunk, from: number): number {
 
 /** How many offsets from `from` up to, but not including, `to` were received. */
 function receivedBetween(chunk: Chunk, from: number, to: number): number {
+  if (from === to) return 0;
   let word = from >> 5;
   const lastWord = (to - 1) >> 5;
   let bits = chunk.received[word]! & (-1 << (from & 31));
