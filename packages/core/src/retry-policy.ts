@@ -28,7 +28,9 @@ export interface RetryOptions {
 
 /** The wait before the attempt that follows attempt number `attempt`. */
 export function backoffMs(backoff: Required<Backoff>, attempt: number, random: number): number {
-  const full = Math.min(backoff.maxMs, backoff.initialMs * backoff.factor ** (attempt - 1));
+  // Nothing stays nothing, also when the factor's power has become infinite.
+  const full =
+    backoff.initialMs === 0 ? 0 : Math.min(backoff.maxMs, backoff.initialMs * backoff.factor ** (attempt - 1));
   return full * (1 - backoff.jitter * random);
 }
 

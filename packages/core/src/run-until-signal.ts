@@ -5,6 +5,12 @@ import type { Worker } from './worker.ts';
 /** How long after the deadline the process may take to end by itself. */
 const KILL_AFTER_MS = 10_000;
 
+/** npm and some supervisors pass a signal on that the process has got already: one that follows this soon is the same. */
+const SAME_SIGNAL_MS = 500;
+
+/** What `onShutdown` gets at least, when the worker has used the time up. */
+const MIN_SHUTDOWN_MS = 2_000;
+
 /** What happens around a signal. */
 export interface RunUntilSignalOptions {
   /** From the signal on, for running handlers and for `onShutdown` together. In milliseconds. @defaultValue 25_000 */
@@ -35,7 +41,10 @@ export async function runUntilSignal<V, K, E extends object>(
   const { timeoutMs = 25_000, onShutdown, logger = stderrLogger } = options;
   let signalledAt: number | undefined;
   let killTimer: NodeJS.Timeout | undefined;
+  const remainingMs = (): number =>
+    Math.max(signalledAt === undefined ? timeoutMs : timeoutMs - (Date.now() - signalledAt), MIN_SHUTDOWN_MS);
   const onSignal = (signal: NodeJS.Signals): void => {
+    if (signalledAt !== undefined && Date.now() - signalledAt < SAME_SIGNAL_MS) return;
     if (signalledAt !== undefined) {
       logger.error('second signal: the process ends at once', { signal });
       process.kill(process.pid, 'SIGKILL');
@@ -63,11 +72,7 @@ export async function runUntilSignal<V, K, E extends object>(
       logger.error('the worker ended with an error', { worker: worker.name, error: toError(stopped?.error ?? thrown) });
     }
   } finally {
-    await shutDownOwn(
-      onShutdown,
-      signalledAt === undefined ? timeoutMs : timeoutMs - (Date.now() - signalledAt),
-      logger,
-    );
+    await shutDownOwn(onShutdown, remainingMs(), logger);
     clearTimeout(killTimer);
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
@@ -82,10 +87,7 @@ async function shutDownOwn(
   if (onShutdown === undefined) return;
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`onShutdown did not end within ${Math.round(timeoutMs)} ms`)),
-      Math.max(timeoutMs, 0),
-    );
+    timer = setTimeout(() => reject(new Error(`onShutdown did not end within ${Math.round(timeoutMs)} ms`)), timeoutMs);
   });
   try {
     await Promise.race([onShutdown(), timeout]);

@@ -177,17 +177,15 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       );
       await this.#run.start(this.#starting.signal);
       this.#starting.signal.throwIfAborted();
+      // It may have failed already, in its first poll: then that is what start rejects with.
       this.#lifecycle.to('running');
     } catch (thrown) {
-      const wasStopped = this.#starting.signal.aborted;
-      const error =
-        isKafkaWorkerError(thrown) || !wasStopped
-          ? toError(thrown)
-          : new IllegalStateError('the worker was stopped before it had started');
       this.finished.catch(() => {});
-      // A stop that came first waits for this method: it ends the run itself.
-      if (!wasStopped || this.#ending === undefined) await this.#end(wasStopped ? undefined : error, 'in-flight', 0);
-      throw error;
+      const isStopped = this.#starting.signal.aborted;
+      // A stop that came first waits for this method, and ends the run itself.
+      if (isStopped && this.#ending !== undefined) throw toError(thrown);
+      const { error } = await this.#end(isStopped ? undefined : toError(thrown), 'in-flight', 0);
+      throw error ?? toError(thrown);
     }
   }
 

@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+const program = fileURLToPath(new URL('./testing/signalled-process.ts', import.meta.url));
+const processes: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of processes.splice(0)) child.kill('SIGKILL');
+});
+
+/** A process that runs a worker, what it says, and how it ends. */
+function run(scenario: string) {
+  const args = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, scenario];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  processes.push(child);
+  const said: string[] = [];
+  let errors = '';
+  let look = (): void => {};
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    said.push(line);
+    look();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  const ended = new Promise<{ code: number | null; signal: string | null; said: string[]; errors: string }>(
+    (resolve) => {
+      child.once('close', (code, signal) => setImmediate(() => resolve({ code, signal, said, errors })));
+    },
+  );
+  const untilSaid = (line: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      look = () => {
+        if (said.includes(line)) resolve();
+      };
+      void ended.then(() => reject(new Error(`ended without saying ${line}: ${errors}`)));
+      look();
+    });
+  return { child, ended, untilSaid };
+}
+
+describe('runUntilSignal', () => {
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    "stops at %s: waits for the handler, commits, closes the user's own resources, exit code 0",
+    async (signal) => {
+      const { child, ended, untilSaid } = run('slow');
+      await untilSaid('handling');
+      child.kill(signal);
+      // Passed on once more, as npm does.
+      child.kill(signal);
+      const { code, said } = await ended;
+      expect(said).toEqual(['handling', 'committed 1', 'returned']);
+      expect(code).toBe(0);
+    },
+  );
+
+  it("sets exit code 1 and says why when the worker ends with an error, and still closes what is the user's", async () => {
+    const { code, said, errors } = await run('fail').ended;
+    expect(said).toEqual(['handling', 'committed 0', 'returned']);
+    expect(errors).toContain('the handler failed');
+    expect(code).toBe(1);
+  });
+
+  it('sets exit code 1 when no broker answers', async () => {
+    const { code, said, errors } = await run('unreachable').ended;
+    expect(said).toEqual(['committed undefined', 'returned']);
+    expect(errors).toContain('127.0.0.1:1');
+    expect(code).toBe(1);
+  });
+
+  it('ends by SIGKILL at a second signal', async () => {
+    const { child, ended, untilSaid } = run('stuck');
+    await untilSaid('handling');
+    child.kill('SIGTERM');
+    await sleep(600);
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ signal: 'SIGKILL', said: ['handling'] });
+  });
+
+  it('sets exit code 1 when a handler outlives the time, after what is finished was committed', async () => {
+    const { child, ended, untilSaid } = run('stuck');
+    await untilSaid('handling');
+    child.kill('SIGTERM');
+    const { code, said, errors } = await ended;
+    expect(said).toEqual(['handling', 'committed 0', 'returned']);
+    expect(errors).toContain('still running: t/0 offset 0');
+    expect(code).toBe(1);
+  });
+});
