@@ -1,4 +1,4 @@
-import { IllegalStateError, isKafkaWorkerError, toError } from './errors.ts';
+import { IllegalStateError, toError } from './errors.ts';
 import { EventListeners, type WorkerEvents } from './events.ts';
 import { healthOf } from './health.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
