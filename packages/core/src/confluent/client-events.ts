@@ -20,6 +20,7 @@ const AUTHENTICATION =
 const CONNECTION = /transport failure|broker connections are down|resolution failure|timed out|disconnected/;
 /** A connection that was fine and idle, closed by the broker: the client opens another when it needs one. */
 const IDLE = /: Disconnected \(after \d+ms in state UP/;
+const SAME_REPORT_MS = 5_000;
 const AUTHORIZATION = /authorization|not authorized|access denied/i;
 const UNSUPPORTED = /unsupported|not supported|requires broker/i;
 
@@ -43,6 +44,7 @@ export class ClientEvents {
   #authentication: AuthenticationError | undefined;
   #tokenFailure: AuthenticationError | undefined;
   #fatal: string | undefined;
+  #lastReport = { what: '', at: 0 };
 
   constructor(brokers: readonly string[], logger: Logger, report: (error: KafkaWorkerError) => void) {
     this.#brokers = brokers;
@@ -53,6 +55,11 @@ export class ClientEvents {
   /** The text of the newest failure of a connection. */
   get lastFailure(): string | undefined {
     return this.#lastFailure;
+  }
+
+  /** What ended the client for good; undefined while nothing has, or while its text is on the way. */
+  get fatal(): KafkaWorkerError | undefined {
+    return this.#fatal === undefined ? undefined : fatalError(this.#fatal);
   }
 
   /** Set once a broker has refused who we are, or we have refused who it is. */
@@ -78,10 +85,10 @@ export class ClientEvents {
   error(message: string): void {
     const text = this.#lastFailure ?? message;
     if (/authentication failure|ssl error/.test(message)) this.#refused(text);
-    else if (/fatal error/.test(message)) this.#report(this.#fatalError(this.#fatal ?? message));
+    else if (/fatal error/.test(message)) this.#report(fatalError(this.#fatal ?? message));
     else if (!CONNECTION.test(message)) this.#report(new ClientError(message, { retriable: true }));
     else if (this.#authentication === undefined && !(/transport failure/.test(message) && IDLE.test(text))) {
-      this.#report(new ConnectionError(`${message}: ${text}`, { brokers: this.#brokers }));
+      this.#unreachable(message, text);
     }
   }
 
@@ -108,9 +115,18 @@ export class ClientEvents {
     this.#report(this.#authentication);
   }
 
-  #fatalError(text: string): KafkaWorkerError {
-    if (UNSUPPORTED.test(text)) return new UnsupportedBrokerError(text);
-    if (AUTHORIZATION.test(text)) return new AuthorizationError(text);
-    return new ClientError(text);
+  /** The same failure repeats with every attempt to connect: once in a while is enough. */
+  #unreachable(message: string, text: string): void {
+    const what = `${message}: ${text.replace(/ \(after [^)]*\)$/, '')}`;
+    const now = Date.now();
+    if (what === this.#lastReport.what && now - this.#lastReport.at < SAME_REPORT_MS) return;
+    this.#lastReport = { what, at: now };
+    this.#report(new ConnectionError(what, { brokers: this.#brokers }));
   }
+}
+
+function fatalError(text: string): KafkaWorkerError {
+  if (UNSUPPORTED.test(text)) return new UnsupportedBrokerError(text);
+  if (AUTHORIZATION.test(text)) return new AuthorizationError(text);
+  return new ClientError(text);
 }

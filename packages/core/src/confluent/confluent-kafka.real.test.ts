@@ -23,6 +23,7 @@ if (brokers === undefined) {
     findsDates: true,
     rebalances: 'cooperative',
     limitsMessageSize: true,
+    keepsStaticMembers: true,
     readsNullHeaders: false,
   } as const;
   describeKafkaCluster('real', () => realCluster(brokers, {}), capabilities);

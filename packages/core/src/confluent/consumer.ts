@@ -26,6 +26,8 @@ const nothing: Poll = { events: [], records: [], positions: [], errors: [] };
 /** Errors kept for the next poll: when nobody polls, the oldest tell what began it. */
 const MAX_ERRORS = 100;
 
+const FATAL_TEXT_MS = 20;
+
 /** How long `close` waits for a commit that somebody else waits for. */
 const COMMITS_MS = 3_000;
 
@@ -125,7 +127,9 @@ export class ConfluentConsumer implements KafkaConsumer {
   async seek(partitions: readonly StartOffset[]): Promise<void> {
     const starts = nativeOffsets('partitions', partitions);
     const reader = this.#connected(this.#reader);
-    await reader.seek(starts, () => seekNatively(this.#raw, starts));
+    await reader.seek(starts, () =>
+      seekNatively(this.#raw, starts, (start) => this.#connected(this.#member).restart(start)),
+    );
     this.#check?.forget(starts);
   }
 
@@ -213,6 +217,11 @@ export class ConfluentConsumer implements KafkaConsumer {
     if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;
     if (thrown instanceof RangeError) {
       this.#report(new ClientError(message));
+      return;
+    }
+    if (code === nativeCode.fatal) {
+      // Its text comes as a log line, by another way.
+      setTimeout(() => this.#report(this.#raw.events.fatal ?? new ClientError(message)), FATAL_TEXT_MS);
       return;
     }
     const error = consumeError(thrown, this.#options.brokers);

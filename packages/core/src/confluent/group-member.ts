@@ -96,6 +96,22 @@ export class GroupMember {
     this.#letGo(event);
   }
 
+  /** Takes a partition anew, at that offset: librdkafka has stopped reading it, after an error, and does not move it either. */
+  restart(start: StartOffset): void {
+    const { topic, partition } = start;
+    if (this.#isCooperative) {
+      this.#native.incrementalUnassign([{ topic, partition }]);
+      this.#native.incrementalAssign([start]);
+      return;
+    }
+    const others = Array.from(this.#reader.owned, (owned) => ({
+      topic: owned.topic,
+      partition: owned.partition,
+      offset: owned.next,
+    }));
+    this.#native.assign([...others.filter((other) => other.topic !== topic || other.partition !== partition), start]);
+  }
+
   /** Answers everything from now on, and gives back what is assigned. Resolves when nothing is, or the time is up. */
   async leave(mode: 'leave-group' | 'keep-membership'): Promise<void> {
     this.#isLeaving = true;

@@ -97,7 +97,7 @@ export function newNativeAdmin(client: NativeClient): NativeAdmin {
 
 /** Turns librdkafka's complaint about a configuration into an error that names the property. */
 export function configurationError(thrown: unknown, properties: ClientProperties): InvalidOptionError {
-  const { message } = toNativeError(thrown);
+  const message = toNativeError(thrown).message.trim();
   const name = /[`"]([a-z0-9._]+)[`"]/.exec(message)?.[1];
   if (name === undefined)
     return new InvalidOptionError('librdkafka', `properties that fit together (${message})`, properties);

@@ -7,10 +7,17 @@ import type { RawClient } from './raw-client.ts';
 const SEEK_MS = 5_000;
 
 /** A partition that was assigned a moment ago cannot be moved yet: librdkafka is still starting on it. */
-const STARTING_MS = 3_000;
+const STARTING_MS = 250;
 
-/** Moves librdkafka's positions. @throws ClientError, ConnectionError */
-export async function seekNatively(raw: RawClient<NativeConsumer>, starts: readonly StartOffset[]): Promise<void> {
+/**
+ * Moves librdkafka's positions. `restart` is for a partition that librdkafka has stopped reading.
+ * @throws ClientError, ConnectionError
+ */
+export async function seekNatively(
+  raw: RawClient<NativeConsumer>,
+  starts: readonly StartOffset[],
+  restart: (start: StartOffset) => void,
+): Promise<void> {
   const deadline = Date.now() + STARTING_MS;
   for (const start of starts) {
     for (;;) {
@@ -23,7 +30,11 @@ export async function seekNatively(raw: RawClient<NativeConsumer>, starts: reado
         break;
       } catch (error) {
         const { code } = ((error as Error).cause ?? {}) as { code?: number };
-        if (code !== nativeCode.state || Date.now() >= deadline) throw error;
+        if (code !== nativeCode.state) throw error;
+        if (Date.now() >= deadline) {
+          restart(start);
+          break;
+        }
         await pauseFor(10);
       }
     }

@@ -35,6 +35,8 @@ export interface ClusterCapabilities {
   readonly rebalances: 'cooperative' | 'eager';
   /** A message may be too large. */
   readonly limitsMessageSize: boolean;
+  /** A static member that is away keeps its partitions for a session timeout. */
+  readonly keepsStaticMembers: boolean;
   /** A null header value is told from an empty one when it is read. */
   readonly readsNullHeaders: boolean;
 }

@@ -478,6 +478,22 @@ export function describeKafkaCluster(
       await aborted.close();
     });
 
+    having(capabilities.keepsStaticMembers)(
+      'keeps the partitions of a static member that closes until it is back',
+      async () => {
+        const topic = await clients.topic(1);
+        const groupId = uniqueName('group');
+        const first = await clients.member([topic], { groupProtocol, groupId, groupInstanceId: 'one' });
+        await first.untilOwned(1);
+        await first.consumer.close();
+        const other = await clients.member([topic], { groupProtocol, groupId });
+        await other.receivedWithin(300);
+        const again = await clients.member([topic], { groupProtocol, groupId, groupInstanceId: 'one' });
+        while (again.owned.size === 0) await Promise.all([again.poll(10, 100), other.poll(10, 100)]);
+        expect(other.owned.size).toBe(0);
+      },
+    );
+
     it('refuses calls out of order instead of making them', async () => {
       const consumer: KafkaConsumer = under.cluster.consumer({ groupId: 'g', groupProtocol, ...clients.options });
       const illegal = { code: 'ILLEGAL_STATE' };

@@ -20,6 +20,7 @@ describeKafkaCluster(
     findsDates: false,
     rebalances: 'cooperative',
     limitsMessageSize: true,
+    keepsStaticMembers: false,
     readsNullHeaders: false,
   },
 );

@@ -1,0 +1,73 @@
+import { describe, expect, it } from '@jest/globals';
+import type { NextOffset } from '../record.ts';
+import { Committer } from './committer.ts';
+
+const at = (partition: number, offset: number): NextOffset => ({ topic: 't', partition, offset });
+
+describe('Committer', () => {
+  it('has one commit in flight, and joins what is asked for meanwhile into the next', async () => {
+    const commits: NextOffset[][] = [];
+    const committer = new Committer(
+      (offsets) => void commits.push(offsets),
+      () => {},
+    );
+    const all = [committer.commit([at(0, 1)]), committer.commit([at(0, 2)]), committer.commit([at(0, 3), at(1, 1)])];
+    expect(commits).toEqual([[at(0, 1)]]);
+    committer.acknowledged(undefined, [at(0, 1)]);
+    await all[0];
+    await Promise.resolve();
+    expect(commits.slice(1)).toEqual([[at(0, 3), at(1, 1)]]);
+    committer.acknowledged(undefined, [at(1, 1), at(0, 3)]);
+    await Promise.all(all);
+  });
+
+  it('repeats a refused commit partition by partition, and rejects only for what failed', async () => {
+    const committer = new Committer(
+      (offsets) =>
+        queueMicrotask(() =>
+          committer.acknowledged(
+            offsets.some((o) => o.partition === 7) ? { code: 3, message: 'unknown' } : undefined,
+            offsets,
+          ),
+        ),
+      () => {},
+    );
+    const good = committer.commit([at(9, 9)]);
+    const failing = committer.commit([at(0, 1), at(7, 1)]);
+    const other = committer.commit([at(1, 1)]);
+    await good;
+    await expect(failing).rejects.toMatchObject({
+      failures: [{ topic: 't', partition: 7, offset: 1, kafkaCode: 3 }],
+      retriable: false,
+    });
+    await other;
+  });
+
+  it('takes a group level error for the whole commit, without asking again', async () => {
+    let commits = 0;
+    const committer = new Committer(
+      (offsets) => {
+        commits++;
+        queueMicrotask(() => committer.acknowledged({ code: 27, message: 'rebalance' }, offsets));
+      },
+      () => {},
+    );
+    await expect(committer.commit([at(0, 1), at(1, 1)])).rejects.toMatchObject({
+      failures: [{ kafkaCode: 27 }, { kafkaCode: 27 }],
+      retriable: true,
+    });
+    expect(commits).toBe(1);
+  });
+
+  it('rejects when the native call throws, and after it is closed', async () => {
+    const committer = new Committer(
+      () => {
+        throw Object.assign(new Error('disconnected'), { code: -172 });
+      },
+      () => {},
+    );
+    await expect(committer.commit([at(0, 1)])).rejects.toMatchObject({ name: 'CommitError' });
+    await committer.close();
+    await expect(committer.commit([at(0, 1)])).rejects.toMatchObject({ code: 'ILLEGAL_STATE' });
+  });
+});
