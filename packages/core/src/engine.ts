@@ -81,7 +81,7 @@ export class Engine {
       ...{ options, session, lanes, turns, laneNow, context: parts.context },
       ownerOf: (record) => assignment.ownerOf(record),
       returned: (call) => this.outcomes.returned(call),
-      isTimed: () => events.has('settled'),
+      isTimed: () => events.listensToSettled,
     });
     this.committer = new Committer({
       ...{ policy: options.commit, clock, turns, events, session, fail: parts.fail },
@@ -179,8 +179,8 @@ export class Engine {
     let largest = 0;
     for (const record of records) {
       const owner = this.assignment.ownerOf(record);
-      if (owner === undefined || owner.phase !== 'active' || !owner.receive(record)) continue;
-      const { sizeBytes } = record;
+      const { offset, sizeBytes } = record;
+      if (owner === undefined || owner.phase !== 'active' || !owner.receive(offset, sizeBytes)) continue;
       this.inFlight.add(sizeBytes);
       bytes += sizeBytes;
       if (sizeBytes > largest) largest = sizeBytes;

@@ -36,6 +36,8 @@ type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
 /** The typed listeners of one worker. A listener that throws is reported and changes nothing. */
 export class EventListeners {
   readonly #listeners = new Map<keyof WorkerEvents, Set<(event: never) => void>>();
+  /** Asked for every record, so a property and no look-up. */
+  listensToSettled = false;
   readonly #logger: Logger;
 
   constructor(logger: Logger) {
@@ -47,7 +49,11 @@ export class EventListeners {
     this.#listeners.set(event, listeners);
     const own = (payload: never): void => listener(payload);
     listeners.add(own);
-    return () => void listeners.delete(own);
+    this.listensToSettled = this.has('settled');
+    return () => {
+      listeners.delete(own);
+      this.listensToSettled = this.has('settled');
+    };
   }
 
   /** Whether an event's payload is worth making. */

@@ -1,6 +1,6 @@
 const INITIAL_CAPACITY = 4;
 /** A larger ring is given back when it is empty. */
-const KEPT_CAPACITY = 1_024;
+const KEPT_CAPACITY = 4_096;
 
 /** A queue that takes and gives in O(1), and lets go of what it gave: a ring that grows. */
 export class Fifo<T> {

@@ -12,6 +12,7 @@ export type Listing = 'none' | 'idle' | 'active';
  * When it is due it comes back through `resumed`, ahead of the queue.
  */
 export class Lane<Call> {
+  readonly isLane = true as const;
   readonly parent: LaneGroup<Call>;
   readonly key: unknown;
   readonly width: number;

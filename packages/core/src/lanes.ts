@@ -8,9 +8,12 @@ type LaneNode<Call> = Lane<Call> | LaneGroup<Call>;
 
 /** Nodes that share a rule's limit: the lanes of a level, or groups with rules of their own inside. */
 export class LaneGroup<Call> {
+  readonly isLane = false as const;
   readonly rule: LaneRule;
   readonly parent: LaneGroup<Call> | undefined;
   readonly key: unknown;
+  /** Its one child stays when it is empty: no record would get another one. */
+  readonly isPermanent: boolean;
   readonly children: Map<unknown, LaneNode<Call>> = new Map<unknown, LaneNode<Call>>();
   /** Ready children that run nothing, and those that do: where active ones are limited only the latter may start. */
   readonly readyIdle: Fifo<LaneNode<Call>> = new Fifo<LaneNode<Call>>();
@@ -23,6 +26,7 @@ export class LaneGroup<Call> {
     this.rule = rule;
     this.parent = parent;
     this.key = key;
+    this.isPermanent = rule.by === 'all' && (parent === undefined || parent.isPermanent);
   }
 }
 
@@ -71,7 +75,7 @@ export class Lanes<Call> {
 
   /** The lane from which a call may start now, which then counts as running: take from it, and `end` it. */
   start(now: number): Lane<Call> | undefined {
-    this.#listFilled(now);
+    if (this.#batching.maxWaitMs > 0) this.#listFilled(now);
     return this.#startBelow(this.#root, now);
   }
 
@@ -146,14 +150,15 @@ export class Lanes<Call> {
         child = 'width' in inside ? new Lane(group, key, inside.width) : new LaneGroup(inside, group, key);
         group.children.set(key, child);
       }
-      if (child instanceof Lane) return child;
+      if (child.isLane) return child;
       group = child;
     }
   }
 
   #startBelow(group: LaneGroup<Call>, now: number): Lane<Call> | undefined {
     for (;;) {
-      const node = group.readyActive.shift() ?? (this.#mayActivate(group) ? group.readyIdle.shift() : undefined);
+      const ready = group.readyActive.length > 0 || !this.#mayActivate(group) ? group.readyActive : group.readyIdle;
+      const node = ready.shift();
       if (node === undefined) return undefined;
       // Listings are hints: what a node was listed for may be gone, or its parent may have gone idle meanwhile.
       const listedAs = node.listing;
@@ -164,12 +169,12 @@ export class Lanes<Call> {
         continue;
       }
       const wasIdle = node.running === 0;
-      const lane = node instanceof Lane ? node : this.#startBelow(node, now);
+      const lane = node.isLane ? node : this.#startBelow(node, now);
       if (lane === undefined) continue;
-      if (node instanceof Lane) node.running++;
+      if (node.isLane) node.running++;
       if (wasIdle) group.activeChildren++;
       group.running++;
-      if (!(node instanceof Lane) || node.width > 1) {
+      if (!node.isLane || node.width > 1) {
         if (this.#isReady(node, now)) this.#list(node);
       }
       return lane;
@@ -181,8 +186,7 @@ export class Lanes<Call> {
   }
 
   #isReady(node: LaneNode<Call>, now: number): boolean {
-    if (!(node instanceof Lane))
-      return node.readyActive.length > 0 || (node.readyIdle.length > 0 && this.#mayActivate(node));
+    if (!node.isLane) return node.readyActive.length > 0 || (node.readyIdle.length > 0 && this.#mayActivate(node));
     if (node.running >= node.width || node.isBlocked()) return false;
     return node.resumed.length > 0 || this.#isFilled(node, now);
   }
@@ -191,7 +195,7 @@ export class Lanes<Call> {
     const queued = lane.queue.length;
     if (queued === 0) return false;
     const { maxRecords, maxWaitMs } = this.#batching;
-    return maxWaitMs === 0 || queued >= maxRecords || now - lane.fillingSince >= maxWaitMs;
+    return maxWaitMs === 0 || queued >= maxRecords || now >= lane.fillingSince + maxWaitMs;
   }
 
   /** The head of the lane's queue begins to wait for company. */
@@ -220,7 +224,6 @@ export class Lanes<Call> {
   }
 
   #listFilled(now: number): void {
-    if (this.#batching.maxWaitMs === 0) return;
     for (let first = this.#filling.peek(); first !== undefined && first.dueAt <= now; first = this.#filling.peek()) {
       this.#filling.shift();
       this.#listUpwards(first.lane, now);
@@ -231,7 +234,7 @@ export class Lanes<Call> {
   #remove(lane: Lane<Call>): void {
     let node: LaneNode<Call> = lane;
     let parent: LaneGroup<Call> | undefined = lane.parent;
-    while (parent !== undefined && parent.rule.by !== 'all') {
+    while (parent !== undefined && !parent.isPermanent) {
       parent.children.delete(node.key);
       if (parent.children.size > 0) return;
       node = parent;
@@ -241,7 +244,7 @@ export class Lanes<Call> {
 
   *#lanesBelow(group: LaneGroup<Call>): Generator<Lane<Call>> {
     for (const child of group.children.values()) {
-      if (child instanceof Lane) yield child;
+      if (child.isLane) yield child;
       else yield* this.#lanesBelow(child);
     }
   }

@@ -221,7 +221,7 @@ export class Outcomes {
     else this.failed++;
     this.#parts.settle(item);
     const { events } = this.#parts;
-    if (events.has('settled')) {
+    if (events.listensToSettled) {
       const durationMs = this.#now() - call.startedAt;
       events.emit('settled', { record: item.record, outcome, attempts: call.attempt, durationMs });
     }

@@ -1,5 +1,5 @@
 import { Ledger } from './ledger.ts';
-import type { NextOffset, ReceivedRecord, TopicPartition } from './record.ts';
+import type { NextOffset, TopicPartition } from './record.ts';
 
 /**
  * A partition that is ours, in one epoch: from the assignment (or a seek) until it is released (or the next seek).
@@ -44,10 +44,10 @@ export class OwnedPartition implements TopicPartition {
   }
 
   /** Notes a received record. False for one that was received before, or lies below the start: it is of no use. */
-  receive(record: ReceivedRecord): boolean {
-    if (record.offset < this.ledger.position) return false;
-    this.ledger.receive(record.offset);
-    this.inFlightBytes += record.sizeBytes;
+  receive(offset: number, bytes: number): boolean {
+    if (offset < this.ledger.position) return false;
+    this.ledger.receive(offset);
+    this.inFlightBytes += bytes;
     return true;
   }
 
