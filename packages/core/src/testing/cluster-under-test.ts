@@ -36,7 +36,7 @@ export interface ClusterCapabilities {
   /** A message may be too large. */
   readonly limitsMessageSize: boolean;
   /** A static member that is away keeps its partitions for a session timeout. */
-  readonly keepsStaticMembers: boolean;
+  readonly keepsStaticMembers?: boolean;
   /** A null header value is told from an empty one when it is read. */
   readonly readsNullHeaders: boolean;
 }
