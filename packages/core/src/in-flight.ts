@@ -15,6 +15,7 @@ export class InFlight {
   #isFull = false;
   /** The largest record of the polls of late: how much one more may bring. */
   #recordBytes = INITIAL_RECORD_BYTES;
+  #hasSeenRecords = false;
 
   constructor(limits: { readonly inFlightRecords: number; readonly inFlightBytes: number }) {
     this.#maxRecords = limits.inFlightRecords;
@@ -43,11 +44,10 @@ export class InFlight {
 
   /** Notes a poll's largest record, so that the estimate also comes down again. */
   polled(largestRecordBytes: number): void {
-    this.#recordBytes = Math.max(
-      largestRecordBytes,
-      1,
-      this.#recordBytes === INITIAL_RECORD_BYTES ? 0 : this.#recordBytes / 2,
-    );
+    // A poll of which nothing was taken says nothing.
+    if (largestRecordBytes === 0) return;
+    this.#recordBytes = Math.max(largestRecordBytes, 1, this.#hasSeenRecords ? this.#recordBytes / 2 : 0);
+    this.#hasSeenRecords = true;
   }
 
   /**
@@ -60,7 +60,11 @@ export class InFlight {
     const byBytes = Math.floor((this.#maxBytes - this.#bytes) / this.#recordBytes);
     if (!this.#isFull) {
       this.#isFull = this.#records > 0 && (byRecords < this.#worthwhile || byBytes < 1);
-    } else if (this.#records <= this.#maxRecords * REOPEN_AT && this.#bytes <= this.#maxBytes * REOPEN_AT) {
+    } else if (
+      byBytes >= 1 &&
+      this.#records <= this.#maxRecords * REOPEN_AT &&
+      this.#bytes <= this.#maxBytes * REOPEN_AT
+    ) {
       this.#isFull = false;
     }
     if (this.#isFull) return 0;
