@@ -95,6 +95,20 @@ export class Committer {
     }
   }
 
+  /** Runs a commit that is not of owned partitions (yet) by itself: commits never overlap. Rejects as it does. */
+  async alone(commit: () => Promise<void>): Promise<void> {
+    while (this.#underWay !== undefined) await this.#underWay;
+    const attempt = commit();
+    this.#underWay = attempt.catch(() => {});
+    try {
+      await attempt;
+    } finally {
+      this.#underWay = undefined;
+      // What became due meanwhile.
+      this.#parts.turns.run(() => {});
+    }
+  }
+
   /** No periodic commit begins from now on. */
   close(): void {
     this.#isClosed = true;

@@ -251,7 +251,8 @@ export class Engine {
     await this.#parts.consumer.seek([to]);
     this.turns.run(() => {
       const { topic, partition, offset } = to;
-      this.assignment.begin({ topic, partition, offset, metadata: owned.commitMetadata }, owned.committedOffset);
+      // What is committed is not known: a commit of the epoch before may be under way.
+      this.assignment.begin({ topic, partition, offset, metadata: owned.commitMetadata }, undefined);
       if (owned.isHeldBack) this.#parts.consumer.resume([to]);
       this.committer.noteProgress(0);
     });

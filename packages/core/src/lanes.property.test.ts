@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import type { LaneRule } from './concurrency.ts';
 import type { Lane } from './lane.ts';
 import { type Batching, LaneGroup, Lanes } from './lanes.ts';
-import { noHeaders, OwnedRecord } from './record.ts';
+import { noHeaders, OwnedRecord, type ReceivedRecord } from './record.ts';
 
 interface Call {
-  readonly records: readonly OwnedRecord[];
+  readonly records: readonly ReceivedRecord[];
   readonly leaf: Leaf;
   readonly lane: Lane<Call>;
 }
@@ -16,7 +16,7 @@ interface Leaf {
   /** From the root down to the lane: the whole name at each level, and how many may be active beside it. */
   readonly path: readonly { readonly group: string; readonly name: string; readonly active: number }[];
   readonly width: number;
-  queue: OwnedRecord[];
+  queue: ReceivedRecord[];
   since: number;
   readonly resumed: Call[];
   running: number;
@@ -30,9 +30,9 @@ class CheckedLanes {
   readonly parked: Call[] = [];
   readonly leaves = new Map<string, Leaf>();
   /** Offsets that came out, by partition and lane, in their order; a retried call once. */
-  readonly cameOut: OwnedRecord[] = [];
-  readonly extracted = new Set<OwnedRecord>();
-  readonly added: OwnedRecord[] = [];
+  readonly cameOut: ReceivedRecord[] = [];
+  readonly extracted = new Set<ReceivedRecord>();
+  readonly added: ReceivedRecord[] = [];
   now = 1_000;
   root: LaneGroup<Call> | undefined;
   started: (leaf: Leaf) => void = () => {};
@@ -106,7 +106,7 @@ class CheckedLanes {
   }
 
   extract(partition: number): void {
-    const taken = this.lanes.extract((record) => record.partition === partition) as OwnedRecord[];
+    const taken = this.lanes.extract((record) => record.partition === partition);
     const queued = [...this.leaves.values()].flatMap((leaf) => leaf.queue.filter((one) => one.partition === partition));
     check(taken.length === queued.length && taken.every((one) => queued.includes(one)), 'others were extracted');
     for (const leaf of this.leaves.values()) leaf.queue = leaf.queue.filter((one) => one.partition !== partition);
@@ -155,8 +155,8 @@ class CheckedLanes {
     return queue.length > 0 && (maxWaitMs === 0 || queue.length >= maxRecords || this.now >= since + maxWaitMs);
   }
 
-  #take(lane: Lane<Call>): readonly OwnedRecord[] {
-    const records = this.lanes.takeBatch(lane, this.now) as OwnedRecord[];
+  #take(lane: Lane<Call>): readonly ReceivedRecord[] {
+    const records = this.lanes.takeBatch(lane, this.now);
     check(records.length > 0 && records.length <= this.#batching.maxRecords, `a batch of ${records.length}`);
     return records;
   }
@@ -171,7 +171,7 @@ class CheckedLanes {
     return active;
   }
 
-  #leafOf(record: OwnedRecord | undefined): Leaf {
+  #leafOf(record: ReceivedRecord | undefined): Leaf {
     if (record === undefined) throw new Error('a call without a record');
     const path: { group: string; name: string; active: number }[] = [];
     let group = '';

@@ -94,7 +94,8 @@ export class Outcomes {
       // Only that record is at fault: the others have not been handled, and get their call without it.
       this.#skip(call, culprit, error, decision.log);
       call.items = call.items.filter((item) => item !== culprit);
-      if (call.items.length === 0) this.#parts.lanes.end(call.lane, this.#parts.laneNow());
+      drop(call, 'leaving');
+      if (isEmpty(call)) this.#parts.lanes.end(call.lane, this.#parts.laneNow());
       else this.#again(call);
     } else {
       for (const item of call.items ?? [call]) this.#skip(call, item, error, decision.log);

@@ -3,6 +3,7 @@ import type { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
 import {
   CommitError,
+  type CommitFailure,
   IllegalStateError,
   isKafkaWorkerError,
   type KafkaWorkerError,
@@ -81,50 +82,55 @@ export class Rebalances {
   }
 
   async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
-    const { consumer, assignment, turns, events, starts } = this.#parts;
-    const resolved = await this.#untilItSucceeds(() => starts.resolve(partitions));
+    const { consumer, assignment, turns, events, starts: resolver } = this.#parts;
+    const resolved = await this.#untilItSucceeds(() => resolver.resolve(partitions));
     if (resolved === undefined) return;
-    const isCommitted = await this.#commitStarts(resolved);
-    if (this.#isClosed) return;
+    const starts = await this.#commitStarts(resolved);
+    if (starts === undefined || this.#isClosed) return;
     turns.run(() => {
       consumer.assign(resolved);
-      // Not ours any more, as the failed commit says: the client will report them lost. Without an owner nothing of them is dispatched.
-      if (!isCommitted) return;
-      assignment.beginAll(resolved);
-      if (partitions.length > 0) events.emit('assigned', { partitions });
+      // Those left out are not ours any more: the client will report them lost. Without an owner nothing of them is dispatched.
+      assignment.beginAll(starts);
+      if (starts.length > 0)
+        events.emit('assigned', { partitions: starts.map(({ topic, partition }) => ({ topic, partition })) });
     });
   }
 
-  /** Starts that no commit stands for are committed before anything is dispatched, so that a crash cannot jump. */
-  async #commitStarts(resolved: readonly Start[]): Promise<boolean> {
-    const { session, events } = this.#parts;
-    const uncommitted = resolved.filter((start) => start.committedOffset !== start.offset);
-    if (uncommitted.length === 0) return true;
-    const offsets = uncommitted.map(({ topic, partition, offset, metadata }) => ({
-      topic,
-      partition,
-      offset,
-      metadata,
-    }));
-    const commit = async (): Promise<boolean> => {
+  /**
+   * Starts that no commit stands for are committed before anything is dispatched, so that a crash cannot jump. Gives those that are ours still,
+   * for a refused commit may be the first to tell; undefined when the worker closes before.
+   */
+  async #commitStarts(resolved: readonly Start[]): Promise<readonly Start[] | undefined> {
+    const { committer, session, events } = this.#parts;
+    const isCommitted = (start: Start): boolean => start.committedOffset === start.offset;
+    const starts = resolved.filter(isCommitted);
+    let open = resolved.filter((start) => !isCommitted(start));
+    const commit = async (): Promise<void> => {
+      const offsets = open.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }));
       try {
         await session.commit({ partitions: offsets });
-        return true;
       } catch (error) {
         if (isKafkaWorkerError(error)) events.emit('commit-failed', { offsets, error });
-        if (
-          isKafkaWorkerError(error) &&
-          (error as Partial<CommitError>).failures?.some((f) => f.kafkaCode === 22 || f.kafkaCode === 25)
-        ) {
-          return false;
-        }
-        throw error;
+        if (!(error instanceof CommitError) || !error.failures.some(isOfAnother)) throw error;
+        const failed = new Map(error.failures.map((one) => [`${one.topic}/${one.partition}`, one]));
+        const failureOf = ({ topic, partition }: Start): CommitFailure | undefined =>
+          failed.get(`${topic}/${partition}`);
+        for (const start of open) if (failureOf(start) === undefined) starts.push(committedAt(start));
+        open = open.filter((start) => {
+          const failure = failureOf(start);
+          return failure !== undefined && !isOfAnother(failure);
+        });
+        if (open.length > 0) await commit();
+        return;
       }
+      starts.push(...open.map(committedAt));
+      open = [];
     };
-    const isCommitted = await this.#untilItSucceeds(commit);
-    if (isCommitted !== true) return false;
-    for (const start of uncommitted) (start as { committedOffset: number | undefined }).committedOffset = start.offset;
-    return true;
+    if (open.length > 0) {
+      const isDone = await this.#untilItSucceeds(() => committer.alone(commit).then(() => true));
+      if (isDone === undefined) return undefined;
+    }
+    return starts;
   }
 
   #lose(owned: readonly OwnedPartition[]): void {
@@ -199,6 +205,15 @@ export class Rebalances {
       : new PollError(`an assignment failed: ${toError(thrown).message}`, { cause: thrown });
     this.#parts.turns.run(() => this.#parts.fail(error));
   }
+}
+
+/** The broker knows this member, or this generation of it, no more: the partition is somebody else's. */
+function isOfAnother(failure: CommitFailure): boolean {
+  return failure.kafkaCode === 22 || failure.kafkaCode === 25;
+}
+
+function committedAt(start: Start): Start {
+  return { ...start, committedOffset: start.offset };
 }
 
 /** The broker takes no commit of this generation for the moment, or none of this member's epoch yet. */

@@ -44,7 +44,7 @@ describe('retryPolicy', () => {
     expect(policy.decide(failure({ attempt: 2 }), 5_001)).toEqual({ do: 'skip', log: true });
   });
 
-  it.each([
+  it.each<[string, Error]>([
     ['NonRetriableError', new NonRetriableError('never')],
     ['DeserializationError', new DeserializationError(record, 'value', new Error('bad'))],
   ])('does what comes then at once for a %s, whatever `when` says', (_name, error) => {

@@ -129,6 +129,8 @@ export class WorkerRun {
       engine.abortAll(error);
       await withTimeout(quiet, ABORT_GRACE_MS, this.#options.clock);
     }
+    // A poll that was under way may still bring records: they are left.
+    engine.dispatcher.pause();
     engine.committer.close();
   }
 }
