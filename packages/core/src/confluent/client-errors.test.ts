@@ -93,5 +93,13 @@ describe('what a client says about its connections', () => {
       { name: 'AuthenticationError', message: expect.stringContaining(password) },
       { name: 'ClientError', retriable: false, message: expect.stringContaining('fenced') },
     ]);
+    for (const message of ['unknown topic or partition', 'unknown partition', 'unknown topic or partition'])
+      events.error(message);
+    events.error('group authorization failed');
+    expect(reported.slice(3).map(({ name, retriable }) => [name, retriable])).toEqual([
+      ['PollError', true],
+      ['PollError', true],
+      ['AuthorizationError', false],
+    ]);
   });
 });

@@ -4,6 +4,7 @@ import {
   ClientError,
   ConnectionError,
   type KafkaWorkerError,
+  PollError,
   UnsupportedBrokerError,
 } from '../errors.ts';
 import type { Logger } from '../logger.ts';
@@ -21,6 +22,7 @@ const CONNECTION = /transport failure|broker connections are down|resolution fai
 /** A connection that was fine and idle, closed by the broker: the client opens another when it needs one. */
 const IDLE = /: Disconnected \(after \d+ms in state UP/;
 const SAME_REPORT_MS = 5_000;
+const MAX_REPORTS = 100;
 const AUTHORIZATION = /authorization|not authorized|access denied/i;
 const UNSUPPORTED = /unsupported|not supported|requires broker/i;
 
@@ -44,7 +46,7 @@ export class ClientEvents {
   #authentication: AuthenticationError | undefined;
   #tokenFailure: AuthenticationError | undefined;
   #fatal: string | undefined;
-  #lastReport = { what: '', at: 0 };
+  readonly #reportedAt = new Map<string, number>();
 
   constructor(brokers: readonly string[], logger: Logger, report: (error: KafkaWorkerError) => void) {
     this.#brokers = brokers;
@@ -86,9 +88,10 @@ export class ClientEvents {
     const text = this.#lastFailure ?? message;
     if (/authentication failure|ssl error/.test(message)) this.#refused(text);
     else if (/fatal error/.test(message)) this.#report(fatalError(this.#fatal ?? message));
-    else if (!CONNECTION.test(message)) this.#report(new ClientError(message, { retriable: true }));
+    else if (!CONNECTION.test(message)) this.#reportOnce(otherError(message));
     else if (this.#authentication === undefined && !(/transport failure/.test(message) && IDLE.test(text))) {
-      this.#unreachable(message, text);
+      const what = `${message}: ${text.replace(/ \(after [^)]*\)$/, '')}`;
+      this.#reportOnce(new ConnectionError(what, { brokers: this.#brokers }));
     }
   }
 
@@ -115,14 +118,26 @@ export class ClientEvents {
     this.#report(this.#authentication);
   }
 
-  /** The same failure repeats with every attempt to connect: once in a while is enough. */
-  #unreachable(message: string, text: string): void {
-    const what = `${message}: ${text.replace(/ \(after [^)]*\)$/, '')}`;
+  /** The same failure repeats with every attempt, up to many times a second: once in a while is enough. */
+  #reportOnce(error: KafkaWorkerError): void {
     const now = Date.now();
-    if (what === this.#lastReport.what && now - this.#lastReport.at < SAME_REPORT_MS) return;
-    this.#lastReport = { what, at: now };
-    this.#report(new ConnectionError(what, { brokers: this.#brokers }));
+    const last = this.#reportedAt.get(error.message);
+    if (last !== undefined && now - last < SAME_REPORT_MS) return;
+    // Texts vary little; should they, forgetting all of them costs a repetition.
+    if (this.#reportedAt.size >= MAX_REPORTS) this.#reportedAt.clear();
+    this.#reportedAt.set(error.message, now);
+    this.#report(error);
   }
+}
+
+function otherError(message: string): KafkaWorkerError {
+  if (/unknown (topic|partition)/.test(message)) {
+    const text = `a subscribed topic or one of its partitions is not there (any more): ${message}`;
+    return new PollError(text, { retriable: true });
+  }
+  if (AUTHORIZATION.test(message)) return new AuthorizationError(message);
+  if (UNSUPPORTED.test(message)) return new UnsupportedBrokerError(message);
+  return new ClientError(message, { retriable: true });
 }
 
 function fatalError(text: string): KafkaWorkerError {

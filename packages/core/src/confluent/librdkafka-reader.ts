@@ -1,6 +1,7 @@
 import type { StartOffset } from '../kafka-client.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
+import { ChunkSize } from './chunk-size.ts';
 import { ConfluentRecord, type RawMessage } from './confluent-record.ts';
 import type { NativeConsumer } from './native-client.ts';
 import { type OwnedPartition, OwnedPartitions } from './owned-partitions.ts';
@@ -13,18 +14,6 @@ const BUFFER_BYTES = 8 * 1024 * 1024;
 
 /** When what came while the buffer was full reaches this, librdkafka is paused as a whole: then nothing comes but events. */
 const OVERFLOW_RECORDS = 50;
-
-/**
- * A paused partition is paused in librdkafka only once this much of it came all the same: there it loses what was prefetched, and takes
- * up to a second to wake again when its broker has nothing else to fetch.
- */
-const ASIDE_RECORDS = 1_000;
-const ASIDE_BYTES = 1024 * 1024;
-
-/** One conversion of messages to objects holds the event loop: about 6 us per record and a copy of its bytes. */
-const CHUNK_RECORDS = 400;
-const CHUNK_BYTES = 4 * 1024 * 1024;
-const FIRST_CHUNK_RECORDS = 50;
 
 const HOLD_MS = 5_000;
 
@@ -49,7 +38,7 @@ export class LibrdkafkaReader {
   readonly #owned = new OwnedPartitions();
   readonly #buffer = new RecordBuffer();
   #ends: NextOffset[] = [];
-  #chunk = FIRST_CHUNK_RECORDS;
+  readonly #chunk = new ChunkSize();
   #overflow = 0;
   #isStalled = false;
 
@@ -58,7 +47,7 @@ export class LibrdkafkaReader {
     this.#events = events;
     native.on('partition.eof', (end: NextOffset) => void this.#ends.push(end));
     this.#turner = new QueueTurner(native, {
-      want: () => (this.#hasRoom() ? this.#chunk : undefined),
+      want: () => (this.#hasRoom() ? this.#chunk.records : undefined),
       received: (messages) => this.#receive(messages),
       failed: (error) => {
         this.#ends = [];
@@ -110,56 +99,37 @@ export class LibrdkafkaReader {
 
   /** Nothing of these is handed out from now on. */
   withhold(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) {
-      const owned = this.#owned.get(topic, partition);
-      if (owned === undefined) continue;
-      owned.isWithheld = true;
-      this.#forget(owned);
+    for (const owned of this.#owned.among(partitions)) {
+      owned.withhold();
+      this.#buffer.remove(owned);
     }
     this.#drained();
   }
 
   disown(partitions: readonly TopicPartition[]): void {
     this.withhold(partitions);
-    const paused = partitions.filter((p) => this.#owned.get(p.topic, p.partition)?.isPausedNatively === true);
     // librdkafka keeps the mark for the next time that the partition is assigned.
-    if (paused.length > 0) this.#native.resume(paused);
-    for (const { topic, partition } of partitions) this.#owned.delete(topic, partition);
+    this.#resumeNatively(this.#owned.among(partitions).filter((owned) => owned.isPausedNatively));
+    for (const partition of partitions) this.#owned.delete(partition);
   }
 
   pause(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) {
-      const owned = this.#owned.get(topic, partition);
-      if (owned === undefined || owned.isPaused) continue;
-      owned.isPaused = true;
-      const { records, bytes, positions } = this.#buffer.remove(owned);
-      owned.aside = records;
-      owned.asideBytes = bytes;
-      owned.asidePosition = positions.at(-1);
-      owned.cameWhilePaused = 0;
+    for (const owned of this.#owned.among(partitions)) {
+      if (!owned.isPaused) owned.pause(this.#buffer.remove(owned));
     }
     this.#drained();
   }
 
   resume(partitions: readonly TopicPartition[]): void {
-    const asleep: TopicPartition[] = [];
-    for (const { topic, partition } of partitions) {
-      const owned = this.#owned.get(topic, partition);
-      if (owned === undefined || !owned.isPaused) continue;
-      owned.isPaused = false;
-      owned.lastHeardAt = Date.now();
-      if (owned.isPausedNatively && !this.#isStalled) asleep.push({ topic, partition });
+    const paused = this.#owned.among(partitions).filter((owned) => owned.isPaused);
+    const asleep = paused.filter((owned) => owned.isPausedNatively);
+    for (const owned of paused) {
+      const { records, bytes, positions } = owned.resume();
       owned.isPausedNatively = false;
-      this.#buffer.unshift(
-        owned.aside,
-        owned.asideBytes,
-        owned.asidePosition === undefined ? [] : [owned.asidePosition],
-      );
-      owned.aside = [];
-      owned.asideBytes = 0;
-      owned.asidePosition = undefined;
+      this.#buffer.unshift(records, bytes, positions);
     }
-    if (asleep.length > 0) this.#native.resume(asleep);
+    // While everything is paused they come back with everything.
+    if (!this.#isStalled) this.#resumeNatively(asleep);
     this.#events.changed();
   }
 
@@ -171,10 +141,8 @@ export class LibrdkafkaReader {
       for (const start of starts) {
         const owned = this.#owned.get(start.topic, start.partition);
         if (owned === undefined) continue;
-        this.#forget(owned);
-        owned.next = start.offset;
-        owned.end = undefined;
-        owned.lastHeardAt = Date.now();
+        this.#buffer.remove(owned);
+        owned.moveTo(start.offset);
       }
       await move();
     } finally {
@@ -188,19 +156,18 @@ export class LibrdkafkaReader {
    * That one runs ahead of us while a turn is under way.
    */
   async lookForEnd(end: NextOffset): Promise<void> {
+    const { topic, partition, offset } = end;
     const release = this.#turner.hold();
     try {
-      if (!(await settledWithin(this.#turner.idle(), HOLD_MS))) return;
-      const owned = this.#owned.get(end.topic, end.partition);
-      if (owned === undefined || owned.end !== undefined) return;
-      const [position] = this.#native.position([{ topic: end.topic, partition: end.partition }]) as {
-        offset?: number;
-      }[];
-      if (owned.next !== end.offset && position?.offset !== end.offset) return;
+      const isIdle = await settledWithin(this.#turner.idle(), HOLD_MS);
+      const owned = this.#owned.get(topic, partition);
+      if (!isIdle || !this.#turner.isRunning || owned === undefined || owned.end !== undefined) return;
+      const [position] = this.#native.position([{ topic, partition }]) as { offset?: number }[];
+      if (owned.next !== offset && position?.offset !== offset) return;
       this.#end(end, []);
       this.#events.changed();
     } catch {
-      // Closed meanwhile, or no longer assigned.
+      // No longer assigned: then its end is of no interest.
     } finally {
       release();
     }
@@ -224,7 +191,7 @@ export class LibrdkafkaReader {
         topic = message.topic;
         partition = message.partition;
         owned = this.#owned.get(topic, partition);
-        if (owned !== undefined) this.#heardOf(owned);
+        owned?.heard();
       }
       // Of a partition that went in the same turn, or from before a seek.
       if (owned === undefined || owned.isWithheld || message.offset < owned.next) continue;
@@ -239,13 +206,13 @@ export class LibrdkafkaReader {
       owned.next = message.offset + 1;
       if (record.sizeBytes > largest) largest = record.sizeBytes;
       if (owned.isPaused) {
-        this.#setAside(owned, record);
+        if (owned.setAside(record)) this.#pauseNatively(owned);
         continue;
       }
       bytes += record.sizeBytes;
       records.push(record);
     }
-    if (messages.length > 0) this.#adaptChunk(largest);
+    if (messages.length > 0) this.#chunk.adapt(largest);
     const wasFull = !this.#hasRoom();
     this.#buffer.push(records, bytes);
     for (const end of ends) this.#end(end, messages);
@@ -258,65 +225,44 @@ export class LibrdkafkaReader {
     const { topic, partition, offset } = end;
     const owned = this.#owned.get(topic, partition);
     if (owned === undefined || owned.isWithheld) return;
-    this.#heardOf(owned);
+    owned.heard();
     // Records from behind that end came in the same turn: the position is no longer where reading stands.
     if (owned.next > offset && messages.length > 0) return;
     owned.next = Math.max(owned.next, offset);
     owned.end = offset;
-    if (owned.isPaused) owned.asidePosition = { topic, partition, offset };
+    if (owned.isPaused) owned.setPositionAside({ topic, partition, offset });
     else this.#buffer.push([], 0, [{ topic, partition, offset }]);
   }
 
-  #heardOf(owned: OwnedPartition): void {
-    owned.end = undefined;
-    owned.lastHeardAt = Date.now();
-  }
-
-  #setAside(owned: OwnedPartition, record: ConfluentRecord): void {
-    owned.aside.push(record);
-    owned.asideBytes += record.sizeBytes;
-    owned.asidePosition = undefined;
-    owned.cameWhilePaused++;
-    const isMuch = owned.cameWhilePaused >= ASIDE_RECORDS || owned.asideBytes >= ASIDE_BYTES;
-    if (!isMuch || owned.isPausedNatively) return;
+  #pauseNatively(owned: OwnedPartition): void {
+    if (owned.isPausedNatively) return;
     owned.isPausedNatively = true;
     this.#native.pause([{ topic: owned.topic, partition: owned.partition }]);
   }
 
-  #forget(owned: OwnedPartition): void {
-    this.#buffer.remove(owned);
-    owned.aside = [];
-    owned.asideBytes = 0;
-    owned.asidePosition = undefined;
-  }
-
-  #adaptChunk(largestBytes: number): void {
-    const fitting = Math.floor(CHUNK_BYTES / Math.max(1, largestBytes));
-    // Grows step by step, so that the first large records after small ones do not come by the hundred.
-    this.#chunk = Math.max(1, Math.min(CHUNK_RECORDS, fitting, this.#chunk * 2));
+  #resumeNatively(partitions: readonly OwnedPartition[]): void {
+    if (partitions.length > 0) this.#native.resume(partitions.map(({ topic, partition }) => ({ topic, partition })));
   }
 
   #overflowed(records: number): void {
     this.#overflow += records;
     if (this.#isStalled || this.#overflow < OVERFLOW_RECORDS) return;
     this.#isStalled = true;
-    this.#native.pause(this.#fetching());
+    this.#native.pause(this.#fetching().map(({ topic, partition }) => ({ topic, partition })));
   }
 
   #drained(): void {
     const isHalfEmpty = this.#buffer.records <= BUFFER_RECORDS / 2 && this.#buffer.bytes <= BUFFER_BYTES / 2;
     if (this.#isStalled && isHalfEmpty) {
       this.#isStalled = false;
-      this.#native.resume(this.#fetching());
+      this.#resumeNatively(this.#fetching());
     }
     if (!this.#hasRoom()) return;
     this.#overflow = 0;
     this.#turner.room();
   }
 
-  #fetching(): TopicPartition[] {
-    return Array.from(this.#owned)
-      .filter((owned) => !owned.isPausedNatively)
-      .map(({ topic, partition }) => ({ topic, partition }));
+  #fetching(): OwnedPartition[] {
+    return Array.from(this.#owned).filter((owned) => !owned.isPausedNatively);
   }
 }

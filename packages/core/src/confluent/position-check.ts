@@ -81,6 +81,7 @@ export class PositionCheck {
   }
 
   #compare(owned: OwnedPartition, earliest: number, latest: number): void {
+    if (!this.#raw.isUsable) return;
     const { topic, partition, next } = owned;
     const name = `${topic}/${partition}`;
     const isStillOurs = Array.from(this.#reader.owned).includes(owned) && !owned.isWithheld;

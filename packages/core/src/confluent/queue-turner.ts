@@ -45,6 +45,10 @@ export class QueueTurner {
     this.#reader = reader;
   }
 
+  get isRunning(): boolean {
+    return this.#isRunning;
+  }
+
   start(): void {
     this.#native.setDefaultConsumeTimeout(0);
     this.#isRunning = true;

@@ -1,4 +1,4 @@
-import { AuthenticationError, ConnectionError, IllegalStateError, type KafkaWorkerError, toError } from '../errors.ts';
+import { AuthenticationError, ConnectionError, IllegalStateError, type KafkaWorkerError } from '../errors.ts';
 import type { ConnectOptions } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import { pauseFor, settledWithin, within } from './bounded.ts';
@@ -6,6 +6,7 @@ import { requestError, toNativeError } from './client-errors.ts';
 import { ClientEvents, type ClientLogLine } from './client-events.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { configurationError, type Done, type NativeClient, type NativeMetadata } from './native-client.ts';
+import { TokenRefresh } from './token-refresh.ts';
 
 /** Rounds of asking for metadata while connecting: short ones first, since a question that came too early is answered only at its end. */
 const FIRST_ROUND_MS = 50;
@@ -41,8 +42,6 @@ export class RawClient<Native extends NativeClient> {
   readonly #options: RawClientOptions;
   readonly #create: (callbacks: Record<string, unknown>) => Native;
   readonly #calls = new Set<Promise<unknown>>();
-  /** Errors that the package emits and that have been reported already. */
-  readonly #reported = new WeakSet<Error>();
   #native: Native | undefined;
   #state: 'new' | 'connecting' | 'connected' | 'closing' | 'closed' = 'new';
   #disconnected: Promise<void> | undefined;
@@ -141,15 +140,13 @@ export class RawClient<Native extends NativeClient> {
 
   /** Brings the native handle to life without waiting for a broker. */
   async #start(): Promise<void> {
-    const native = this.#create(
-      this.#options.token === undefined ? {} : { oauthbearer_token_refresh_cb: this.#refreshToken },
-    );
+    const provider = this.#options.token;
+    const token = provider && new TokenRefresh(provider, this.events, () => this.isUsable);
+    const native = this.#create(token === undefined ? {} : { oauthbearer_token_refresh_cb: token.refresh });
     native.on('event.error', (error: { message: string }) => this.events.error(error.message));
     native.on('event.log', (line: ClientLogLine) => this.events.log(line));
     // Without a listener an EventEmitter's 'error' ends the process.
-    native.on('error', (error: Error) => {
-      if (!this.#reported.has(error)) this.events.token(new AuthenticationError(error.message, { cause: error }), true);
-    });
+    native.on('error', (error: Error) => token?.failed(error));
     // connect() asks for metadata once, and throws the client away when there is no answer in time. What we want is a client that
     // keeps trying, so that one question is answered at once, here.
     const shadowed = native as { getMetadata?: unknown };
@@ -214,50 +211,4 @@ export class RawClient<Native extends NativeClient> {
     const message = `${what}: ${this.brokers.join(', ')}${last === undefined ? '' : `. Last failure: ${last}`}`;
     return new ConnectionError(message, { brokers: this.brokers, cause: cause ?? last });
   }
-
-  readonly #refreshToken = async (): Promise<object> => {
-    const provider = this.#options.token as () => Promise<OAuthBearerToken>;
-    let problem: AuthenticationError;
-    let isFinal = false;
-    try {
-      const token = await provider();
-      const flaw = tokenFlaw(token);
-      if (flaw === undefined) return await this.#ifUsable(() => this.#nativeToken(token));
-      problem = new AuthenticationError(`the token provider's token cannot be used: ${flaw}`);
-      isFinal = true;
-    } catch (thrown) {
-      problem = new AuthenticationError(`the token provider failed: ${toError(thrown).message}`, { cause: thrown });
-    }
-    return this.#ifUsable(() => {
-      this.events.token(problem, isFinal);
-      const forClient = new Error(problem.message);
-      this.#reported.add(forClient);
-      throw forClient;
-    });
-  };
-
-  /** The package answers a token with a native call, closed or not, and nobody catches what that throws: then it never gets one. */
-  #ifUsable<T>(run: () => T): T | Promise<T> {
-    return this.isUsable ? run() : new Promise<T>(() => {});
-  }
-
-  #nativeToken(token: OAuthBearerToken): object {
-    this.events.tokenAccepted();
-    const { value, expiresAt, principal, extensions } = token;
-    return {
-      tokenValue: value,
-      lifetime: Math.floor(expiresAt),
-      principal: principal ?? '',
-      extensions: extensions ?? {},
-    };
-  }
-}
-
-function tokenFlaw(token: OAuthBearerToken): string | undefined {
-  if (typeof token !== 'object' || token === null || typeof token.value !== 'string' || token.value === '') {
-    return 'its value is not a string';
-  }
-  if (!Number.isFinite(token.expiresAt)) return 'expiresAt is not a time in milliseconds since the epoch';
-  if (token.expiresAt <= Date.now()) return `it expired at ${new Date(token.expiresAt).toISOString()}`;
-  return undefined;
 }

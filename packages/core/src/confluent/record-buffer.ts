@@ -36,6 +36,8 @@ export class RecordBuffer {
     let records: ConfluentRecord[] = [];
     let positions: NextOffset[] = [];
     for (let entry = this.#entries[0]; entry !== undefined; entry = this.#entries[0]) {
+      // A position is news only as long as nothing behind it is.
+      if (positions.length > 0 && entry.records.length > 0) break;
       const wanted = max - records.length;
       if (entry.records.length > wanted) {
         if (records.length === 0 && wanted > 0) records = this.#takePart(entry, wanted);

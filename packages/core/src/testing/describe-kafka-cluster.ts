@@ -32,7 +32,7 @@ export function describeKafkaCluster(
       await under.dispose();
     });
 
-    const having = (capability: boolean): typeof it.skip => capability ? it : it.skip;
+    const having = (capability: boolean): typeof it.skip => (capability ? it : it.skip);
 
     describe.each(capabilities.groupProtocols)('group protocol %s', (groupProtocol) => {
       it('assigns every partition to a lone member, and reports an event before its records', async () => {
