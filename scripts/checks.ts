@@ -21,6 +21,10 @@ export const checks: readonly Check[] = [
   { name: 'dead code and dependencies (knip)', run: () => run('knip', ['--no-progress']) },
   { name: 'docstrings (typedoc)', run: () => run('typedoc', []) },
   {
+    name: 'documentation (sync-docs)',
+    run: () => run(process.execPath, ['--import', 'tsx', 'scripts/sync-docs.ts', '--check']),
+  },
+  {
     name: 'build (tsdown)',
     run: () => run('turbo', ['run', 'build', '--ui=stream'], { env: { TURBO_TELEMETRY_DISABLED: '1' } }),
   },
