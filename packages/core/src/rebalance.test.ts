@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { stopPolicy } from './defaults.ts';
-import { ClientError, CommitError, OffsetOutOfRangeError, PollError } from './errors.ts';
+import { ClientError, CommitError, OffsetOutOfRangeError, PollError, RetriableError } from './errors.ts';
 import type { Handler } from './handler.ts';
 import type { NextOffset } from './record.ts';
 import { retryPolicy } from './retry-policy.ts';
@@ -304,22 +304,30 @@ describe('a partition that is revoked', () => {
     await stop(kafka, worker);
   });
 
-  it('leaves a record whose handler fails while it is being revoked', async () => {
-    const kafka = clusterWith([['a']]);
+  it('leaves a record whose handler fails while it is being revoked, however soon the retry would be', async () => {
+    const kafka = clusterWith([['a', 'b']]);
     let fail: ((error: Error) => void) | undefined;
-    let calls = 0;
-    const handler = (): Promise<void> =>
-      new Promise((_resolve, reject) => {
-        calls++;
-        fail = reject;
-      });
-    const worker = await startWorker(kafka, handler);
+    const calls: string[] = [];
+    const worker = await startWorker(kafka, (record) => {
+      calls.push(String(record.value));
+      return calls.length === 1
+        ? undefined
+        : new Promise<void>((_resolve, reject) => {
+            fail = reject;
+          });
+    });
     await kafka.clock.advance(10);
+    const hold = kafka.hold('commit');
     kafka.group('g').revoke();
     await kafka.clock.advance(100);
-    fail?.(new Error('no'));
-    await kafka.clock.advance(10_000);
-    expect([calls, kafka.group('g').assignment().length, kafka.committed('g', 't').get(0)]).toEqual([1, 0, 0]);
+    fail?.(new RetriableError('at once', { retryAfterMs: 0 }));
+    await kafka.clock.advance(100);
+    // The last commit is under way: the partition is still ours, but leaving.
+    expect([hold.waiting, kafka.group('g').assignment()]).toEqual([1, [at(0)]]);
+    hold.release();
+    await kafka.clock.advance(1_000);
+    expect(calls).toEqual(['a', 'b']);
+    expect([kafka.group('g').assignment(), kafka.committed('g', 't').get(0)]).toEqual([[], 1]);
     await stop(kafka, worker);
   });
 
