@@ -4,15 +4,13 @@ import type { DeliverySession } from './delivery.ts';
 import { CommitError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { OwnedPartition } from './owned-partition.ts';
+import { isExplainedByRebalance, isRebalanceUnderWay } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
 import type { Turns } from './turns.ts';
 import { withTimeout } from './with-timeout.ts';
 
 const RETRY_INITIAL_MS = 100;
 const RETRY_MAX_MS = 5_000;
-/** Errors that a rebalance explains: the partition is somebody else's, or will be ours again, and events tell which. */
-const REBALANCE_CODES = new Set([22, 25, 27, 113]);
-
 /** What the committer works with. */
 export interface CommitterParts {
   readonly policy: CommitPolicy;
@@ -73,23 +71,23 @@ export class Committer {
 
   /**
    * Commits what these partitions have to commit, after the commit that is under way; retriable failures are repeated until the time is up.
-   * Never rejects: false when something was not committed, which an event has told.
+   * Never rejects: the error of what was not committed in the end, which an event has told too; undefined when everything was.
    */
-  async commitBefore(partitions: readonly OwnedPartition[], timeoutMs: number): Promise<boolean> {
+  async commitBefore(partitions: readonly OwnedPartition[], timeoutMs: number): Promise<KafkaWorkerError | undefined> {
     const { clock } = this.#parts;
     const deadline = clock.now() + timeoutMs;
+    let error: KafkaWorkerError | undefined;
     for (let attempt = 0; ; attempt++) {
-      const remainingMs = deadline - clock.now();
-      if (remainingMs <= 0 && attempt > 0) return false;
       while (this.#underWay !== undefined) {
         const inTime = await withTimeout(this.#underWay, deadline - clock.now(), clock);
-        if (!inTime) return false;
+        if (!inTime) return error ?? notAcknowledged(progressOf(partitions));
       }
       const offsets = progressOf(partitions);
-      if (offsets.length === 0) return true;
-      const result = await this.#commit(offsets, partitions, Math.max(remainingMs, 1));
-      if (result === undefined) continue;
-      if (!result.retriable && !isExplainedByRebalance(result, [27, 113])) return false;
+      if (offsets.length === 0) return undefined;
+      if (attempt > 0 && clock.now() >= deadline) return error ?? notAcknowledged(offsets);
+      error = await this.#commit(offsets, partitions, Math.max(deadline - clock.now(), 1));
+      if (error === undefined) continue;
+      if (!error.retriable && !isRebalanceUnderWay(error)) return error;
       const backoffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** attempt, Math.max(deadline - clock.now(), 0));
       await new Promise<void>((resolve) => clock.setTimeout(resolve, backoffMs));
     }
@@ -143,7 +141,7 @@ export class Committer {
     void this.#commit(offsets, partitions, Number.POSITIVE_INFINITY).then((error) => {
       if (error === undefined) return;
       this.#hasProgress = true;
-      if (error.retriable || isExplainedByRebalance(error, [...REBALANCE_CODES])) this.#parts.turns.run(() => {});
+      if (error.retriable || isExplainedByRebalance(error)) this.#parts.turns.run(() => {});
       else this.#parts.fail(error);
     });
   }
@@ -189,20 +187,9 @@ export class Committer {
     offsets: readonly NextOffset[],
     timeoutMs: number,
   ): Promise<KafkaWorkerError | undefined> {
-    const timedOut = (): CommitError =>
-      new CommitError(
-        offsets.map(({ topic, partition, offset }) => ({
-          topic,
-          partition,
-          offset,
-          kafkaCode: -185,
-          reason: 'not acknowledged in time',
-        })),
-        { retriable: true },
-      );
     try {
       const inTime = await withTimeout(session.commit({ partitions: offsets }), timeoutMs, this.#parts.clock);
-      return inTime ? undefined : timedOut();
+      return inTime ? undefined : notAcknowledged(offsets);
     } catch (thrown) {
       if (isKafkaWorkerError(thrown)) return thrown;
       const reason = toError(thrown).message;
@@ -218,15 +205,16 @@ export class Committer {
   }
 }
 
-function progressOf(partitions: readonly OwnedPartition[]): NextOffset[] {
-  return partitions.flatMap((owned) => owned.progress() ?? []);
+function notAcknowledged(offsets: readonly NextOffset[]): CommitError {
+  const failures = offsets.map(({ topic, partition, offset }) => ({
+    ...{ topic, partition, offset },
+    ...{ kafkaCode: -185, reason: 'not acknowledged in time' },
+  }));
+  return new CommitError(failures, { retriable: true });
 }
 
-function isExplainedByRebalance(error: KafkaWorkerError, codes: readonly number[]): boolean {
-  const { failures } = error as Partial<CommitError>;
-  return (
-    failures !== undefined && failures.length > 0 && failures.every((failure) => codes.includes(failure.kafkaCode))
-  );
+function progressOf(partitions: readonly OwnedPartition[]): NextOffset[] {
+  return partitions.flatMap((owned) => owned.progress() ?? []);
 }
 
 function failedPartitions(error: KafkaWorkerError | undefined, offsets: readonly NextOffset[]): string[] {

@@ -69,6 +69,7 @@ export class Dispatcher {
   /** No call starts from now on; those that run go on. */
   pause(): void {
     this.#isPaused = true;
+    this.#batchTimer?.clear();
   }
 
   /** Calls whose handler runs, or whose messages are under way. */
@@ -153,6 +154,8 @@ export class Dispatcher {
       this.#returned(call);
       return;
     }
+    // Somebody may ask how long it has been running.
+    if (!this.#parts.isTimed()) call.startedAt = this.#clock.now();
     const slot = this.#freeSlots.pop() ?? this.#newSlot();
     slot.call = call;
     // A foreign thenable may call back twice, or throw; a promise does neither.

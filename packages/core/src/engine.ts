@@ -3,7 +3,7 @@ import type { ContextServices } from './call-context.ts';
 import { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { ClientError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
+import { ClientError, IllegalStateError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import { InFlight } from './in-flight.ts';
@@ -22,6 +22,9 @@ import type { ResolvedWorkerOptions } from './worker-options.ts';
 
 /** Intake of a held-back partition goes on when what lies above its frontier has come down to this part of the bound. */
 const RELEASE_AT = 0.7;
+
+/** How soon positions are looked at again when the broker did not answer. */
+const RECHECK_MS = 1_000;
 
 /** What an engine is made of. */
 export interface EngineParts {
@@ -113,6 +116,11 @@ export class Engine {
     });
   }
 
+  /** Whether a poll may bring records now. */
+  get hasRoom(): boolean {
+    return this.#takesRecords && this.inFlight.room() > 0;
+  }
+
   /** No record is taken from now on; events still are. */
   stopIntake(): void {
     this.#takesRecords = false;
@@ -146,7 +154,7 @@ export class Engine {
   #afterTurn(): void {
     this.dispatcher.dispatch();
     this.committer.check();
-    if (this.#takesRecords && this.inFlight.room() > 0) this.poller.roomChanged();
+    if (this.hasRoom) this.poller.roomChanged();
     if (this.#quietWaiters.length > 0 && this.dispatcher.isQuiet) {
       const waiters = this.#quietWaiters;
       this.#quietWaiters = [];
@@ -242,15 +250,23 @@ export class Engine {
   }
 
   async #seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
+    const { topic, partition, offset } = to;
     const owned = this.assignment.get(to);
-    if (owned === undefined || owned.phase !== 'active') return;
+    if (owned === undefined || owned.phase !== 'active') {
+      throw new IllegalStateError(`${topic}/${partition} was taken away before it could be sought`);
+    }
     this.turns.run(() => {
       this.#abort([owned], new ClientError('the partition was sought to another offset'));
       this.#end([owned]);
     });
-    await this.#parts.consumer.seek([to]);
+    try {
+      await this.#parts.consumer.seek([to]);
+    } catch (thrown) {
+      // Where the client reads on from is not known any more: only a new start from the committed offset is safe.
+      this.#parts.fail(new ClientError(`${topic}/${partition} could not be sought to ${offset}`, { cause: thrown }));
+      throw thrown;
+    }
     this.turns.run(() => {
-      const { topic, partition, offset } = to;
       // What is committed is not known: a commit of the epoch before may be under way.
       this.assignment.begin({ topic, partition, offset, metadata: owned.commitMetadata }, undefined);
       if (owned.isHeldBack) this.#parts.consumer.resume([to]);
@@ -258,11 +274,20 @@ export class Engine {
     });
   }
 
+  #checkPositions(): void {
+    const { clock } = this.#parts.options;
+    const check = async (): Promise<void> => {
+      if (!(await this.#positions.check())) clock.setTimeout(() => this.#checkPositions(), RECHECK_MS);
+    };
+    // Not done when the worker is stopping; nothing is lost by that.
+    this.poller.between(check).catch(() => {});
+  }
+
   #clientFailed(error: KafkaWorkerError): void {
     const { events, options, fail } = this.#parts;
     if (events.has('error')) events.emit('error', { error });
     if (error.code === 'OFFSET_OUT_OF_RANGE') {
-      void this.poller.between(() => this.#positions.check());
+      this.#checkPositions();
       return;
     }
     if (error.retriable) options.logger.warn('the Kafka client reports a problem', { error });

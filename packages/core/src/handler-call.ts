@@ -24,7 +24,7 @@ export class HandlerCall implements CallItem {
   /** Its only record was taken away. */
   isDropped = false;
   attempt = 1;
-  /** Milliseconds since the epoch of the attempt's start; measured only when somebody asks. */
+  /** When the attempt started, in milliseconds since the epoch; not measured for a handler that returns at once unless somebody listens. */
   startedAt = 0;
   firstFailedAt: number | undefined;
   lastError: unknown;
@@ -77,5 +77,6 @@ export class HandlerCall implements CallItem {
     this.failure = undefined;
     this.failedItems = undefined;
     this.#controller = undefined;
+    this.#abortReason = undefined;
   }
 }

@@ -2,7 +2,7 @@ import type { Engine } from './engine.ts';
 import type { WorkerState } from './lifecycle.ts';
 import type { WorkerHealth } from './worker-status.ts';
 
-/** A worker's health, with reasons. `ready` is: it has joined and takes records. */
+/** A worker's health, with reasons. `ready` is: it is subscribed and polls, and is not draining. */
 export function healthOf(state: WorkerState, engine: Engine | undefined, now: number): WorkerHealth {
   const reasons: string[] = [];
   if (state === 'idle') reasons.push('not started');
@@ -27,5 +27,5 @@ export function healthOf(state: WorkerState, engine: Engine | undefined, now: nu
     }
     if (engine.committer.failures > 0) reasons.push(`the last ${engine.committer.failures} commits failed`);
   }
-  return { live: state !== 'failed', ready: state === 'running' && owned.length > 0, reasons };
+  return { live: state !== 'failed', ready: state === 'running', reasons };
 }

@@ -36,6 +36,7 @@ export class Outcomes {
   readonly #parts: OutcomeParts;
   readonly #clock: Clock;
   readonly #parked = new Set<ParkedCall>();
+  #hasStopped = false;
 
   constructor(parts: OutcomeParts) {
     this.#parts = parts;
@@ -78,8 +79,9 @@ export class Outcomes {
     }
   }
 
-  /** No attempt follows: what waits is left. */
+  /** No further attempt is begun: what waits for one, now or later, is left. */
   stopRetries(): void {
+    this.#hasStopped = true;
     for (const { timer } of this.#parked) timer.clear();
   }
 
@@ -174,6 +176,7 @@ export class Outcomes {
     }
     call.nextAttempt();
     lanes.park(call.lane, this.#parts.laneNow());
+    if (this.#hasStopped) return;
     const parked: ParkedCall = {
       call,
       dueAt: this.#now() + afterMs,

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import { IllegalStateError } from './errors.ts';
 import type { KafkaConsumer, Poll } from './kafka-client.ts';
 import type { Turns } from './turns.ts';
 
@@ -21,10 +22,16 @@ export interface PollerParts {
   readonly failed: (error: unknown) => void;
 }
 
+/** Something that runs while nothing is polled. */
+interface Interlude {
+  readonly run: () => Promise<void>;
+  readonly cancel: () => void;
+}
+
 /** Polls without end, one poll at a time, the next one asked for before what the last one brought is dispatched. */
 export class Poller {
   readonly #parts: PollerParts;
-  readonly #interludes: (() => Promise<void>)[] = [];
+  readonly #interludes: Interlude[] = [];
   #isAskingForNone = false;
   #isClosed = false;
   #ended: Promise<void> = Promise.resolve();
@@ -42,10 +49,15 @@ export class Poller {
     if (this.#isAskingForNone) this.#parts.consumer.wake();
   }
 
-  /** Runs something between two polls: what was polled before is taken in, and nothing is polled meanwhile. */
-  between(interlude: () => Promise<void>): Promise<void> {
+  /**
+   * Runs something between two polls: what was polled before is taken in, and nothing is polled meanwhile.
+   * @throws IllegalStateError when the polling ends before its turn has come
+   */
+  between(run: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#interludes.push(() => interlude().then(resolve, reject));
+      const cancel = (): void => reject(new IllegalStateError('the worker is stopping: nothing is polled any more'));
+      if (this.#isClosed) cancel();
+      else this.#interludes.push({ run: () => run().then(resolve, reject), cancel });
       this.#parts.consumer.wake();
     });
   }
@@ -64,7 +76,7 @@ export class Poller {
       const poll: Poll = await next;
       next = undefined;
       if (beforeReceived !== undefined && poll.records.length > 0) await beforeReceived(poll);
-      if (poll.errors.length > 0 && poll.records.length === 0) {
+      if (poll.errors.length > 0 && poll.records.length === 0 && poll.events.length === 0) {
         await new Promise<void>((resolve) => clock.setTimeout(resolve, ERROR_PAUSE_MS));
       }
       const asksAtOnce = this.#interludes.length === 0;
@@ -74,10 +86,10 @@ export class Poller {
         if (asksAtOnce && !this.#isClosed) next = this.#poll();
       });
       if (asksAtOnce) continue;
-      for (let interlude = this.#interludes.shift(); interlude !== undefined; interlude = this.#interludes.shift())
-        await interlude();
-      next = this.#poll();
+      while (this.#interludes.length > 0 && !this.#isClosed) await this.#interludes.shift()?.run();
+      if (!this.#isClosed) next = this.#poll();
     }
+    for (const { cancel } of this.#interludes.splice(0)) cancel();
   }
 
   #poll(): Promise<Poll> {

@@ -21,7 +21,8 @@ export class PositionCheck {
     this.#parts = parts;
   }
 
-  async check(): Promise<void> {
+  /** False when it has to be done again, for the broker did not answer. */
+  async check(): Promise<boolean> {
     const { options, consumer, assignment, seek, fail } = this.#parts;
     const owned = [...assignment].filter((one) => one.phase === 'active');
     try {
@@ -38,7 +39,7 @@ export class PositionCheck {
         const error = new OffsetOutOfRangeError({ topic, partition, offset }, range);
         if (options.onOffsetOutOfRange === 'fail') {
           fail(error);
-          return;
+          return true;
         }
         const to = range[options.onOffsetOutOfRange];
         options.logger.warn('a position is outside the log and moves, as onOffsetOutOfRange says', {
@@ -50,8 +51,9 @@ export class PositionCheck {
         await seek({ topic, partition, offset: to });
       }
     } catch (thrown) {
-      if (isKafkaWorkerError(thrown) && thrown.retriable) return;
+      if (isKafkaWorkerError(thrown) && thrown.retriable) return false;
       fail(new PollError(`positions could not be checked: ${toError(thrown).message}`, { cause: thrown }));
     }
+    return true;
   }
 }

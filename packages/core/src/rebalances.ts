@@ -13,6 +13,7 @@ import {
 import type { EventListeners } from './events.ts';
 import type { AssignmentEvent, KafkaConsumer } from './kafka-client.ts';
 import type { OwnedPartition } from './owned-partition.ts';
+import { isOfAnother, isRebalanceUnderWay } from './rebalance-errors.ts';
 import type { TopicPartition } from './record.ts';
 import type { Start } from './start-offset.ts';
 import type { StartResolver } from './start-resolver.ts';
@@ -188,7 +189,7 @@ export class Rebalances {
       try {
         return await attempt();
       } catch (thrown) {
-        const isRetriable = isKafkaWorkerError(thrown) && (thrown.retriable || isRebalancing(thrown));
+        const isRetriable = isKafkaWorkerError(thrown) && (thrown.retriable || isRebalanceUnderWay(thrown));
         if (!isRetriable) throw thrown;
         if (tries === 5) logger.warn('an assignment waits for the broker', { error: thrown });
         await new Promise<void>((resolve) =>
@@ -207,19 +208,6 @@ export class Rebalances {
   }
 }
 
-/** The broker knows this member, or this generation of it, no more: the partition is somebody else's. */
-function isOfAnother(failure: CommitFailure): boolean {
-  return failure.kafkaCode === 22 || failure.kafkaCode === 25;
-}
-
 function committedAt(start: Start): Start {
   return { ...start, committedOffset: start.offset };
-}
-
-/** The broker takes no commit of this generation for the moment, or none of this member's epoch yet. */
-function isRebalancing(error: KafkaWorkerError): boolean {
-  return (
-    error instanceof CommitError &&
-    error.failures.every((failure) => failure.kafkaCode === 27 || failure.kafkaCode === 113)
-  );
 }

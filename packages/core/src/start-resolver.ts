@@ -28,7 +28,7 @@ export class StartResolver {
   async resolve(partitions: readonly TopicPartition[]): Promise<Start[]> {
     if (partitions.length === 0) return [];
     const consumer = this.#consumer;
-    const { startFrom, onOffsetOutOfRange } = this.#options;
+    const { startFrom, onOffsetOutOfRange, logger } = this.#options;
     const topics = [...new Set([...this.#subscription.topics, ...partitions.map((one) => one.topic)])];
     const [stored, partitionCounts] = await Promise.all([
       this.#session.startOffsets?.(partitions) ?? [],
@@ -48,7 +48,7 @@ export class StartResolver {
           : await consumer.offsetsFor(partitions, startFrom);
     return partitions.map((partition) => {
       const range = { earliest: offsetOf(earliest, partition) ?? 0, latest: offsetOf(latest, partition) ?? 0 };
-      return startOffset({
+      const start = startOffset({
         partition: { topic: partition.topic, partition: partition.partition },
         committed,
         partitionCounts,
@@ -58,6 +58,12 @@ export class StartResolver {
         storedOffset: offsetOf(stored, partition),
         isNewTopic: this.#subscription.isNew(partition.topic),
       });
+      const { topic, offset, committedOffset } = start;
+      if (committedOffset !== undefined && committedOffset !== offset && offsetOf(stored, partition) === undefined) {
+        const fields = { topic, partition: partition.partition, from: committedOffset, to: offset };
+        logger.warn('a committed offset is outside the log and moves, as onOffsetOutOfRange says', fields);
+      }
+      return start;
     });
   }
 }

@@ -3,6 +3,7 @@ import { Engine } from './engine.ts';
 import { type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { isExplainedByRebalance } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
 import { Sender } from './sender.ts';
 import { Subscription } from './subscription.ts';
@@ -93,8 +94,11 @@ export class WorkerRun {
       await this.#drain(engine, mode, timeoutMs, errors);
       await attempt(
         'the last commit',
-        () => engine.committer.commitBefore([...engine.assignment], COMMIT_TIMEOUT_MS),
-        COMMIT_TIMEOUT_MS,
+        async () => {
+          const error = await engine.committer.commitBefore([...engine.assignment], COMMIT_TIMEOUT_MS);
+          if (error !== undefined && !isExplainedByRebalance(error)) throw error;
+        },
+        2 * COMMIT_TIMEOUT_MS,
       );
       engine.rebalances.close();
     }
