@@ -46,9 +46,9 @@ interface SchemaResult {
 }
 
 function validated<T>(schema: StandardSchema<T>, value: unknown): T {
-  const result = schema['~standard'].validate(value) as SchemaResult | Promise<SchemaResult>;
-  if (result instanceof Promise) {
-    result.catch(() => {});
+  const result = schema['~standard'].validate(value) as SchemaResult | PromiseLike<SchemaResult>;
+  if ('then' in result) {
+    result.then(undefined, () => {});
     throw new Error(
       `the schema (${schema['~standard'].vendor}) validates asynchronously; only synchronous schemas can be used here`,
     );

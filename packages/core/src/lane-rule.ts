@@ -1,15 +1,28 @@
 import type { LaneRule } from './concurrency.ts';
 import { InvalidOptionError } from './errors.ts';
 
-/** @throws InvalidOptionError for a rule that the scheduler cannot execute */
+/**
+ * @param option the strategy that has the rule as its `lanes`
+ * @throws InvalidOptionError for a rule that the scheduler cannot execute
+ */
 export function checkLaneRule(option: string, rule: LaneRule): void {
-  if (typeof rule !== 'object' || rule === null) throw new InvalidOptionError(`${option}.lanes`, 'lane rules', rule);
+  checkRule(`${option}.lanes`, rule);
+}
+
+function checkRule(path: string, rule: LaneRule): void {
+  checkObject(path, 'lane rules', rule);
   if (rule.by !== 'all' && rule.by !== 'partition' && typeof rule.by !== 'function') {
-    throw new InvalidOptionError(`${option}.lanes.by`, "'all', 'partition' or a function of the record", rule.by);
+    throw new InvalidOptionError(`${path}.by`, "'all', 'partition' or a function of the record", rule.by);
   }
-  checkCount(`${option}.lanes.active`, rule.active);
-  if ('width' in rule.inside) checkCount(`${option}.lanes.inside.width`, rule.inside.width);
-  else checkLaneRule(`${option}.inside`, rule.inside);
+  checkCount(`${path}.active`, rule.active);
+  const { inside } = rule;
+  checkObject(`${path}.inside`, 'a width, or lane rules', inside);
+  if ('width' in inside) checkCount(`${path}.inside.width`, inside.width);
+  else checkRule(`${path}.inside`, inside);
+}
+
+function checkObject(path: string, expected: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw new InvalidOptionError(path, expected, value);
 }
 
 function checkCount(option: string, value: unknown): void {
