@@ -19,7 +19,8 @@ import { ConfluentProducer } from './producer.ts';
  * A Kafka cluster, through librdkafka (`@confluentinc/kafka-javascript`). Nothing is connected before a worker starts.
  *
  * Surprising: the client works in the main thread only, and a process that ends with `process.exit()` while clients are alive can crash;
- * stop workers first.
+ * stop workers first. Requests that wait for a broker hold a thread of libuv's pool (4 by default): with more than a few workers in one
+ * process set `UV_THREADPOOL_SIZE` to their number and four more.
  *
  * @throws InvalidOptionError for options that cannot be used, properties that librdkafka does not know included
  * @see https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md

@@ -10,7 +10,7 @@ import { TokenRefresh } from './token-refresh.ts';
 
 /** Rounds of asking for metadata while connecting: short ones first, since a question that came too early is answered only at its end. */
 const FIRST_ROUND_MS = 50;
-const LONGEST_ROUND_MS = 4_000;
+const LONGEST_ROUND_MS = 2_000;
 
 /** How often a refusal and the caller's signal are looked at meanwhile. */
 const LOOK_MS = 25;
