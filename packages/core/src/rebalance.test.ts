@@ -768,6 +768,20 @@ describe('seek', () => {
   });
 });
 
+describe('a seek that the client refuses', () => {
+  // The partition was left without an owner: assigned, with nothing of it handled any more, and nothing said so.
+  it('ends the worker, for nobody knows where the client reads on', async () => {
+    const kafka = clusterWith([['a']]);
+    const worker = await startWorker(kafka, () => {});
+    await kafka.clock.advance(2_000);
+    kafka.fail('seek', 1, () => new ClientError('the request timed out', { retriable: true }));
+    await expect(worker.seek(at(0), 0)).rejects.toThrow('timed out');
+    await kafka.clock.advance(10_000);
+    await expect(worker.finished).rejects.toThrow('t/0 could not be sought to 0');
+    expect(kafka.committed('g', 't').get(0)).toBe(1);
+  });
+});
+
 describe('stop', () => {
   // What the last poll brought after everything had drained was started while the worker was closing.
   it('in drain mode starts nothing any more once it commits', async () => {
