@@ -99,9 +99,12 @@ export class ConnectionError extends KafkaWorkerError {
   }
 }
 
-/** The broker, or the TLS layer below it, does not accept who we say we are (or we do not accept who it is). */
+/**
+ * The broker, or the TLS layer below it, does not accept who we say we are (or we do not accept who it is). Retriable only while a token provider
+ * fails and the token before is still good.
+ */
 export class AuthenticationError extends KafkaWorkerError {
-  constructor(message: string, options: { cause?: unknown } = {}) {
+  constructor(message: string, options: { retriable?: boolean; cause?: unknown } = {}) {
     super('AUTHENTICATION', message, options);
   }
 }

@@ -139,9 +139,12 @@ export interface KafkaConsumer {
 
 /** Produces messages one by one, batching below. */
 export interface KafkaProducer {
-  /** Whether `send` can be called. */
-  readonly isConnected: boolean;
   connect(options: ConnectOptions): Promise<void>;
+  /**
+   * Looks at a message without sending it; connected or not.
+   * @throws InvalidOptionError for a message that can never be sent
+   */
+  check(message: OutgoingRecord): void;
   /**
    * Resolves with where the message is once the broker has acknowledged it (`acks=all`, idempotent). Order is kept within a partition.
    * @throws InvalidOptionError at once (synchronously) for a message that can never be sent

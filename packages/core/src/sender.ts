@@ -4,6 +4,17 @@ import type { ConnectOptions, KafkaProducer } from './kafka-client.ts';
 import type { Plugin } from './plugin.ts';
 import type { OutgoingRecord } from './record.ts';
 
+interface OpenProducer {
+  readonly client: KafkaProducer;
+  isReady: boolean;
+  /** Messages that were sent before it was ready. */
+  readonly waiting: {
+    readonly message: OutgoingRecord;
+    readonly resolve: (delivered: unknown) => void;
+    readonly reject: (error: Error) => void;
+  }[];
+}
+
 /** Produces what handlers send, at once, and tells each call how its messages fared. The producer is made when the first one is sent. */
 export class Sender {
   readonly #makeProducer: () => KafkaProducer;
@@ -11,7 +22,7 @@ export class Sender {
   readonly #outgoing: readonly NonNullable<Plugin['outgoing']>[];
   /** Called when a message of a call that has returned was the last it waited for. */
   readonly #acknowledged: (call: HandlerCall) => void;
-  #producer: { readonly client: KafkaProducer; readonly connected: Promise<void> } | undefined;
+  #producer: OpenProducer | undefined;
   #isClosed = false;
 
   constructor(options: {
@@ -53,16 +64,32 @@ export class Sender {
   }
 
   #produce(message: OutgoingRecord): Promise<unknown> {
-    if (this.#producer === undefined) {
-      const client = this.#makeProducer();
-      this.#producer = { client, connected: client.connect(this.#connect) };
-      // A send that waits for it reports the failure; the next one then tries with a new client.
-      this.#producer.connected.catch(() => {
-        this.#producer = undefined;
+    this.#producer ??= this.#open();
+    const { isReady, client, waiting } = this.#producer;
+    if (isReady) return client.send(message);
+    client.check(message);
+    return new Promise((resolve, reject) => {
+      waiting.push({ message, resolve, reject });
+    });
+  }
+
+  #open(): OpenProducer {
+    const client = this.#makeProducer();
+    const producer: OpenProducer = { client, isReady: false, waiting: [] };
+    client.connect(this.#connect).then(
+      () => {
+        producer.isReady = true;
+        // In order, and before anything else can be sent.
+        for (const { message, resolve, reject } of producer.waiting.splice(0))
+          client.send(message).then(resolve, reject);
+      },
+      (error: unknown) => {
+        // The next message tries with a new client.
+        if (this.#producer === producer) this.#producer = undefined;
+        for (const { reject } of producer.waiting.splice(0)) reject(toError(error));
         void client.close(0);
-      });
-    }
-    const { client, connected } = this.#producer;
-    return client.isConnected ? client.send(message) : connected.then(() => client.send(message));
+      },
+    );
+    return producer;
   }
 }

@@ -60,17 +60,17 @@ export class ConfluentProducer implements KafkaProducer {
     });
   }
 
-  get isConnected(): boolean {
-    return this.#closed === undefined && this.#raw.isConnected;
-  }
-
   connect(options: ConnectOptions): Promise<void> {
     return this.#raw.connect(options, () => this.#raw.native.setPollInBackground(true));
   }
 
+  check(message: OutgoingRecord): void {
+    toNativeMessage(message);
+  }
+
   send(message: OutgoingRecord): Promise<Delivered> {
     const checked = toNativeMessage(message);
-    if (!this.isConnected) {
+    if (this.#closed !== undefined || !this.#raw.isConnected) {
       throw new IllegalStateError(`the producer is ${this.#closed === undefined ? 'not connected' : 'closed'}`);
     }
     return new Promise((resolve, reject) => {

@@ -33,7 +33,8 @@ export class TokenRefresh {
       isFinal = true;
     } catch (thrown) {
       // It may have been a passing failure: librdkafka asks again in a while.
-      problem = new AuthenticationError(`the token provider failed: ${toError(thrown).message}`, { cause: thrown });
+      const message = `the token provider failed: ${toError(thrown).message}`;
+      problem = new AuthenticationError(message, { retriable: true, cause: thrown });
     }
     return this.#ifUsable(() => {
       this.#events.token(problem, isFinal);

@@ -19,10 +19,6 @@ export class FakeProducer implements KafkaProducer {
     this.#caller = { groupId: undefined, clientId: options.clientId, clock: options.clock };
   }
 
-  get isConnected(): boolean {
-    return this.#phase === 'connected';
-  }
-
   async connect(options: ConnectOptions): Promise<void> {
     checkMs('timeoutMs', options.timeoutMs);
     if (this.#phase !== 'new') throw new IllegalStateError('fakeKafka: connect was called before');
@@ -30,9 +26,13 @@ export class FakeProducer implements KafkaProducer {
     if (this.#phase === 'new') this.#phase = 'connected';
   }
 
-  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
-    // Only for its checks: what the real client refuses is refused here.
+  check(message: OutgoingRecord): void {
+    // What the real client refuses is refused here.
     toNativeMessage(message);
+  }
+
+  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
+    this.check(message);
     if (this.#phase !== 'connected') {
       throw new IllegalStateError(`fakeKafka: send on a producer that is ${this.#phase}`);
     }
