@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { LaneRule } from './concurrency.ts';
-import { CommitError, HandlerError } from './errors.ts';
+import { CommitError, HandlerError, ShutdownTimeoutError } from './errors.ts';
 import type { FailurePolicy } from './failure.ts';
 import type { NextOffset } from './record.ts';
 import { retryPolicy } from './retry-policy.ts';
@@ -97,6 +97,7 @@ class World {
   readonly #plan: Plan;
   readonly #calls = new Map<string, number>();
   readonly #ended: Promise<unknown>[] = [];
+  readonly #stopped = new Set<Worker>();
 
   constructor(given: Plan) {
     this.#plan = given;
@@ -146,7 +147,9 @@ class World {
       worker.finished.then(
         () => undefined,
         (error: unknown) => {
-          const isExpected = error instanceof HandlerError || `${error}`.includes('ShutdownTimeout');
+          // A stop that could not commit in the end says so.
+          const isOfStop = error instanceof ShutdownTimeoutError || error instanceof CommitError;
+          const isExpected = error instanceof HandlerError || (isOfStop && this.#stopped.has(worker));
           if (!isExpected) this.broken.push(`a worker failed: ${error}`);
         },
       ),
@@ -222,6 +225,7 @@ class World {
 
   async #stop(worker: Worker): Promise<void> {
     let hasEnded = false;
+    this.#stopped.add(worker);
     const stopping = worker.stop({ timeoutMs: 100 }).then(() => {
       hasEnded = true;
     });
