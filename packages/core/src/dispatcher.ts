@@ -8,9 +8,9 @@ import type { Lanes } from './lanes.ts';
 import { type Invoke, withMiddleware } from './middleware.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { KafkaRecord, ReceivedRecord } from './record.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { TimeSlice } from './time-slice.ts';
 import type { Turns } from './turns.ts';
-import type { ResolvedWorkerOptions } from './worker-options.ts';
 
 /** What the dispatcher is given to work with. */
 export interface DispatcherParts {

@@ -15,10 +15,10 @@ import { Poller } from './poller.ts';
 import { PositionCheck } from './position-check.ts';
 import { Rebalances } from './rebalances.ts';
 import type { NextOffset, ReceivedRecord, TopicPartition } from './record.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { StartResolver } from './start-resolver.ts';
 import type { Subscription } from './subscription.ts';
 import { Turns } from './turns.ts';
-import type { ResolvedWorkerOptions } from './worker-options.ts';
 
 /** Intake of a held-back partition goes on when what lies above its frontier has come down to this part of the bound. */
 const RELEASE_AT = 0.7;

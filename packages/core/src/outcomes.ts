@@ -5,8 +5,8 @@ import type { Decision, Failure } from './failure.ts';
 import { type CallItem, HandlerCall } from './handler-call.ts';
 import type { Lanes } from './lanes.ts';
 import type { TopicPartition } from './record.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import type { Turns } from './turns.ts';
-import type { ResolvedWorkerOptions } from './worker-options.ts';
 
 /** What outcomes act on. */
 export interface OutcomeParts {

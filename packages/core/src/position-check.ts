@@ -2,7 +2,7 @@ import type { Assignment } from './assignment.ts';
 import { isKafkaWorkerError, type KafkaWorkerError, OffsetOutOfRangeError, PollError, toError } from './errors.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { TopicPartition } from './record.ts';
-import type { ResolvedWorkerOptions } from './worker-options.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 
 /** What the check works with. */
 export interface PositionCheckParts {

@@ -15,11 +15,11 @@ import type { AssignmentEvent, KafkaConsumer } from './kafka-client.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { isOfAnother, isRebalanceUnderWay } from './rebalance-errors.ts';
 import type { TopicPartition } from './record.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import type { Start } from './start-offset.ts';
 import type { StartResolver } from './start-resolver.ts';
 import type { Turns } from './turns.ts';
 import { withTimeout } from './with-timeout.ts';
-import type { ResolvedWorkerOptions } from './worker-options.ts';
 
 const RETRY_MS = 250;
 /** What the last commit before a release gets at least, whatever the handlers have used up. */

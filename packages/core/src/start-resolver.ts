@@ -1,9 +1,9 @@
 import type { DeliverySession } from './delivery.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { TopicPartition } from './record.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { type Start, startOffset } from './start-offset.ts';
 import type { Subscription } from './subscription.ts';
-import type { ResolvedWorkerOptions } from './worker-options.ts';
 
 /** Asks for everything that decides where partitions start. */
 export class StartResolver {

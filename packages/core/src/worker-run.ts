@@ -5,10 +5,10 @@ import type { EventListeners } from './events.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import { isExplainedByRebalance } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { Sender } from './sender.ts';
 import { Subscription } from './subscription.ts';
 import { withTimeout } from './with-timeout.ts';
-import type { ResolvedWorkerOptions } from './worker-options.ts';
 
 /** How long handlers get to heed their aborted signals when the time is up. */
 const ABORT_GRACE_MS = 500;

@@ -5,9 +5,10 @@ import { Lifecycle, type WorkerState } from './lifecycle.ts';
 import { check, nonNegative, oneOf, optional } from './option-checks.ts';
 import type { Plugin } from './plugin.ts';
 import type { TopicPartition } from './record.ts';
+import { type ResolvedWorkerOptions, resolveWorkerOptions } from './resolved-worker-options.ts';
 import { statusOf } from './status.ts';
 import { withTimeout } from './with-timeout.ts';
-import { type ResolvedWorkerOptions, resolveWorkerOptions, type WorkerOptions } from './worker-options.ts';
+import type { WorkerOptions } from './worker-options.ts';
 import { type RunEnd, WorkerRun } from './worker-run.ts';
 import type { WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';
 
