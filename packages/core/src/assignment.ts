@@ -24,7 +24,7 @@ export class Assignment implements Iterable<OwnedPartition> {
 
   /** Ends an epoch: results that still come back are dropped. */
   end(owned: OwnedPartition): void {
-    owned.phase = 'ended';
+    owned.end();
     const partitions = this.#byTopic.get(owned.topic);
     if (partitions?.[owned.partition] === owned) partitions[owned.partition] = undefined;
   }

@@ -37,6 +37,8 @@ export class Committer {
   #failures = 0;
   #hasProgress = false;
   #isClosed = false;
+  /** Commits that wait for their turn, before a release for example: no periodic one gets in between. */
+  #waiting = 0;
 
   constructor(parts: CommitterParts) {
     this.#parts = parts;
@@ -49,9 +51,14 @@ export class Committer {
     this.#hasProgress = true;
   }
 
+  /** Records came in: whatever pause there was is over. */
+  noteActivity(): void {
+    this.#idleSince = undefined;
+  }
+
   /** After every turn: commits if it is time, or sees to it that it will be noticed. */
   check(): void {
-    if (!this.#hasProgress || this.#underWay !== undefined || this.#isClosed) return;
+    if (!this.#hasProgress || this.#underWay !== undefined || this.#waiting > 0 || this.#isClosed) return;
     const { clock, policy, isIdle } = this.#parts;
     if (!isIdle()) this.#idleSince = undefined;
     else this.#idleSince ??= clock.now();
@@ -74,17 +81,45 @@ export class Committer {
    * Never rejects: the error of what was not committed in the end, which an event has told too; undefined when everything was.
    */
   async commitBefore(partitions: readonly OwnedPartition[], timeoutMs: number): Promise<KafkaWorkerError | undefined> {
+    return this.#inTurn(() => this.#commitUntil(partitions, this.#parts.clock.now() + timeoutMs));
+  }
+
+  /** Runs a commit that is not of owned partitions (yet) by itself: commits never overlap. Rejects as it does. */
+  async alone(commit: () => Promise<void>): Promise<void> {
+    await this.#inTurn(async () => {
+      while (this.#underWay !== undefined) await this.#underWay;
+      const attempt = commit();
+      this.#underWay = attempt.catch(() => {});
+      try {
+        await attempt;
+      } finally {
+        this.#underWay = undefined;
+      }
+    });
+  }
+
+  async #inTurn<T>(run: () => Promise<T>): Promise<T> {
+    this.#waiting++;
+    try {
+      return await run();
+    } finally {
+      this.#waiting--;
+      // What became due meanwhile.
+      this.#parts.turns.run(() => {});
+    }
+  }
+
+  async #commitUntil(partitions: readonly OwnedPartition[], deadline: number): Promise<KafkaWorkerError | undefined> {
     const { clock } = this.#parts;
-    const deadline = clock.now() + timeoutMs;
     let error: KafkaWorkerError | undefined;
     for (let attempt = 0; ; attempt++) {
       while (this.#underWay !== undefined) {
         const inTime = await withTimeout(this.#underWay, deadline - clock.now(), clock);
-        if (!inTime) return error ?? notAcknowledged(progressOf(partitions));
+        if (!inTime) return error ?? this.#notAcknowledged(partitions);
       }
       const offsets = progressOf(partitions);
       if (offsets.length === 0) return undefined;
-      if (attempt > 0 && clock.now() >= deadline) return error ?? notAcknowledged(offsets);
+      if (attempt > 0 && clock.now() >= deadline) return error ?? this.#notAcknowledged(partitions);
       error = await this.#commit(offsets, partitions, Math.max(deadline - clock.now(), 1));
       if (error === undefined) continue;
       if (!error.retriable && !isRebalanceUnderWay(error)) return error;
@@ -93,18 +128,13 @@ export class Committer {
     }
   }
 
-  /** Runs a commit that is not of owned partitions (yet) by itself: commits never overlap. Rejects as it does. */
-  async alone(commit: () => Promise<void>): Promise<void> {
-    while (this.#underWay !== undefined) await this.#underWay;
-    const attempt = commit();
-    this.#underWay = attempt.catch(() => {});
-    try {
-      await attempt;
-    } finally {
-      this.#underWay = undefined;
-      // What became due meanwhile.
-      this.#parts.turns.run(() => {});
-    }
+  /** The commit before never came back: this one did not get its turn. */
+  #notAcknowledged(partitions: readonly OwnedPartition[]): KafkaWorkerError | undefined {
+    const offsets = progressOf(partitions);
+    if (offsets.length === 0) return undefined;
+    const error = notAcknowledged(offsets);
+    this.#parts.events.emit('commit-failed', { offsets, error });
+    return error;
   }
 
   /** No periodic commit begins from now on. */
@@ -214,7 +244,7 @@ function notAcknowledged(offsets: readonly NextOffset[]): CommitError {
 }
 
 function progressOf(partitions: readonly OwnedPartition[]): NextOffset[] {
-  return partitions.flatMap((owned) => owned.progress() ?? []);
+  return partitions.flatMap((owned) => (owned.phase === 'ended' ? [] : (owned.progress() ?? [])));
 }
 
 function failedPartitions(error: KafkaWorkerError | undefined, offsets: readonly NextOffset[]): string[] {

@@ -96,7 +96,9 @@ export class Dispatcher {
         return;
       }
       const call = lane.resumed.shift() ?? this.#nextCall(lane);
-      if (call === undefined) lanes.end(lane, laneNow());
+      // A call that waited for its turn may have been left by its partitions meanwhile.
+      if (call?.owner.phase !== 'active' || call.items !== undefined) call?.withdraw('leaving');
+      if (call === undefined || call.isEmpty) lanes.end(lane, laneNow());
       else this.#start(call);
     }
   }
@@ -186,8 +188,12 @@ export class Dispatcher {
   /** The handler has returned; what it sent may be under way still. */
   #returned(call: HandlerCall): void {
     call.context = undefined;
-    if (call.pendingSends > 0) this.#sending.add(call);
-    else this.#finish(call);
+    if (call.pendingSends === 0) {
+      this.#finish(call);
+      return;
+    }
+    if (call.startedAt === 0) call.startedAt = this.#clock.now();
+    this.#sending.add(call);
   }
 
   /** Everything that a call sent is acknowledged, or has failed. */

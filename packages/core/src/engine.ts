@@ -126,6 +126,11 @@ export class Engine {
     this.#takesRecords = false;
   }
 
+  /** Batches that wait for more records start as they are, for nothing more comes. */
+  stopFilling(): void {
+    this.turns.run(() => this.#lanes.stopFilling(this.#parts.options.clock.now()));
+  }
+
   /** Resolves when nothing runs and nothing can be started. */
   whenQuiet(): Promise<void> {
     return new Promise((resolve) => {
@@ -183,6 +188,7 @@ export class Engine {
 
   #receiveRecords(records: readonly ReceivedRecord[]): void {
     const now = this.#parts.options.clock.now();
+    this.committer.noteActivity();
     let bytes = 0;
     let largest = 0;
     for (const record of records) {

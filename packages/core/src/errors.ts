@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'NON_RETRIABLE'
   | 'RETRIABLE'
   | 'SHUTDOWN_TIMEOUT'
+  | 'STUCK_HANDLER'
   | 'CLIENT';
 
 /** The base of every error that this library makes. */
@@ -261,6 +262,21 @@ export class RetriableError extends KafkaWorkerError {
 export class ShutdownTimeoutError extends KafkaWorkerError {
   constructor(message: string) {
     super('SHUTDOWN_TIMEOUT', message);
+  }
+}
+
+/** A handler whose partition was revoked has not returned, although its signal was aborted: it may still write, so the partition is kept until the end. */
+export class StuckHandlerError extends KafkaWorkerError {
+  readonly partitions: readonly TopicPartition[];
+
+  constructor(partitions: readonly TopicPartition[], waitedMs: number) {
+    const names = partitions.map(({ topic, partition }) => `${topic}/${partition}`).join(', ');
+    super(
+      'STUCK_HANDLER',
+      `a handler of ${names}, revoked ${Math.round(waitedMs)} ms ago, ignores its aborted signal. The worker ends, so that nobody handles the same ` +
+        'records beside it: let the handler heed context.signal, or end the process',
+    );
+    this.partitions = partitions;
   }
 }
 

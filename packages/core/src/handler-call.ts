@@ -71,12 +71,34 @@ export class HandlerCall implements CallItem {
     return this.#abortReason !== undefined;
   }
 
-  /** The same records once more. */
-  nextAttempt(): void {
-    this.attempt++;
+  /** Takes records out whose partitions have gone as far as `phase`: nobody waits for them any more. */
+  withdraw(phase: 'leaving' | 'ended'): void {
+    const isGone = ({ owner }: CallItem): boolean => owner.phase === 'ended' || owner.phase === phase;
+    if (this.items === undefined) this.isDropped ||= isGone(this);
+    else if (this.items.some(isGone)) this.items = this.items.filter((item) => !isGone(item));
+  }
+
+  /** Whether nothing is left of it. */
+  get isEmpty(): boolean {
+    return this.items === undefined ? this.isDropped : this.items.length === 0;
+  }
+
+  /** The record that stands for the call: the only one, or the first one left of a batch. */
+  get first(): CallItem {
+    return this.items?.[0] ?? this;
+  }
+
+  /** The same attempt once more, after it was interrupted. */
+  begin(): void {
     this.failure = undefined;
     this.failedItems = undefined;
     this.#controller = undefined;
     this.#abortReason = undefined;
+  }
+
+  /** The same records once more. */
+  nextAttempt(): void {
+    this.attempt++;
+    this.begin();
   }
 }

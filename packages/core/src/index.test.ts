@@ -46,6 +46,7 @@ describe('the package entry', () => {
       'ProduceError',
       'RetriableError',
       'ShutdownTimeoutError',
+      'StuckHandlerError',
       'UnknownTopicError',
       'UnsupportedBrokerError',
       'Worker',

@@ -26,6 +26,7 @@ export {
   ProduceError,
   RetriableError,
   ShutdownTimeoutError,
+  StuckHandlerError,
   UnknownTopicError,
   UnsupportedBrokerError,
 } from './errors.ts';

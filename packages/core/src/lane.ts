@@ -5,6 +5,12 @@ import type { ReceivedRecord } from './record.ts';
 /** In which of its parent's two queues of ready nodes a node waits. */
 export type Listing = 'none' | 'idle' | 'active';
 
+/** A batch that is not full: it starts at `dueAt` as it is. Without a lane it has been taken, or has become full. */
+export interface FillingBatch<Call> {
+  lane: Lane<Call> | undefined;
+  readonly dueAt: number;
+}
+
 /**
  * A FIFO queue of records, and how many handler calls may run from it at once (its width). Width 1 keeps order.
  *
@@ -21,8 +27,8 @@ export class Lane<Call> {
   running = 0;
   parked = 0;
   listing: Listing = 'none';
-  /** Since when the head of the queue waits for its batch to fill. */
-  fillingSince = 0;
+  /** The batch at the head of the queue, as long as it waits to fill. */
+  filling: FillingBatch<Call> | undefined;
 
   constructor(parent: LaneGroup<Call>, key: unknown, width: number) {
     this.parent = parent;

@@ -1,7 +1,7 @@
 import type { LaneRule } from './concurrency.ts';
 import { IllegalStateError } from './errors.ts';
 import { Fifo } from './fifo.ts';
-import { Lane, type Listing } from './lane.ts';
+import { type FillingBatch, Lane, type Listing } from './lane.ts';
 import type { ReceivedRecord } from './record.ts';
 
 type LaneNode<Call> = Lane<Call> | LaneGroup<Call>;
@@ -46,12 +46,14 @@ export class Lanes<Call> {
   readonly #root: LaneGroup<Call>;
   readonly #batching: Batching;
   /** Lanes with less than a full batch, in the order in which their time is up. */
-  readonly #filling = new Fifo<{ readonly lane: Lane<Call>; readonly dueAt: number }>();
+  readonly #filling = new Fifo<FillingBatch<Call>>();
+  #waitsToFill: boolean;
   #queued = 0;
 
   constructor(rule: LaneRule, batching: Batching = { maxRecords: 1, maxWaitMs: 0 }) {
     this.#root = new LaneGroup(rule, undefined, undefined);
     this.#batching = batching;
+    this.#waitsToFill = batching.maxWaitMs > 0;
   }
 
   /** Records that wait in queues; calls that run or wait for a retry are not among them. */
@@ -75,7 +77,7 @@ export class Lanes<Call> {
 
   /** The lane from which a call may start now, which then counts as running: take from it, and `end` it. */
   start(now: number): Lane<Call> | undefined {
-    if (this.#batching.maxWaitMs > 0) this.#listFilled(now);
+    if (this.#waitsToFill) this.#listFilled(now);
     return this.#startBelow(this.#root, now);
   }
 
@@ -88,6 +90,7 @@ export class Lanes<Call> {
   }
 
   takeBatch(lane: Lane<Call>, now: number): ReceivedRecord[] {
+    this.#takeFilling(lane);
     const records: ReceivedRecord[] = [];
     const count = Math.min(this.#batching.maxRecords, lane.queue.length);
     for (let i = 0; i < count; i++) records.push(this.take(lane));
@@ -128,15 +131,25 @@ export class Lanes<Call> {
   extract(isTaken: (record: ReceivedRecord) => boolean): ReceivedRecord[] {
     const taken: ReceivedRecord[] = [];
     for (const lane of [...this.#lanesBelow(this.#root)]) {
-      if (lane.queue.length > 0) taken.push(...lane.queue.extract(isTaken));
+      for (const record of lane.queue.extract(isTaken)) taken.push(record);
+      if (lane.queue.length === 0) this.#takeFilling(lane);
       if (lane.isEmpty()) this.#remove(lane);
     }
     this.#queued -= taken.length;
     return taken;
   }
 
+  /** Nothing more comes: batches that wait to fill start as they are. */
+  stopFilling(now: number): void {
+    this.#waitsToFill = false;
+    for (let batch = this.#filling.shift(); batch !== undefined; batch = this.#filling.shift()) {
+      if (batch.lane !== undefined) this.#listUpwards(batch.lane, now);
+    }
+  }
+
   /** When the first batch that waits to fill is due, in the clock's milliseconds. */
   get nextFillDueAt(): number | undefined {
+    this.#forgetTakenBatches();
     return this.#filling.peek()?.dueAt;
   }
 
@@ -194,15 +207,16 @@ export class Lanes<Call> {
   #isFilled(lane: Lane<Call>, now: number): boolean {
     const queued = lane.queue.length;
     if (queued === 0) return false;
-    const { maxRecords, maxWaitMs } = this.#batching;
-    return maxWaitMs === 0 || queued >= maxRecords || now >= lane.fillingSince + maxWaitMs;
+    if (!this.#waitsToFill || queued >= this.#batching.maxRecords) return true;
+    return lane.filling === undefined || now >= lane.filling.dueAt;
   }
 
   /** The head of the lane's queue begins to wait for company. */
   #fill(lane: Lane<Call>, now: number): void {
-    if (this.#batching.maxWaitMs === 0) return;
-    lane.fillingSince = now;
-    this.#filling.push({ lane, dueAt: now + this.#batching.maxWaitMs });
+    if (!this.#waitsToFill) return;
+    lane.filling = { lane, dueAt: now + this.#batching.maxWaitMs };
+    this.#forgetTakenBatches();
+    this.#filling.push(lane.filling);
   }
 
   /** Lists a node that became ready with its parent, which may have become ready by that, and so on. */
@@ -226,7 +240,23 @@ export class Lanes<Call> {
   #listFilled(now: number): void {
     for (let first = this.#filling.peek(); first !== undefined && first.dueAt <= now; first = this.#filling.peek()) {
       this.#filling.shift();
-      this.#listUpwards(first.lane, now);
+      if (first.lane !== undefined) this.#listUpwards(first.lane, now);
+    }
+  }
+
+  #takeFilling(lane: Lane<Call>): void {
+    if (lane.filling !== undefined) lane.filling.lane = undefined;
+    lane.filling = undefined;
+  }
+
+  /** Batches go in the order in which they are due, so those that are done with are looked for at the head only. */
+  #forgetTakenBatches(): void {
+    for (
+      let first = this.#filling.peek();
+      first !== undefined && first.lane === undefined;
+      first = this.#filling.peek()
+    ) {
+      this.#filling.shift();
     }
   }
 

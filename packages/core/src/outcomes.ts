@@ -57,8 +57,12 @@ export class Outcomes {
       lanes.end(call.lane, this.#parts.laneNow());
       return;
     }
-    drop(call, 'ended');
-    if (isEmpty(call)) {
+    if (call.isAborted) {
+      this.#interrupted(call);
+      return;
+    }
+    call.withdraw('ended');
+    if (call.isEmpty) {
       lanes.end(call.lane, this.#parts.laneNow());
     } else if (call.failure !== undefined) {
       this.#failedAsAWhole(call, call.failure.error);
@@ -71,8 +75,8 @@ export class Outcomes {
   dropLeaving(): void {
     for (const parked of this.#parked) {
       const { call } = parked;
-      drop(call, 'leaving');
-      if (!isEmpty(call)) continue;
+      call.withdraw('leaving');
+      if (!call.isEmpty) continue;
       parked.timer.clear();
       this.#parked.delete(parked);
       this.#parts.lanes.unpark(call.lane, undefined, this.#parts.laneNow());
@@ -85,19 +89,34 @@ export class Outcomes {
     for (const { timer } of this.#parked) timer.clear();
   }
 
+  /** We have interrupted the handler: that it did not succeed is no failure of its records, and no policy is asked. */
+  #interrupted(call: HandlerCall): void {
+    const { lanes, laneNow } = this.#parts;
+    const { failure, failedItems } = call;
+    if (failure === undefined && failedItems !== undefined && call.items !== undefined) {
+      for (const item of call.items) if (!failedItems.has(item)) this.#settle(call, item, 'handled');
+      call.items = call.items.filter((item) => failedItems.has(item));
+    }
+    call.withdraw('leaving');
+    if (call.isEmpty) lanes.end(call.lane, laneNow());
+    // Left: no later record of the lane may start.
+    else if (this.#hasStopped) lanes.park(call.lane, laneNow());
+    else this.#again(call);
+  }
+
   #failedAsAWhole(call: HandlerCall, error: unknown): void {
     const culprit = call.items === undefined ? undefined : undecodable(call.items, error);
-    const decision = this.#decide(call, culprit ?? call, error);
+    const decision = this.#decide(call, culprit ?? call.first, error);
     if (decision.do === 'retry') {
       this.#park(call, decision.afterMs);
     } else if (decision.do === 'stop') {
-      this.#stop(call, culprit ?? call, error);
+      this.#stop(call, culprit ?? call.first, error);
     } else if (culprit !== undefined && call.items !== undefined) {
       // Only that record is at fault: the others have not been handled, and get their call without it.
       this.#skip(call, culprit, error, decision.log);
       call.items = call.items.filter((item) => item !== culprit);
-      drop(call, 'leaving');
-      if (isEmpty(call)) this.#parts.lanes.end(call.lane, this.#parts.laneNow());
+      call.withdraw('leaving');
+      if (call.isEmpty) this.#parts.lanes.end(call.lane, this.#parts.laneNow());
       else this.#again(call);
     } else {
       for (const item of call.items ?? [call]) this.#skip(call, item, error, decision.log);
@@ -153,24 +172,41 @@ export class Outcomes {
       firstFailedAt: call.firstFailedAt,
       random: options.random(),
     };
+    const decision = this.#verdict(failure, now);
+    if (events.has('failed')) events.emit('failed', { ...failure, decision });
+    return decision;
+  }
+
+  /** What the policy says, if it can be carried out; anything else counts as stop, which loses nothing. */
+  #verdict(failure: Failure, now: number): Decision {
+    const { onFailure, logger } = this.#parts.options;
+    const refuse = (why: string, error?: Error): Decision => {
+      logger.error(`the failure policy ${why}, which counts as stop`, {
+        policy: onFailure.name,
+        ...(error && { error }),
+      });
+      return { do: 'stop' };
+    };
     let decision: Decision;
     try {
-      decision = options.onFailure.decide(failure, now);
+      decision = onFailure.decide(failure, now);
     } catch (thrown) {
-      options.logger.error('the failure policy threw, which counts as stop', {
-        policy: options.onFailure.name,
-        error: toError(thrown),
-      });
-      decision = { do: 'stop' };
+      return refuse('threw', toError(thrown));
     }
-    if (events.has('failed')) events.emit('failed', { ...failure, decision });
+    if (decision?.do === 'skip' || decision?.do === 'stop') return decision;
+    if (decision?.do !== 'retry') return refuse(`said ${JSON.stringify(decision)}, which this version does not know`);
+    if (!(decision.afterMs >= 0) || decision.afterMs === Number.POSITIVE_INFINITY)
+      return refuse(`said retry after ${decision.afterMs} ms`);
+    if (isKafkaWorkerError(failure.error) && failure.error.code === 'DESERIALIZATION') {
+      return refuse('said retry for bytes that will be the same');
+    }
     return decision;
   }
 
   #park(call: HandlerCall, afterMs: number): void {
     const { lanes, turns } = this.#parts;
-    drop(call, 'leaving');
-    if (isEmpty(call)) {
+    call.withdraw('leaving');
+    if (call.isEmpty) {
       lanes.end(call.lane, this.#parts.laneNow());
       return;
     }
@@ -192,8 +228,7 @@ export class Outcomes {
   /** The same attempt, at once. */
   #again(call: HandlerCall): void {
     const { lanes } = this.#parts;
-    call.failure = undefined;
-    call.failedItems = undefined;
+    call.begin();
     lanes.park(call.lane, this.#parts.laneNow());
     lanes.unpark(call.lane, call, this.#parts.laneNow());
   }
@@ -234,17 +269,6 @@ export class Outcomes {
   #now(): number {
     return this.#clock.now();
   }
-}
-
-/** Takes records out of a call whose partitions have gone as far as `phase`. */
-function drop(call: HandlerCall, phase: 'leaving' | 'ended'): void {
-  const isDropped = ({ owner }: CallItem): boolean => owner.phase === 'ended' || owner.phase === phase;
-  if (call.items === undefined) call.isDropped ||= isDropped(call);
-  else if (call.items.some(isDropped)) call.items = call.items.filter((item) => !isDropped(item));
-}
-
-function isEmpty(call: HandlerCall): boolean {
-  return call.items === undefined ? call.isDropped : call.items.length === 0;
 }
 
 /** The one record that a deserialization error names. */

@@ -25,7 +25,7 @@ export class OwnedPartition implements TopicPartition {
    * starts. `ended`: the epoch is over, nothing that still comes back counts.
    */
   phase: 'active' | 'leaving' | 'ended' = 'active';
-  #idle: (() => void)[] = [];
+  readonly #idle: (() => void)[] = [];
 
   constructor(id: number, start: NextOffset, committedOffset: number | undefined) {
     this.id = id;
@@ -57,12 +57,16 @@ export class OwnedPartition implements TopicPartition {
 
   callEnded(): void {
     if (--this.runningCalls > 0 || this.#idle.length === 0) return;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const resolve of idle) resolve();
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  /** Resolves when no handler call with a record of it runs. */
+  /** The epoch is over: nobody waits for its handlers any more. */
+  end(): void {
+    this.phase = 'ended';
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Resolves when no handler call with a record of it runs, or nobody has to wait for one. */
   whenIdle(): Promise<void> {
     return this.runningCalls === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }

@@ -41,6 +41,7 @@ export class PositionCheck {
           fail(error);
           return true;
         }
+        if (one.phase !== 'active') continue;
         const to = range[options.onOffsetOutOfRange];
         options.logger.warn('a position is outside the log and moves, as onOffsetOutOfRange says', {
           topic,

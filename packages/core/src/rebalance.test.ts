@@ -1,6 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { stopPolicy } from './defaults.ts';
-import { ClientError, CommitError, OffsetOutOfRangeError, PollError, RetriableError } from './errors.ts';
+import {
+  ClientError,
+  CommitError,
+  OffsetOutOfRangeError,
+  PollError,
+  RetriableError,
+  StuckHandlerError,
+} from './errors.ts';
 import type { Handler } from './handler.ts';
 import type { NextOffset } from './record.ts';
 import { retryPolicy } from './retry-policy.ts';
@@ -260,7 +267,7 @@ describe('a partition that is revoked', () => {
     await stop(kafka, worker);
   });
 
-  it('aborts the signal of a handler that outlives the deadline, and commits what is finished before it', async () => {
+  it('aborts the signal of a handler that outlives the deadline, commits what is finished before it, and lets go when it returns', async () => {
     const kafka = clusterWith([['a', 'b']]);
     const gate = new Gate((value) => value === 'b');
     const worker = await startWorker(kafka, gate.handler, { revokeDrainMs: 5_000 });
@@ -270,13 +277,28 @@ describe('a partition that is revoked', () => {
     expect(gate.aborted).toEqual([]);
     await kafka.clock.advance(5_000);
     expect(gate.aborted).toEqual(['b']);
-    expect(kafka.committed('g', 't').get(0)).toBe(1);
-    expect(kafka.group('g').assignment()).toEqual([]);
-    // Its result is of a time that is over.
+    // It may still write: nobody else gets the partition.
+    expect(kafka.group('g').assignment()).toEqual([at(0)]);
     gate.open('b');
-    await kafka.clock.advance(5_000);
-    expect(kafka.committed('g', 't').get(0)).toBe(1);
+    await kafka.clock.advance(1_000);
+    expect(kafka.group('g').assignment()).toEqual([]);
+    expect(kafka.committed('g', 't').get(0)).toBe(2);
     await stop(kafka, worker);
+  });
+
+  it('ends the worker when a handler ignores its aborted signal, and is not released before', async () => {
+    const kafka = clusterWith([['a', 'b']]);
+    const gate = new Gate((value) => value === 'b');
+    const worker = await startWorker(kafka, gate.handler, { revokeDrainMs: 5_000 });
+    const finished = expect(worker.finished).rejects.toThrow(StuckHandlerError);
+    await kafka.clock.advance(10);
+    kafka.group('g').revoke();
+    await kafka.clock.advance(15_500);
+    expect(worker.state).toBe('draining');
+    expect(kafka.group('g').assignment()).toEqual([at(0)]);
+    await kafka.clock.advance(60_000);
+    await finished;
+    expect(kafka.committed('g', 't').get(0)).toBe(1);
   });
 
   it('does not wait for a record that waits for a retry: it is left for the next owner', async () => {

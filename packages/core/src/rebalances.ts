@@ -8,6 +8,7 @@ import {
   isKafkaWorkerError,
   type KafkaWorkerError,
   PollError,
+  StuckHandlerError,
   toError,
 } from './errors.ts';
 import type { EventListeners } from './events.ts';
@@ -24,8 +25,10 @@ import { withTimeout } from './with-timeout.ts';
 const RETRY_MS = 250;
 /** What the last commit before a release gets at least, whatever the handlers have used up. */
 const MIN_COMMIT_MS = 2_000;
-/** How long handlers get to heed their aborted signals. */
-const ABORT_GRACE_MS = 500;
+/** A handler that has not returned this long after its signal was aborted is stuck. */
+const STUCK_AFTER_MS = 10_000;
+/** After so many tries it is asked whether what is assigned exists at all. */
+const TRIES_BEFORE_DOUBT = 5;
 
 /** What rebalances act on. */
 export interface RebalanceParts {
@@ -84,12 +87,21 @@ export class Rebalances {
 
   async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
     const { consumer, assignment, turns, events, starts: resolver } = this.#parts;
-    const resolved = await this.#untilItSucceeds(() => resolver.resolve(partitions));
+    const { logger } = this.#parts.options;
+    let existing = partitions;
+    const resolved = await this.#untilItSucceeds(async (tries) => {
+      if (tries > TRIES_BEFORE_DOUBT) existing = await resolver.existing(partitions);
+      return resolver.resolve(existing);
+    });
     if (resolved === undefined) return;
     const starts = await this.#commitStarts(resolved);
     if (starts === undefined || this.#isClosed) return;
     turns.run(() => {
-      consumer.assign(resolved);
+      const gone = partitions.filter((one) => !existing.includes(one));
+      if (gone.length > 0)
+        logger.warn('a topic was deleted while its partitions were being assigned', { partitions: gone });
+      // Everything is answered: what is gone, at an offset that nothing is read from.
+      consumer.assign([...resolved, ...gone.map(({ topic, partition }) => ({ topic, partition, offset: 0 }))]);
       // Those left out are not ours any more: the client will report them lost. Without an owner nothing of them is dispatched.
       assignment.beginAll(starts);
       if (starts.length > 0)
@@ -148,8 +160,19 @@ export class Rebalances {
     const startedAt = options.clock.now();
     const owned = assignment.among(event.partitions);
     if (event.type === 'revoked' && owned.length > 0) {
-      await this.#drain(owned);
-      await session.revoking?.(owned);
+      const isDrained = await this.#drain(owned);
+      const stuck = owned.filter((one) => one.phase !== 'ended' && one.runningCalls > 0);
+      if (!isDrained && stuck.length > 0) {
+        // Not released: whoever got it would handle the same records beside the handler that may still write.
+        this.#parts.fail(new StuckHandlerError(stuck, options.clock.now() - startedAt));
+        return;
+      }
+      const remainingMs = Math.max(options.revokeDrainMs - (options.clock.now() - startedAt), MIN_COMMIT_MS);
+      if (!(await withTimeout(session.revoking?.(owned) ?? Promise.resolve(), remainingMs, options.clock))) {
+        options.logger.error('the delivery did not let go of revoked partitions in time', {
+          delivery: options.delivery.name,
+        });
+      }
     }
     if (this.#isClosed) return;
     turns.run(() => {
@@ -164,30 +187,32 @@ export class Rebalances {
     });
   }
 
-  /** Waits for the handlers that run, then commits what they and those before them have finished. */
-  async #drain(owned: readonly OwnedPartition[]): Promise<void> {
+  /** Waits for the handlers that run, then commits what they and those before them have finished. False when some have not returned. */
+  async #drain(owned: readonly OwnedPartition[]): Promise<boolean> {
     const { committer, options, abort } = this.#parts;
     const { clock, revokeDrainMs } = options;
     const deadline = clock.now() + revokeDrainMs;
     // Partitions may have been assigned and revoked before this event was its turn.
     this.#parts.turns.run(() => this.#parts.leave(owned));
     const idle = Promise.all(owned.map((one) => one.whenIdle()));
-    if (!(await withTimeout(idle, revokeDrainMs, clock))) {
+    let isDrained = await withTimeout(idle, revokeDrainMs, clock);
+    if (!isDrained) {
       abort(
         owned,
         new IllegalStateError(`the partition was revoked, and the handler did not return within ${revokeDrainMs} ms`),
       );
-      await withTimeout(idle, ABORT_GRACE_MS, clock);
+      isDrained = await withTimeout(idle, STUCK_AFTER_MS, clock);
     }
     await committer.commitBefore(owned, Math.max(deadline - clock.now(), MIN_COMMIT_MS));
+    return isDrained;
   }
 
   /** Repeats what fails for a reason that passes. Undefined when the worker closes before it succeeds. */
-  async #untilItSucceeds<T>(attempt: () => Promise<T>): Promise<T | undefined> {
+  async #untilItSucceeds<T>(attempt: (tries: number) => Promise<T>): Promise<T | undefined> {
     const { clock, random, logger } = this.#parts.options;
     for (let tries = 1; !this.#isClosed; tries++) {
       try {
-        return await attempt();
+        return await attempt(tries);
       } catch (thrown) {
         const isRetriable = isKafkaWorkerError(thrown) && (thrown.retriable || isRebalanceUnderWay(thrown));
         if (!isRetriable) throw thrown;

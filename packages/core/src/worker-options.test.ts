@@ -95,7 +95,7 @@ describe('worker options', () => {
     ['handler', { handler: undefined }, 'undefined'],
     ['handler', { handler: 'text' }, '"text"'],
     ['batchHandler', { handler: undefined, batchHandler: 5 }, '5'],
-    ['batchHandler', { batchHandler: handler }, '"both"'],
+    ['batchHandler', { batchHandler: handler }, 'a function'],
     ['batch', { batch: { maxRecords: 5 } }, 'an object (Object)'],
     ['batch.maxRecords', { handler: undefined, batchHandler: handler, batch: { maxRecords: 0 } }, '0'],
     ['batch.maxWaitMs', { handler: undefined, batchHandler: handler, batch: { maxWaitMs: -1 } }, '-1'],

@@ -119,6 +119,7 @@ export class WorkerRun {
     engine.stopIntake();
     engine.outcomes.stopRetries();
     if (mode === 'in-flight') engine.dispatcher.pause();
+    else engine.stopFilling();
     const quiet = engine.whenQuiet();
     if (!(await withTimeout(quiet, timeoutMs, this.#options.clock))) {
       engine.dispatcher.pause();

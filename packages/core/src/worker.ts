@@ -1,4 +1,4 @@
-import { IllegalStateError, toError } from './errors.ts';
+import { IllegalStateError, OffsetOutOfRangeError, toError } from './errors.ts';
 import { EventListeners, type WorkerEvents } from './events.ts';
 import { healthOf } from './health.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
@@ -48,6 +48,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   #run: WorkerRun | undefined;
   #started: Promise<void> | undefined;
   #ending: Promise<WorkerSummary> | undefined;
+  readonly #lateErrors: Error[] = [];
 
   /** @throws {@link InvalidOptionError} naming the option, what was expected and what came */
   constructor(options: WorkerOptions<Value, Key, Extra>) {
@@ -105,9 +106,9 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     optional('timeoutMs', options.timeoutMs, nonNegative);
     this.finished.catch(() => {});
     if (this.#ending === undefined && this.state === 'idle') {
-      this.#lifecycle.to('stopped');
       const summary: WorkerSummary = { state: 'stopped', handled: 0, failed: 0, left: [] };
       this.#ending = Promise.resolve(summary);
+      this.#lifecycle.to('stopped');
       this.#resolveFinished(summary);
     }
     return this.#end(undefined, options.mode ?? 'in-flight', options.timeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
@@ -118,6 +119,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
    * Resolves when the next record that is handled is the one at (or the first behind) that offset.
    *
    * @throws {@link IllegalStateError} when the partition is not assigned to this worker
+   * @throws {@link OffsetOutOfRangeError} when its log does not have the offset; nothing has changed then
    */
   async seek(partition: TopicPartition, to: number | 'earliest' | 'latest' | Date): Promise<void> {
     check('to', to, "an offset, 'earliest', 'latest' or a valid Date", isSeekTarget);
@@ -132,6 +134,14 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       const [found] = await run.consumer.offsetsFor([{ topic, partition: number }], offset);
       if (found === undefined || !isOwned()) throw notOwned();
       offset = found.offset;
+    }
+    const [[earliest], [latest]] = await Promise.all([
+      run.consumer.offsetsFor([{ topic, partition: number }], 'earliest'),
+      run.consumer.offsetsFor([{ topic, partition: number }], 'latest'),
+    ]);
+    const range = { earliest: earliest?.offset ?? 0, latest: latest?.offset ?? 0 };
+    if (offset < range.earliest || offset > range.latest) {
+      throw new OffsetOutOfRangeError({ topic, partition: number, offset }, range);
     }
     await run.engine.seek({ topic, partition: number, offset });
   }
@@ -192,20 +202,31 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
 
   #stopPlugins: () => Promise<Error[]> = () => Promise.resolve([]);
 
+  /** One end, whoever asks for it first; an error that comes while it is under way becomes the summary's if it has none. */
   #end(error: Error | undefined, mode: 'in-flight' | 'drain', timeoutMs: number): Promise<WorkerSummary> {
-    this.#ending ??= this.#shutDown(error, mode, timeoutMs);
+    if (this.#ending !== undefined) {
+      if (error !== undefined) this.#lateErrors.push(error);
+      return this.#ending;
+    }
+    let ended: (summary: WorkerSummary) => void = () => {};
+    this.#ending = new Promise((resolve) => {
+      ended = resolve;
+    });
+    void this.#shutDown(error, mode, timeoutMs).then(ended);
     return this.#ending;
   }
 
   async #shutDown(cause: Error | undefined, mode: 'in-flight' | 'drain', timeoutMs: number): Promise<WorkerSummary> {
     if (this.state === 'starting' && cause === undefined && !this.#starting.signal.aborted) {
       this.#starting.abort(new IllegalStateError('the worker was stopped'));
-      await this.#started?.catch(() => {});
+      // A plugin or a delivery that hangs while it starts must not keep the stop.
+      await withTimeout(this.#started?.catch(() => {}) ?? Promise.resolve(), timeoutMs, this.#options.clock);
     }
     this.#lifecycle.to('draining');
     const nothing: RunEnd = { handled: 0, failed: 0, left: [], errors: [] };
     const end = (await this.#run?.end(mode, timeoutMs)) ?? nothing;
     const errors = [...end.errors, ...(await this.#stopPlugins())];
+    errors.unshift(...this.#lateErrors);
     const error = cause ?? errors[0];
     for (const other of errors)
       if (other !== error) this.#options.logger.error('something went wrong while stopping', { error: other });
