@@ -1,4 +1,5 @@
 import type { DeliverySession } from './delivery.ts';
+import { GroupHistory } from './group-history.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
@@ -24,6 +25,12 @@ export class StartResolver {
     this.#subscription = subscription;
   }
 
+  /** Those whose topic exists. */
+  async existing(partitions: readonly TopicPartition[]): Promise<readonly TopicPartition[]> {
+    const counts = await this.#consumer.partitionCounts([...new Set(partitions.map(({ topic }) => topic))]);
+    return partitions.filter(({ topic }) => counts.has(topic));
+  }
+
   /** @throws OffsetOutOfRangeError, and what the client throws */
   async resolve(partitions: readonly TopicPartition[]): Promise<Start[]> {
     if (partitions.length === 0) return [];
@@ -34,7 +41,11 @@ export class StartResolver {
       this.#session.startOffsets?.(partitions) ?? [],
       consumer.partitionCounts(topics),
     ]);
-    const committed = await consumer.committed([...everyPartition(partitionCounts, partitions)]);
+    const history = new GroupHistory(
+      await consumer.committed([...everyPartition(partitionCounts, partitions)]),
+      partitionCounts,
+      (topic) => this.#subscription.isNew(topic),
+    );
     // Asked after the committed offsets: those of a moment ago may lie behind the end of a log that was asked for before.
     const [earliest, latest] = await Promise.all([
       consumer.offsetsFor(partitions, 'earliest'),
@@ -50,13 +61,11 @@ export class StartResolver {
       const range = { earliest: offsetOf(earliest, partition) ?? 0, latest: offsetOf(latest, partition) ?? 0 };
       const start = startOffset({
         partition: { topic: partition.topic, partition: partition.partition },
-        committed,
-        partitionCounts,
+        history,
         range,
         startFromOffset: offsetOf(startFroms, partition) ?? range.earliest,
         onOffsetOutOfRange,
         storedOffset: offsetOf(stored, partition),
-        isNewTopic: this.#subscription.isNew(partition.topic),
       });
       const { topic, offset, committedOffset } = start;
       if (committedOffset !== undefined && committedOffset !== offset && offsetOf(stored, partition) === undefined) {
