@@ -27,14 +27,15 @@ function fill(kafka: FakeKafka, partition: number, records: number, valueBytes =
   kafka.send(Array.from({ length: records }, () => ({ ...at(partition), value: 'x'.repeat(valueBytes) })));
 }
 
-/** Handlers that wait to be told which offset may return. */
+/** Handlers that wait to be told which offset may return, or to be interrupted. */
 class Held {
   readonly started: string[] = [];
   readonly #waiting = new Map<string, () => void>();
 
-  readonly handler: Handler<Buffer | null, Buffer | null, object> = ({ partition, offset }) =>
-    new Promise<void>((resolve) => {
+  readonly handler: Handler<Buffer | null, Buffer | null, object> = ({ partition, offset }, { signal }) =>
+    new Promise<void>((resolve, reject) => {
       this.started.push(`${partition}@${offset}`);
+      signal.addEventListener('abort', () => reject(signal.reason as Error));
       this.#waiting.set(`${partition}@${offset}`, resolve);
     });
 

@@ -157,6 +157,9 @@ export class Engine {
   }
 
   #afterTurn(): void {
+    // With no room for more records, a batch would wait in vain for some.
+    if (this.#lanes.nextFillDueAt !== undefined && !this.hasRoom)
+      this.#lanes.startPartBatches(this.#parts.options.clock.now());
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();

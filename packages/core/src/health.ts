@@ -20,6 +20,11 @@ export function healthOf(state: WorkerState, engine: Engine | undefined, now: nu
           `${topic}/${partition} takes no more records: ${ledger.aheadCount} lie above unfinished offset ${ledger.nextOffset}`,
         );
     }
+    for (const { owner } of engine.dispatcher.running()) {
+      if (owner.phase === 'ended') {
+        reasons.push(`${owner.topic}/${owner.partition}: a handler from before it was taken away still runs`);
+      }
+    }
     for (const { call, dueAt } of engine.outcomes.parked()) {
       const { topic, partition, offset } = call.received;
       const waitMs = Math.max(0, Math.round(dueAt - now));

@@ -139,11 +139,19 @@ export class Lanes<Call> {
     return taken;
   }
 
-  /** Nothing more comes: batches that wait to fill start as they are. */
+  /** Nothing more comes: batches that wait to fill start as they are, now and later. */
   stopFilling(now: number): void {
     this.#waitsToFill = false;
+    this.startPartBatches(now);
+  }
+
+  /** Batches that wait to fill start as they are: waiting brings them no company. */
+  startPartBatches(now: number): void {
     for (let batch = this.#filling.shift(); batch !== undefined; batch = this.#filling.shift()) {
-      if (batch.lane !== undefined) this.#listUpwards(batch.lane, now);
+      const { lane } = batch;
+      if (lane === undefined) continue;
+      lane.filling = undefined;
+      this.#listUpwards(lane, now);
     }
   }
 
