@@ -33,7 +33,7 @@ export interface DeliverySession<Extra extends object = object> {
   received?(records: readonly KafkaRecord[], next: readonly NextOffset[]): Promise<void>;
   /** What the context of a record's handler call gains. */
   contextFor?(record: KafkaRecord): Extra;
-  /** Runs a handler call, inside a database transaction for example. Rejects as `run` does. */
+  /** Runs a handler call, inside a database transaction for example: calls `run` once and awaits it. Rejects as `run` does. */
   around?(records: readonly KafkaRecord[], run: () => Promise<void>): Promise<void>;
   /**
    * Makes progress durable; resolves when it is.

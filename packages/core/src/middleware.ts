@@ -6,6 +6,9 @@ import type { Plugin } from './plugin.ts';
 /** How a call reaches the user's function. Returns what it returned, a promise for instance. */
 export type Invoke = (call: HandlerCall) => unknown;
 
+/** What runs around a call, with `next` as the only way on. */
+type Around = (call: HandlerCall, next: () => Promise<void>) => unknown;
+
 /** `innermost`, with the delivery and every plugin that wraps around it; `innermost` itself where none does. */
 export function withMiddleware(
   innermost: Invoke,
@@ -14,35 +17,29 @@ export function withMiddleware(
   isBatch: boolean,
 ): Invoke {
   let invoke = innermost;
-  const around = session.around?.bind(session);
-  if (around !== undefined) {
-    const inner = invoke;
-    invoke = (call) =>
+  if (session.around !== undefined) {
+    const around = session.around.bind(session);
+    invoke = wrapped('the delivery', 'around', invoke, (call, run) =>
       around(
         (call.items ?? [call]).map((item) => item.received),
-        async () => {
-          await inner(call);
-        },
-      );
+        run,
+      ),
+    );
   }
   for (const plugin of [...plugins].reverse()) {
-    const inner = invoke;
+    const who = `plugin ${plugin.name}`;
     if (isBatch && plugin.aroundBatch !== undefined) {
-      const wrap = plugin.aroundBatch.bind(plugin);
-      invoke = (call) =>
-        wrap(
+      const around = plugin.aroundBatch.bind(plugin);
+      invoke = wrapped(who, 'aroundBatch', invoke, (call, next) =>
+        around(
           (call.items ?? [call]).map((item) => item.record),
           contextOf(call),
-          once(plugin, () => inner(call)),
-        );
+          next,
+        ),
+      );
     } else if (!isBatch && plugin.aroundRecord !== undefined) {
-      const wrap = plugin.aroundRecord.bind(plugin);
-      invoke = (call) =>
-        wrap(
-          call.record,
-          contextOf(call),
-          once(plugin, () => inner(call)),
-        );
+      const around = plugin.aroundRecord.bind(plugin);
+      invoke = wrapped(who, 'aroundRecord', invoke, (call, next) => around(call.record, contextOf(call), next));
     }
   }
   return invoke;
@@ -53,12 +50,53 @@ function contextOf(call: HandlerCall): NonNullable<HandlerCall['context']> {
   return call.context;
 }
 
-/** A second `next()` would run the handler twice for one record. */
-function once(plugin: Plugin, next: () => unknown): () => Promise<void> {
-  let wasCalled = false;
-  return async () => {
-    if (wasCalled) throw new IllegalStateError(`plugin ${plugin.name} called next() twice`);
-    wasCalled = true;
-    await next();
+/**
+ * Holds whatever wraps around a call to its contract: `next` is called once, and awaited. Anything else fails the call, for a record that its
+ * handler has not seen, or not finished, is not handled. Does not settle while the handler runs.
+ */
+function wrapped(who: string, what: string, inner: Invoke, around: Around): Invoke {
+  return async (call) => {
+    let running: Promise<void> | undefined;
+    let state = 'before' as 'before' | 'running' | 'settled' | 'over';
+    let violation: IllegalStateError | undefined;
+    const next = (): Promise<void> => {
+      if (state !== 'before') {
+        const when = state === 'over' ? 'too late' : 'twice';
+        const error = new IllegalStateError(`${who} called next() ${when} in ${what}`);
+        violation ??= error;
+        return unwatched(Promise.reject(error));
+      }
+      state = 'running';
+      // Whoever does not await it is told below; the handler's own failure needs nobody else then.
+      running = unwatched(
+        (async () => {
+          try {
+            await inner(call);
+          } finally {
+            if (state === 'running') state = 'settled';
+          }
+        })(),
+      );
+      return running;
+    };
+    try {
+      await around(call, next);
+    } finally {
+      const wasAwaited = state !== 'running';
+      const wasCalled = state !== 'before';
+      state = 'over';
+      if (!wasCalled) violation ??= new IllegalStateError(`${who} did not call next() in ${what}`);
+      if (!wasAwaited) {
+        violation ??= new IllegalStateError(`${who} did not await next() in ${what}: it was done before the handler`);
+        await running?.catch(() => {});
+      }
+    }
+    if (violation !== undefined) throw violation;
   };
+}
+
+/** A promise whose rejection is nobody's fault who does not look at it. */
+function unwatched<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
 }

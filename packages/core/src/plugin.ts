@@ -10,13 +10,16 @@ import type { Worker } from './worker.ts';
 export interface Plugin {
   readonly name: string;
   readonly listeners?: Partial<WorkerEvents>;
-  /** Around each attempt of a `handler`. Calls `next` exactly once and awaits it; what it throws is the record's failure. */
+  /**
+   * Around each attempt of a `handler`. What it throws is the record's failure. It calls `next` once and awaits it: otherwise the record fails with an
+   * `IllegalStateError`, and in any case nothing is decided before the handler has returned.
+   */
   aroundRecord?(
     record: KafkaRecord<unknown, unknown>,
     context: HandlerContext,
     next: () => Promise<void>,
   ): Promise<void>;
-  /** Around each attempt of a `batchHandler`. */
+  /** Around each attempt of a `batchHandler`, as `aroundRecord`. */
   aroundBatch?(
     records: readonly KafkaRecord<unknown, unknown>[],
     context: Omit<HandlerContext, 'send'>,
