@@ -1,4 +1,4 @@
-import { toError } from './errors.ts';
+import { InvalidOptionError, toError } from './errors.ts';
 import type { Decision, Failure } from './failure.ts';
 import type { WorkerState } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
@@ -33,9 +33,14 @@ export interface WorkerEvents {
 
 type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
 
-/** The typed listeners of one worker. A listener that throws is reported and changes nothing. */
+const eventNames: Readonly<Record<keyof WorkerEvents, true>> = {
+  ...{ state: true, assigned: true, revoked: true, polled: true, settled: true, failed: true, committed: true },
+  ...{ 'commit-failed': true, error: true },
+};
+
+/** The typed listeners of one worker. A listener that throws or rejects is reported and changes nothing; none is awaited. */
 export class EventListeners {
-  readonly #listeners = new Map<keyof WorkerEvents, Set<(event: never) => void>>();
+  readonly #listeners = new Map<keyof WorkerEvents, Set<(event: never) => unknown>>();
   /** Asked for every record, so a property and no look-up. */
   listensToSettled = false;
   readonly #logger: Logger;
@@ -44,10 +49,14 @@ export class EventListeners {
     this.#logger = logger;
   }
 
+  /** @throws InvalidOptionError for an event that there is not */
   on<E extends keyof WorkerEvents>(event: E, listener: Listener<E>): () => void {
+    if (!Object.hasOwn(eventNames, event))
+      throw new InvalidOptionError('event', `one of ${Object.keys(eventNames).join(', ')}`, event);
+    if (typeof listener !== 'function') throw new InvalidOptionError(`listener of ${event}`, 'a function', listener);
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners);
-    const own = (payload: never): void => listener(payload);
+    const own = (payload: never): unknown => listener(payload);
     listeners.add(own);
     this.listensToSettled = this.has('settled');
     return () => {
@@ -66,12 +75,22 @@ export class EventListeners {
     if (listeners === undefined) return;
     for (const listener of listeners) {
       try {
-        listener(payload as never);
+        // A function that returns nothing may be an async one.
+        const returned = listener(payload as never);
+        if (isThenable(returned)) returned.then(undefined, (thrown: unknown) => this.#failed(event, thrown));
       } catch (thrown) {
-        const error = toError(thrown);
-        this.#logger.error('a listener threw', { event, error });
-        if (event !== 'error') this.emit('error', { error });
+        this.#failed(event, thrown);
       }
     }
   }
+
+  #failed(event: keyof WorkerEvents, thrown: unknown): void {
+    const error = toError(thrown);
+    this.#logger.error('a listener threw', { event, error });
+    if (event !== 'error') this.emit('error', { error });
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }
