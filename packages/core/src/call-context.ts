@@ -7,7 +7,7 @@ import type { KafkaRecord, OutgoingRecord } from './record.ts';
 /** What contexts need from the worker; one for all of them. */
 export interface ContextServices {
   send(call: HandlerCall, item: CallItem, message: OutgoingRecord): void;
-  logFor(record: KafkaRecord<unknown, unknown>): Logger;
+  logFor(record: KafkaRecord<unknown, unknown>, attempt: number): Logger;
 }
 
 /**
@@ -17,6 +17,7 @@ export class CallContext implements HandlerContext, BatchContext<KafkaRecord<unk
   readonly attempt: number;
   readonly #call: HandlerCall;
   readonly #services: ContextServices;
+  #log: Logger | undefined;
 
   constructor(call: HandlerCall, services: ContextServices) {
     this.attempt = call.attempt;
@@ -29,7 +30,8 @@ export class CallContext implements HandlerContext, BatchContext<KafkaRecord<unk
   }
 
   get log(): Logger {
-    return this.#services.logFor(this.#call.record);
+    this.#log ??= this.#services.logFor(this.#call.first.record, this.attempt);
+    return this.#log;
   }
 
   get send(): (message: OutgoingRecord, from?: KafkaRecord<unknown, unknown>) => void {

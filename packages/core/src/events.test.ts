@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { InvalidOptionError } from './errors.ts';
-import { EventListeners, type WorkerEvents } from './events.ts';
+import { EventListeners } from './events.ts';
 
 const unhandled: unknown[] = [];
 const note = (error: unknown): void => void unhandled.push(error);
@@ -43,7 +43,7 @@ describe('EventListeners', () => {
     expect([events.has('settled'), events.listensToSettled]).toEqual([false, false]);
   });
 
-  it.each([
+  it.each<readonly [string, () => unknown]>([
     [
       'throws',
       () => {
@@ -73,10 +73,11 @@ describe('EventListeners', () => {
   it("does not tell listeners of 'error' about their own failures", async () => {
     const { events, logged } = listeners();
     let calls = 0;
-    events.on('error', () => {
+    const rejecting = (): unknown => {
       calls++;
       return Promise.reject(new Error('again'));
-    });
+    };
+    events.on('error', rejecting);
     events.emit('error', { error: new Error('first') });
     await tick();
     expect([calls, logged.length]).toEqual([1, 1]);

@@ -7,7 +7,7 @@ export interface HandlerContext {
   readonly signal: AbortSignal;
   /** 1 for the first call with this record. */
   readonly attempt: number;
-  /** Knows which record it logs for. */
+  /** Knows which record it logs for (of a batch the first one): its lines carry topic, partition, offset and attempt. */
   readonly log: Logger;
   /**
    * Produces a message as part of handling the record: the record counts as handled only when the broker has acknowledged every

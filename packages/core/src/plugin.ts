@@ -27,7 +27,7 @@ export interface Plugin {
   ): Promise<void>;
   /** Every message that a handler sends passes here, on its way out. */
   outgoing?(message: OutgoingRecord, source: KafkaRecord<unknown, unknown>): OutgoingRecord;
-  /** Called when `context.log` is first read. */
+  /** Called once for each attempt, when its `context.log` is first read. `log` is what the plugin before has made, or the worker's logger with the record's fields. */
   logFor?(record: KafkaRecord<unknown, unknown>, log: Logger): Logger;
   /** Awaited before the worker connects; if it throws, the worker does not start. */
   start?(worker: Worker<never, never, never>): Promise<void>;

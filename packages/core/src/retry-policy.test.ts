@@ -4,7 +4,7 @@ import { retryThenStopPolicy, stopPolicy } from './defaults.ts';
 import { DeserializationError, NonRetriableError, RetriableError } from './errors.ts';
 import type { Failure, FailurePolicy } from './failure.ts';
 import { noHeaders, OwnedRecord } from './record.ts';
-import { backoffMs, retryPolicy } from './retry-policy.ts';
+import { type Backoff, backoffMs, retryPolicy } from './retry-policy.ts';
 
 const record = new OwnedRecord('t', 0, 7, 0, null, null, noHeaders);
 const skip: FailurePolicy = { kind: 'failure', name: 'skip', decide: () => ({ do: 'skip', log: true }) };
@@ -24,6 +24,16 @@ describe('retryPolicy', () => {
         { do: 'skip', log: true },
       ],
     ]);
+  });
+
+  it('takes what is undefined in the backoff as not given', () => {
+    const nothing = { initialMs: undefined, maxMs: undefined, factor: undefined, jitter: undefined };
+    const policy = retryPolicy({ then: skip, backoff: nothing as unknown as Backoff });
+    for (const attempt of [1, 2, 3, 4])
+      expect(policy.decide(failure({ attempt, random: 1 }), 1_000)).toEqual({
+        do: 'retry',
+        afterMs: 125 * 2 ** attempt,
+      });
   });
 
   it('makes the number of attempts the number of calls, the first one included', () => {

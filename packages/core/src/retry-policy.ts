@@ -38,7 +38,8 @@ export function backoffMs(backoff: Required<Backoff>, attempt: number, random: n
 export function retryPolicy(options: RetryOptions): FailurePolicy {
   const { maxAttempts = 5, maxElapsedMs = Number.POSITIVE_INFINITY, then } = options;
   const when = options.when ?? isWorthARetry;
-  const backoff: Required<Backoff> = { initialMs: 500, maxMs: 30_000, factor: 2, jitter: 0.5, ...options.backoff };
+  const { initialMs = 500, maxMs = 30_000, factor = 2, jitter = 0.5 } = options.backoff ?? {};
+  const backoff: Required<Backoff> = { initialMs, maxMs, factor, jitter };
   return {
     kind: 'failure',
     name: `retry then ${then.name}`,

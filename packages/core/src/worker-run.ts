@@ -5,6 +5,7 @@ import type { EventListeners } from './events.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import { isExplainedByRebalance } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
+import { recordLogger } from './record-logger.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { Sender } from './sender.ts';
 import { Subscription } from './subscription.ts';
@@ -68,7 +69,8 @@ export class WorkerRun {
       ...{ events: this.#events, fail: this.#fail },
       context: {
         send: (call, item, message) => this.#sender.send(call, item, message),
-        logFor: (record) => plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, logger),
+        logFor: (record, attempt) =>
+          plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, recordLogger(logger, record, attempt)),
       },
     });
     signal?.throwIfAborted();
