@@ -6,6 +6,7 @@ import type { Start } from './start-offset.ts';
 export class Assignment implements Iterable<OwnedPartition> {
   readonly #byTopic = new Map<string, (OwnedPartition | undefined)[]>();
   #nextId = 0;
+  #size = 0;
   #lastTopic: string | undefined;
   #lastPartitions: (OwnedPartition | undefined)[] = [];
 
@@ -13,6 +14,7 @@ export class Assignment implements Iterable<OwnedPartition> {
   begin(start: NextOffset, committedOffset: number | undefined): OwnedPartition {
     const owned = new OwnedPartition(this.#nextId++, start, committedOffset);
     const partitions = this.#byTopic.get(start.topic) ?? [];
+    if (partitions[start.partition] === undefined) this.#size++;
     partitions[start.partition] = owned;
     this.#byTopic.set(start.topic, partitions);
     return owned;
@@ -26,7 +28,9 @@ export class Assignment implements Iterable<OwnedPartition> {
   end(owned: OwnedPartition): void {
     owned.end();
     const partitions = this.#byTopic.get(owned.topic);
-    if (partitions?.[owned.partition] === owned) partitions[owned.partition] = undefined;
+    if (partitions?.[owned.partition] !== owned) return;
+    partitions[owned.partition] = undefined;
+    this.#size--;
   }
 
   get({ topic, partition }: TopicPartition): OwnedPartition | undefined {
@@ -46,6 +50,11 @@ export class Assignment implements Iterable<OwnedPartition> {
       this.#lastPartitions = partitions;
     }
     return this.#lastPartitions[record.partition];
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#size;
   }
 
   *[Symbol.iterator](): Iterator<OwnedPartition> {

@@ -255,3 +255,43 @@ describe('records ahead of an unfinished one', () => {
     });
   });
 });
+
+describe('a partition that is stuck', () => {
+  const perPartition = {
+    kind: 'concurrency',
+    name: 'perPartition',
+    lanes: { by: 'partition', active: Number.POSITIVE_INFINITY, inside: { width: 1 } } satisfies LaneRule,
+  } as const;
+
+  it('does not take the whole buffer: the others go on, and what is in flight stays within twice the limit', async () => {
+    const kafka = clusterWith([1_000, 0, 300, 1_000]);
+    const seen = new Map<number, number>();
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const handler = ({ partition }: { partition: number }): Promise<void> | undefined => {
+      seen.set(partition, (seen.get(partition) ?? 0) + 1);
+      return partition === 0 || partition === 3 ? held : undefined;
+    };
+    const rest = { limits: { inFlightRecords: 100 }, concurrency: perPartition };
+    await run(kafka, handler, rest, async (worker) => {
+      let most = 0;
+      for (let i = 0; i < 60; i++) {
+        fill(kafka, 1, 5);
+        await kafka.clock.advance(1_000);
+        most = Math.max(most, worker.status().inFlightRecords);
+      }
+      expect(seen.get(2)).toBe(300);
+      expect(seen.get(1)).toBeGreaterThan(250);
+      expect(most).toBeLessThanOrEqual(200);
+      expect(worker.health().reasons.join()).toMatch(
+        /t\/0 takes no more records: it is stuck at offset 0 with \d+ in flight/,
+      );
+      release();
+      await kafka.clock.advance(5_000);
+      expect([seen.get(0), seen.get(3)]).toEqual([1_000, 1_000]);
+      expect(worker.health().reasons).toEqual([]);
+    });
+  });
+});

@@ -6,7 +6,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { ClientError, IllegalStateError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
-import { InFlight } from './in-flight.ts';
+import { Intake } from './intake.ts';
 import type { KafkaConsumer, Poll } from './kafka-client.ts';
 import { Lanes } from './lanes.ts';
 import { Outcomes } from './outcomes.ts';
@@ -19,9 +19,6 @@ import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { StartResolver } from './start-resolver.ts';
 import type { Subscription } from './subscription.ts';
 import { Turns } from './turns.ts';
-
-/** Intake of a held-back partition goes on when what lies above its frontier has come down to this part of the bound. */
-const RELEASE_AT = 0.7;
 
 /** How soon positions are looked at again when the broker did not answer. */
 const RECHECK_MS = 1_000;
@@ -44,7 +41,7 @@ export interface EngineParts {
  */
 export class Engine {
   readonly assignment: Assignment = new Assignment();
-  readonly inFlight: InFlight;
+  readonly intake: Intake;
   readonly turns: Turns;
   readonly outcomes: Outcomes;
   readonly dispatcher: Dispatcher;
@@ -54,19 +51,21 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
   readonly #positions: PositionCheck;
-  #takesRecords = true;
   #quietWaiters: (() => void)[] = [];
 
   constructor(parts: EngineParts) {
     const { options, consumer, session, events, subscription } = parts;
     const { clock } = options;
     this.#parts = parts;
-    this.inFlight = new InFlight(options.limits);
     this.turns = new Turns(
       () => this.#afterTurn(),
       (error) => parts.fail(new ClientError(`the worker has a defect: ${toError(error).message}`, { cause: error })),
     );
     const { turns, assignment } = this;
+    this.intake = new Intake({
+      ...{ limits: options.limits, consumer, assignment, clock, logger: options.logger, turns },
+      accepted: (record, owner, now) => this.#lanes.add(record, owner.id, now),
+    });
     this.#lanes = new Lanes(options.concurrency.lanes, options.batchHandler === undefined ? undefined : options.batch);
     const lanes = this.#lanes;
     // Asking for the time costs as much as a short handler; only batches that fill need to know it for every call.
@@ -89,7 +88,7 @@ export class Engine {
     this.committer = new Committer({
       ...{ policy: options.commit, clock, turns, events, session, fail: parts.fail },
       owned: () => assignment,
-      isIdle: () => this.inFlight.records === 0,
+      isIdle: () => this.intake.inFlight.records === 0,
     });
     this.rebalances = new Rebalances({
       ...{ options, consumer, session, assignment, turns, events, fail: parts.fail },
@@ -108,7 +107,7 @@ export class Engine {
     });
     this.poller = new Poller({
       ...{ consumer, clock, turns },
-      room: () => (this.#takesRecords ? this.inFlight.room() : 0),
+      room: () => this.intake.room(),
       beforeReceived: session.received === undefined ? undefined : (poll) => this.#announce(poll),
       received: (poll) => this.#receive(poll),
       failed: (error) =>
@@ -118,12 +117,12 @@ export class Engine {
 
   /** Whether a poll may bring records now. */
   get hasRoom(): boolean {
-    return this.#takesRecords && this.inFlight.room() > 0;
+    return this.intake.room() > 0;
   }
 
   /** No record is taken from now on; events still are. */
   stopIntake(): void {
-    this.#takesRecords = false;
+    this.intake.stop();
   }
 
   /** Batches that wait for more records start as they are, for nothing more comes. */
@@ -190,46 +189,16 @@ export class Engine {
   }
 
   #receiveRecords(records: readonly ReceivedRecord[]): void {
-    const now = this.#parts.options.clock.now();
     this.committer.noteActivity();
-    let bytes = 0;
-    let largest = 0;
-    for (const record of records) {
-      const owner = this.assignment.ownerOf(record);
-      const { offset, sizeBytes } = record;
-      if (owner === undefined || owner.phase !== 'active' || !owner.receive(offset, sizeBytes)) continue;
-      this.inFlight.add(sizeBytes);
-      bytes += sizeBytes;
-      if (sizeBytes > largest) largest = sizeBytes;
-      this.#lanes.add(record, owner.id, now);
-      if (!owner.isHeldBack && owner.ledger.aheadCount >= this.#parts.options.limits.aheadOfFrontier)
-        this.#holdBack(owner);
-    }
-    this.inFlight.polled(largest);
+    const bytes = this.intake.receive(records);
     const { events } = this.#parts;
     if (events.has('polled')) events.emit('polled', { records: records.length, bytes });
   }
 
-  #settle(item: CallItem): void {
-    const { owner, received } = item;
-    const { sizeBytes } = received;
+  #settle({ owner, received }: CallItem): void {
     owner.ledger.settle(received.offset);
-    owner.inFlightBytes -= sizeBytes;
-    this.inFlight.remove(1, sizeBytes);
+    this.intake.settled(owner, received.sizeBytes);
     this.committer.noteProgress(1);
-    if (owner.isHeldBack && owner.ledger.aheadCount <= this.#parts.options.limits.aheadOfFrontier * RELEASE_AT) {
-      owner.isHeldBack = false;
-      if (owner.phase === 'active') this.#parts.consumer.resume([owner]);
-    }
-  }
-
-  #holdBack(owner: OwnedPartition): void {
-    owner.isHeldBack = true;
-    this.#parts.consumer.pause([owner]);
-    const { topic, partition, ledger } = owner;
-    this.#parts.options.logger.warn('a partition is held back: too many records lie above one that is not finished', {
-      ...{ topic, partition, blockedByOffset: ledger.nextOffset, ahead: ledger.aheadCount },
-    });
   }
 
   #leave(partitions: readonly OwnedPartition[]): void {
@@ -240,7 +209,7 @@ export class Engine {
   #end(partitions: readonly OwnedPartition[]): void {
     for (const owned of partitions) {
       if (owned.phase === 'ended') continue;
-      this.inFlight.remove(owned.ledger.openCount, owned.inFlightBytes);
+      this.intake.ended(owned);
       this.assignment.end(owned);
     }
     this.#forgetQueued();

@@ -14,11 +14,18 @@ export function healthOf(state: WorkerState, engine: Engine | undefined, now: nu
   if (engine !== undefined && state === 'running') {
     if (engine.rebalances.isUnderWay) reasons.push('a rebalance is in progress');
     else if (owned.length === 0) reasons.push('no partition is assigned to this member');
-    for (const { topic, partition, isHeldBack, ledger } of owned) {
-      if (isHeldBack)
+    for (const { topic, partition, heldBackFor, ledger } of owned) {
+      const { aheadCount, openCount, nextOffset } = ledger;
+      if (heldBackFor.has('ahead')) {
         reasons.push(
-          `${topic}/${partition} takes no more records: ${ledger.aheadCount} lie above unfinished offset ${ledger.nextOffset}`,
+          `${topic}/${partition} takes no more records: ${aheadCount} lie above unfinished offset ${nextOffset}`,
         );
+      }
+      if (heldBackFor.has('share')) {
+        reasons.push(
+          `${topic}/${partition} takes no more records: it is stuck at offset ${nextOffset} with ${openCount} in flight`,
+        );
+      }
     }
     for (const { owner } of engine.dispatcher.running()) {
       if (owner.phase === 'ended') {

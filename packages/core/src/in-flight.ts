@@ -12,6 +12,9 @@ export class InFlight {
   readonly #worthwhile: number;
   #records = 0;
   #bytes = 0;
+  /** What is in flight and does not count against the limits. */
+  #forgivenRecords = 0;
+  #forgivenBytes = 0;
   #isFull = false;
   /** The largest record of the polls of late: how much one more may bring. */
   #recordBytes = INITIAL_RECORD_BYTES;
@@ -42,6 +45,12 @@ export class InFlight {
     this.#bytes -= bytes;
   }
 
+  /** Takes so much more, or less, out of account. */
+  forgive(records: number, bytes: number): void {
+    this.#forgivenRecords += records;
+    this.#forgivenBytes += bytes;
+  }
+
   /** Notes a poll's largest record, so that the estimate also comes down again. */
   polled(largestRecordBytes: number): void {
     // A poll of which nothing was taken says nothing.
@@ -55,16 +64,14 @@ export class InFlight {
    * again and again. One is always allowed when nothing is in flight, however large it may be.
    */
   room(): number {
-    if (this.#records === 0) this.#isFull = false;
-    const byRecords = this.#maxRecords - this.#records;
-    const byBytes = Math.floor((this.#maxBytes - this.#bytes) / this.#recordBytes);
+    const records = this.#records - this.#forgivenRecords;
+    const bytes = this.#bytes - this.#forgivenBytes;
+    if (records === 0) this.#isFull = false;
+    const byRecords = this.#maxRecords - records;
+    const byBytes = Math.floor((this.#maxBytes - bytes) / this.#recordBytes);
     if (!this.#isFull) {
-      this.#isFull = this.#records > 0 && (byRecords < this.#worthwhile || byBytes < 1);
-    } else if (
-      byBytes >= 1 &&
-      this.#records <= this.#maxRecords * REOPEN_AT &&
-      this.#bytes <= this.#maxBytes * REOPEN_AT
-    ) {
+      this.#isFull = records > 0 && (byRecords < this.#worthwhile || byBytes < 1);
+    } else if (byBytes >= 1 && records <= this.#maxRecords * REOPEN_AT && bytes <= this.#maxBytes * REOPEN_AT) {
       this.#isFull = false;
     }
     if (this.#isFull) return 0;

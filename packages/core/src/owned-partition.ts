@@ -1,6 +1,9 @@
 import { Ledger } from './ledger.ts';
 import type { NextOffset, TopicPartition } from './record.ts';
 
+/** `ahead`: too much lies above its frontier. `share`: it is stuck with more than its share of what may be in flight. */
+export type HoldReason = 'ahead' | 'share';
+
 /**
  * A partition that is ours, in one epoch: from the assignment (or a seek) until it is released (or the next seek).
  * A result that comes back to one that has ended is dropped: this object's identity is the epoch.
@@ -18,8 +21,8 @@ export class OwnedPartition implements TopicPartition {
   runningCalls = 0;
   /** Of records received and not finished. */
   inFlightBytes = 0;
-  /** Whether its intake is stopped because too much lies above the frontier. */
-  isHeldBack = false;
+  /** Why its intake is stopped, if it is. */
+  readonly heldBackFor: Set<HoldReason> = new Set<HoldReason>();
   /**
    * `active`: its records are dispatched and its progress is committed periodically. `leaving`: it is being revoked: what runs may finish, nothing
    * starts. `ended`: the epoch is over, nothing that still comes back counts.
@@ -34,6 +37,10 @@ export class OwnedPartition implements TopicPartition {
     this.ledger = new Ledger(start.offset);
     this.commitMetadata = start.metadata ?? '';
     this.committedOffset = committedOffset;
+  }
+
+  get isHeldBack(): boolean {
+    return this.heldBackFor.size > 0;
   }
 
   /** What there is to commit, if anything. */

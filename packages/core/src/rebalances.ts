@@ -226,6 +226,8 @@ export class Rebalances {
   }
 
   #failed(thrown: unknown): void {
+    // The consumer was closed underneath it; what was open is answered.
+    if (this.#isClosed) return;
     const error = isKafkaWorkerError(thrown)
       ? thrown
       : new PollError(`an assignment failed: ${toError(thrown).message}`, { cause: thrown });

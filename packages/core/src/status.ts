@@ -15,7 +15,12 @@ export function statusOf(
   if (engine === undefined) return { state, partitions: [], inFlightRecords: 0, inFlightBytes: 0 };
   const calls = [...engine.dispatcher.running(), ...[...engine.outcomes.parked()].map(({ call }) => call)];
   const partitions = [...engine.assignment].map((owned) => partitionStatus(owned, calls, consumer, now));
-  return { state, partitions, inFlightRecords: engine.inFlight.records, inFlightBytes: engine.inFlight.bytes };
+  return {
+    state,
+    partitions,
+    inFlightRecords: engine.intake.inFlight.records,
+    inFlightBytes: engine.intake.inFlight.bytes,
+  };
 }
 
 function partitionStatus(

@@ -261,6 +261,6 @@ describe('the types of worker options', () => {
     });
     off();
     // @ts-expect-error no such event
-    worker.on('settle', () => {})();
+    expect(() => worker.on('settle', () => {})).toThrow(InvalidOptionError);
   });
 });

@@ -1,0 +1,186 @@
+import type { Assignment } from './assignment.ts';
+import type { Clock, Timer } from './clock.ts';
+import { InFlight } from './in-flight.ts';
+import type { KafkaConsumer } from './kafka-client.ts';
+import type { Logger } from './logger.ts';
+import type { HoldReason, OwnedPartition } from './owned-partition.ts';
+import type { ReceivedRecord } from './record.ts';
+import type { Turns } from './turns.ts';
+
+/** What was held back goes on when it has come down to this part of its bound. */
+const RELEASE_AT = 0.7;
+/** While nothing can be polled, it is looked this often whether one partition keeps the others from their records. */
+const LOOK_MS = 1_000;
+
+/** The limits of a worker. */
+export interface IntakeLimits {
+  readonly inFlightRecords: number;
+  readonly inFlightBytes: number;
+  readonly aheadOfFrontier: number;
+}
+
+/** What the intake works with. */
+export interface IntakeParts {
+  readonly limits: IntakeLimits;
+  readonly consumer: KafkaConsumer;
+  readonly assignment: Assignment;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly turns: Turns;
+  /** A record is in: it waits in its lane from now on. */
+  readonly accepted: (record: ReceivedRecord, owner: OwnedPartition, now: number) => void;
+}
+
+/**
+ * How much is polled: the bounds on what is in flight, and on what lies above a partition's frontier.
+ *
+ * A partition that is stuck (its frontier does not move) must not take the whole buffer: when nothing can be polled any more, one that has more than
+ * its share is held back, and what it has beyond that is not counted. As long as that is so, no other partition gets more than its share either, so
+ * in all there is never more than twice the limit.
+ */
+export class Intake {
+  readonly inFlight: InFlight;
+  readonly #parts: IntakeParts;
+  /** Frontiers at the last look. */
+  #frontiers = new Map<OwnedPartition, number>();
+  /** Partitions that are held back for having more than their share, and what of it is not counted. */
+  readonly #overdrawn = new Map<OwnedPartition, { readonly records: number; readonly bytes: number }>();
+  #look: Timer | undefined;
+  #isStopped = false;
+
+  constructor(parts: IntakeParts) {
+    this.#parts = parts;
+    this.inFlight = new InFlight(parts.limits);
+  }
+
+  /** How many records may be polled now. */
+  room(): number {
+    if (this.#isStopped) return 0;
+    const room = this.inFlight.room();
+    if (room === 0) this.#lookSoon();
+    return room;
+  }
+
+  /** No record is polled from now on. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#look?.clear();
+  }
+
+  /** Takes polled records in; those of partitions that are not ours, or that were taken before, are of no use. The bytes taken. */
+  receive(records: readonly ReceivedRecord[]): number {
+    const { assignment, accepted, clock, limits } = this.#parts;
+    const now = clock.now();
+    let bytes = 0;
+    let largest = 0;
+    for (const record of records) {
+      const owner = assignment.ownerOf(record);
+      const { offset, sizeBytes } = record;
+      if (owner === undefined || owner.phase !== 'active' || !owner.receive(offset, sizeBytes)) continue;
+      this.inFlight.add(sizeBytes);
+      bytes += sizeBytes;
+      if (sizeBytes > largest) largest = sizeBytes;
+      accepted(record, owner, now);
+      if (owner.ledger.aheadCount >= limits.aheadOfFrontier) this.#hold(owner, 'ahead');
+      if (this.#overdrawn.size > 0 && this.#isOverdrawn(owner, 1)) this.#overdraw(owner);
+    }
+    this.inFlight.polled(largest);
+    return bytes;
+  }
+
+  /** A record is finished. */
+  settled(owner: OwnedPartition, sizeBytes: number): void {
+    owner.inFlightBytes -= sizeBytes;
+    this.inFlight.remove(1, sizeBytes);
+    if (!owner.isHeldBack) return;
+    if (owner.ledger.aheadCount <= this.#parts.limits.aheadOfFrontier * RELEASE_AT) this.#release(owner, 'ahead');
+    if (!this.#overdrawn.has(owner)) return;
+    this.#forgive(owner);
+    if (!this.#isOverdrawn(owner, RELEASE_AT)) this.#release(owner, 'share');
+  }
+
+  /** A partition's epoch is over. */
+  ended(owner: OwnedPartition): void {
+    this.inFlight.remove(owner.ledger.openCount, owner.inFlightBytes);
+    this.#unforgive(owner);
+    this.#frontiers.delete(owner);
+  }
+
+  #isOverdrawn({ ledger, inFlightBytes }: OwnedPartition, part: number): boolean {
+    const { records, bytes } = this.#share();
+    return ledger.openCount > records * part || inFlightBytes > bytes * part;
+  }
+
+  #share(): { readonly records: number; readonly bytes: number } {
+    const { limits, assignment } = this.#parts;
+    const partitions = Math.max(1, assignment.size);
+    return { records: limits.inFlightRecords / partitions, bytes: limits.inFlightBytes / partitions };
+  }
+
+  #lookSoon(): void {
+    if (this.#look !== undefined || this.#parts.assignment.size < 2) return;
+    this.#look = this.#parts.clock.setTimeout(() => {
+      this.#look = undefined;
+      this.#parts.turns.run(() => this.#lookForStuck());
+    }, LOOK_MS);
+  }
+
+  #lookForStuck(): void {
+    if (this.inFlight.room() > 0) {
+      this.#frontiers.clear();
+      return;
+    }
+    const before = this.#frontiers;
+    this.#frontiers = new Map();
+    for (const owner of this.#parts.assignment) {
+      const { nextOffset } = owner.ledger;
+      this.#frontiers.set(owner, nextOffset);
+      if (before.get(owner) === nextOffset && owner.phase === 'active' && this.#isOverdrawn(owner, 1))
+        this.#overdraw(owner);
+    }
+  }
+
+  #overdraw(owner: OwnedPartition): void {
+    this.#hold(owner, 'share');
+    this.#forgive(owner);
+  }
+
+  #forgive(owner: OwnedPartition): void {
+    this.#unforgive(owner);
+    const share = this.#share();
+    const records = Math.max(0, Math.floor(owner.ledger.openCount - share.records));
+    const bytes = Math.max(0, Math.floor(owner.inFlightBytes - share.bytes));
+    this.#overdrawn.set(owner, { records, bytes });
+    this.inFlight.forgive(records, bytes);
+  }
+
+  #unforgive(owner: OwnedPartition): void {
+    const forgiven = this.#overdrawn.get(owner);
+    if (forgiven === undefined) return;
+    this.#overdrawn.delete(owner);
+    this.inFlight.forgive(-forgiven.records, -forgiven.bytes);
+  }
+
+  #hold(owner: OwnedPartition, reason: HoldReason): void {
+    if (owner.heldBackFor.has(reason)) return;
+    if (!owner.isHeldBack) this.#parts.consumer.pause([owner]);
+    owner.heldBackFor.add(reason);
+    const { topic, partition, ledger } = owner;
+    this.#parts.logger.warn('a partition is held back: too many of its records wait for one that is not finished', {
+      ...{
+        topic,
+        partition,
+        reason,
+        blockedByOffset: ledger.nextOffset,
+        inFlight: ledger.openCount,
+        ahead: ledger.aheadCount,
+      },
+    });
+  }
+
+  #release(owner: OwnedPartition, reason: HoldReason): void {
+    if (reason === 'share') this.#unforgive(owner);
+    if (!owner.heldBackFor.delete(reason) || owner.isHeldBack || owner.phase !== 'active') return;
+    this.#parts.consumer.resume([owner]);
+  }
+}
