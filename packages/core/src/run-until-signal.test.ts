@@ -3,6 +3,10 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { InvalidOptionError } from './errors.ts';
+import { runUntilSignal } from './run-until-signal.ts';
+import { fakeKafka } from './testing/fake-kafka.ts';
+import { Worker } from './worker.ts';
 
 const program = fileURLToPath(new URL('./testing/signalled-process.ts', import.meta.url));
 const processes: ChildProcess[] = [];
@@ -88,4 +92,28 @@ describe('runUntilSignal', () => {
     expect(errors).toContain('still running: t/0 offset 0');
     expect(code).toBe(1);
   });
+
+  it('ends by SIGKILL what is still there long after the deadline, although the worker has ended', async () => {
+    const { child, ended, untilSaid } = run('lingering');
+    await untilSaid('handling');
+    child.kill('SIGTERM');
+    const { errors, ...end } = await ended;
+    expect(end).toMatchObject({ signal: 'SIGKILL', said: ['handling', 'committed 1', 'returned'] });
+    expect(errors).toContain('the shutdown hangs');
+  });
+
+  it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, '25s'])(
+    'refuses timeoutMs %p at once, before it listens to signals or starts anything',
+    async (timeoutMs) => {
+      const kafka = fakeKafka({ topics: { t: { partitions: 1 } } });
+      const worker = new Worker({ kafka, groupId: 'g', topics: 't', clock: kafka.clock, handler: () => {} });
+      const listening = (): number[] => [process.listenerCount('SIGINT'), process.listenerCount('SIGTERM')];
+      const before = listening();
+      const refused = runUntilSignal(worker, { timeoutMs: timeoutMs as number });
+      expect(listening()).toEqual(before);
+      await expect(refused).rejects.toThrow(InvalidOptionError);
+      await expect(refused).rejects.toThrow('timeoutMs');
+      expect(worker.state).toBe('idle');
+    },
+  );
 });

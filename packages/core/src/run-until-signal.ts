@@ -1,9 +1,13 @@
 import { toError } from './errors.ts';
 import { type Logger, stderrLogger } from './logger.ts';
+import { nonNegative, optional } from './option-checks.ts';
 import type { Worker } from './worker.ts';
 
 /** How long after the deadline the process may take to end by itself. */
 const KILL_AFTER_MS = 10_000;
+
+/** Longer timers fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** npm and some supervisors pass a signal on that the process has got already: one that follows this soon is the same. */
 const SAME_SIGNAL_MS = 500;
@@ -22,9 +26,11 @@ export interface RunUntilSignalOptions {
 }
 
 /**
- * Runs a worker until SIGINT or SIGTERM, or until it ends by itself; starts it if nobody has. Never rejects: it logs, and sets the process's exit code
- * (0 after a clean stop, 1 otherwise). A second signal, or a shutdown far past its deadline, ends the process by SIGKILL, because `process.exit` can
- * crash a process with live native clients.
+ * Runs a worker until SIGINT or SIGTERM, or until it ends by itself; starts it if nobody has. Rejects only for options that are none: what goes wrong
+ * later it logs, and sets the process's exit code (0 after a clean stop, 1 otherwise). A second signal, or a process that is still there far past the
+ * deadline, also when only a native handle keeps it, is ended by SIGKILL, because `process.exit` can crash a process with live native clients.
+ *
+ * @throws InvalidOptionError for options that are none, before anything else
  */
 export async function runUntilSignal(
   worker: Worker<never, never, never>,
@@ -39,6 +45,7 @@ export async function runUntilSignal<V, K, E extends object>(
   options: RunUntilSignalOptions = {},
 ): Promise<void> {
   const { timeoutMs = 25_000, onShutdown, logger = stderrLogger } = options;
+  optional('timeoutMs', options.timeoutMs, nonNegative);
   let signalledAt: number | undefined;
   let killTimer: NodeJS.Timeout | undefined;
   const remainingMs = (): number =>
@@ -52,10 +59,11 @@ export async function runUntilSignal<V, K, E extends object>(
     }
     signalledAt = Date.now();
     logger.info('stopping', { signal, worker: worker.name, timeoutMs });
+    const afterMs = Math.min(timeoutMs + KILL_AFTER_MS, MAX_TIMER_MS);
     killTimer = setTimeout(() => {
-      logger.error('the shutdown hangs: the process ends at once', { afterMs: timeoutMs + KILL_AFTER_MS });
+      logger.error('the shutdown hangs: the process ends at once', { afterMs });
       process.kill(process.pid, 'SIGKILL');
-    }, timeoutMs + KILL_AFTER_MS);
+    }, afterMs);
     void worker.stop({ timeoutMs });
   };
   process.on('SIGINT', onSignal);
@@ -73,7 +81,8 @@ export async function runUntilSignal<V, K, E extends object>(
     }
   } finally {
     await shutDownOwn(onShutdown, remainingMs(), logger);
-    clearTimeout(killTimer);
+    // It stays set: something native may keep the process alive. A process that ends by itself does not wait for it.
+    killTimer?.unref();
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }

@@ -28,7 +28,7 @@ await runUntilSignal(
     },
   }),
   {
-    timeoutMs: 3_000,
+    timeoutMs: scenario === 'lingering' ? 100 : 3_000,
     onShutdown: async () => {
       say(`committed ${(await kafka.committed('g', 't')).get(0)}`);
       await kafka[Symbol.asyncDispose]();
@@ -36,3 +36,5 @@ await runUntilSignal(
   },
 );
 say('returned');
+// As a native handle that nobody closes would.
+if (scenario === 'lingering') setInterval(() => {}, 1_000);
