@@ -13,7 +13,7 @@ const RELEASE_AT = 0.7;
 const LOOK_MS = 1_000;
 
 /** The limits of a worker. */
-export interface IntakeLimits {
+interface IntakeLimits {
   readonly inFlightRecords: number;
   readonly inFlightBytes: number;
   readonly aheadOfFrontier: number;
