@@ -48,6 +48,6 @@ describe('TimeSlice', () => {
     let calls = 0;
     for (; !slice.isUsedUp() && calls < 100; calls++) busyFor(11);
     // At most the calls for which it does not look at the time.
-    expect(calls).toBeLessThanOrEqual(17);
+    expect(calls).toBeLessThanOrEqual(4);
   });
 });

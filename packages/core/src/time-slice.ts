@@ -1,7 +1,7 @@
 /** Timers, sockets and polls get their turn at least this often. */
 const SLICE_MS = 10;
-/** Asking the time costs as much as a short handler, so it is asked less often while handlers are short. */
-const STRIDE = 16;
+/** Asking the time costs as much as a short handler, so it is not asked each time while handlers are short. So many may be long before it is noticed. */
+const STRIDE = 4;
 
 /** Keeps a run of handlers that never really wait from holding the event loop. */
 export class TimeSlice {
