@@ -1,9 +1,9 @@
 import { IllegalStateError } from './errors.ts';
 
-const CHUNK_OFFSETS = 1_024;
+const CHUNK_OFFSETS = 4_096;
 const WORDS = CHUNK_OFFSETS / 32;
 
-/** What is known of 1,024 consecutive offsets: a bit for each that was received, and for each that is not finished. */
+/** What is known of 4,096 consecutive offsets: a bit for each that was received, and for each that is not finished. */
 class Chunk {
   readonly firstOffset: number;
   readonly received = new Int32Array(WORDS);
