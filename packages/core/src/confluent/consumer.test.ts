@@ -4,6 +4,7 @@ import { TestClients, uniqueName } from '../testing/cluster-under-test.ts';
 import { type EmbeddedKafka, embeddedKafka } from '../testing/embedded-kafka.ts';
 
 /** Kafka's keys of the requests that fail here. */
+const FETCH = 1;
 const OFFSET_COMMIT = 8;
 const JOIN_GROUP = 11;
 const GROUP_HEARTBEAT = 68;
@@ -53,6 +54,28 @@ describe('the librdkafka consumer, when things go wrong', () => {
       await member.consumer.commit([{ topic, partition: 0, offset: kafkaCode }]);
     }
     expect(await member.consumer.committed([{ topic, partition: 0 }])).toMatchObject([{ offset: 7 }]);
+  });
+
+  it('goes on reading after an error that passes, though librdkafka has stopped at it for good', async () => {
+    const topic = await clients.topic(1);
+    await clients.sendNumbers(topic, 0, 20);
+    const member = await clients.member([topic], { groupProtocol: 'classic' });
+    await member.untilRecords(20);
+    // OFFSET_OUT_OF_RANGE, from a broker that was behind for a moment.
+    kafka.pushErrors(FETCH, [1]);
+    await clients.sendNumbers(topic, 0, 20, 20);
+    await member.untilRecords(40);
+    expect(member.offsets()).toEqual(Array.from({ length: 40 }, (_, offset) => offset));
+    expect(member.errors.filter(({ name }) => name === 'OffsetOutOfRangeError')).toEqual([]);
+  });
+
+  it('refuses to seek a partition that is not assigned', async () => {
+    const topic = await clients.topic(1);
+    const member = await clients.member([topic], { groupProtocol: 'classic' });
+    await member.untilOwned(1);
+    await expect(member.consumer.seek([{ topic, partition: 7, offset: 0 }])).rejects.toMatchObject({
+      code: 'ILLEGAL_STATE',
+    });
   });
 
   it('reports an assignment that was lost as lost, and joins again', async () => {

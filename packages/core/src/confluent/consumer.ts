@@ -127,6 +127,11 @@ export class ConfluentConsumer implements KafkaConsumer {
   async seek(partitions: readonly StartOffset[]): Promise<void> {
     const starts = nativeOffsets('partitions', partitions);
     const reader = this.#connected(this.#reader);
+    for (const { topic, partition } of starts) {
+      const owned = Array.from(reader.owned).find((one) => one.topic === topic && one.partition === partition);
+      if (owned === undefined || owned.isWithheld)
+        throw new IllegalStateError(`${topic}/${partition} is not assigned to this member`);
+    }
     await reader.seek(starts, () =>
       seekNatively(this.#raw, starts, (start) => this.#connected(this.#member).restart(start)),
     );
@@ -181,7 +186,12 @@ export class ConfluentConsumer implements KafkaConsumer {
       (offsets) => this.#raw.native.commit(offsets),
       () => reader.hurry(),
     );
-    this.#check = new PositionCheck(this.#raw, reader, (error) => this.#report(error));
+    this.#check = new PositionCheck(
+      this.#raw,
+      reader,
+      (error) => this.#report(error),
+      (start) => reader.seek([start], async () => this.#member?.restart(start)),
+    );
     logger.debug('kafka consumer starts', { brokers });
     reader.start();
   }
@@ -212,7 +222,8 @@ export class ConfluentConsumer implements KafkaConsumer {
   #readFailed(thrown: unknown): void {
     if (!this.#raw.isUsable || this.#closed !== undefined) return;
     const { code, message } = toNativeError(thrown);
-    this.#check?.lookAtAll();
+    if (code === nativeCode.noOffsetReset) this.#check?.oneHasStopped();
+    else this.#check?.lookAtAll();
     // The check finds out which partitions it was, and names their ranges.
     if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;
     if (thrown instanceof RangeError) {

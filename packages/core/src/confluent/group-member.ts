@@ -99,6 +99,15 @@ export class GroupMember {
   /** Takes a partition anew, at that offset: librdkafka has stopped reading it, after an error, and does not move it either. */
   restart(start: StartOffset): void {
     const { topic, partition } = start;
+    const isOurs = Array.from(this.#reader.owned).some(
+      (one) => one.topic === topic && one.partition === partition && !one.isWithheld,
+    );
+    // librdkafka would take it for the answer to an open event.
+    if (!isOurs || this.#open !== undefined) {
+      throw new IllegalStateError(
+        `${topic}/${partition} cannot be read anew: it is being assigned or taken away, or is not ours`,
+      );
+    }
     if (this.#isCooperative) {
       this.#native.incrementalUnassign([{ topic, partition }]);
       this.#native.incrementalAssign([start]);

@@ -14,6 +14,7 @@ const BUFFER_BYTES = 8 * 1024 * 1024;
 
 /** When what came while the buffer was full reaches this, librdkafka is paused as a whole: then nothing comes but events. */
 const OVERFLOW_RECORDS = 50;
+const OVERFLOW_BYTES = 4 * 1024 * 1024;
 
 const HOLD_MS = 5_000;
 
@@ -40,6 +41,8 @@ export class LibrdkafkaReader {
   #ends: NextOffset[] = [];
   readonly #chunk = new ChunkSize();
   #overflow = 0;
+  #overflowBytes = 0;
+  #seeks = 0;
   #isStalled = false;
 
   constructor(native: NativeConsumer, events: ReaderEvents) {
@@ -54,6 +57,11 @@ export class LibrdkafkaReader {
         events.failed(error);
       },
     });
+  }
+
+  /** Whether everything that came was taken, so that only librdkafka can keep more from coming. */
+  get isDrained(): boolean {
+    return this.#buffer.records === 0 && !this.#isStalled;
   }
 
   get owned(): Iterable<OwnedPartition> {
@@ -136,6 +144,7 @@ export class LibrdkafkaReader {
   /** Runs while nothing is being read: `move` puts librdkafka's positions elsewhere. */
   async seek(starts: readonly StartOffset[], move: () => Promise<void>): Promise<void> {
     const release = this.#turner.hold();
+    this.#seeks++;
     try {
       await settledWithin(this.#turner.idle(), HOLD_MS);
       for (const start of starts) {
@@ -146,6 +155,7 @@ export class LibrdkafkaReader {
       }
       await move();
     } finally {
+      this.#seeks--;
       release();
       this.#drained();
     }
@@ -162,6 +172,8 @@ export class LibrdkafkaReader {
       const isIdle = await settledWithin(this.#turner.idle(), HOLD_MS);
       const owned = this.#owned.get(topic, partition);
       if (!isIdle || !this.#turner.isRunning || owned === undefined || owned.end !== undefined) return;
+      // In the middle of a seek librdkafka's position is still the old one.
+      if (this.#seeks > 0) return;
       const [position] = this.#native.position([{ topic, partition }]) as { offset?: number }[];
       if (owned.next !== offset && position?.offset !== offset) return;
       this.#end(end, []);
@@ -216,7 +228,7 @@ export class LibrdkafkaReader {
     const wasFull = !this.#hasRoom();
     this.#buffer.push(records, bytes);
     for (const end of ends) this.#end(end, messages);
-    if (wasFull) this.#overflowed(records.length);
+    if (wasFull) this.#overflowed(records.length, bytes);
     if (records.length > 0 || ends.length > 0) this.#events.changed();
     return messages.length + ends.length;
   }
@@ -244,9 +256,10 @@ export class LibrdkafkaReader {
     if (partitions.length > 0) this.#native.resume(partitions.map(({ topic, partition }) => ({ topic, partition })));
   }
 
-  #overflowed(records: number): void {
+  #overflowed(records: number, bytes: number): void {
     this.#overflow += records;
-    if (this.#isStalled || this.#overflow < OVERFLOW_RECORDS) return;
+    this.#overflowBytes += bytes;
+    if (this.#isStalled || (this.#overflow < OVERFLOW_RECORDS && this.#overflowBytes < OVERFLOW_BYTES)) return;
     this.#isStalled = true;
     this.#native.pause(this.#fetching().map(({ topic, partition }) => ({ topic, partition })));
   }
@@ -259,6 +272,7 @@ export class LibrdkafkaReader {
     }
     if (!this.#hasRoom()) return;
     this.#overflow = 0;
+    this.#overflowBytes = 0;
     this.#turner.room();
   }
 

@@ -1,4 +1,5 @@
 import { type KafkaWorkerError, OffsetOutOfRangeError } from '../errors.ts';
+import type { StartOffset } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
 import type { NativeConsumer } from './native-client.ts';
@@ -18,15 +19,27 @@ export class PositionCheck {
   readonly #raw: RawClient<NativeConsumer>;
   readonly #reader: LibrdkafkaReader;
   readonly #report: (error: KafkaWorkerError) => void;
+  /** Has a partition read anew from where it stands. */
+  readonly #restart: (start: StartOffset) => Promise<void>;
+  /** Where partitions stood that had more to read and did not, at the last look. */
+  readonly #stalledAt = new WeakMap<OwnedPartition, number>();
+  /** Those of which one has been stopped. */
+  readonly #suspects = new Set<OwnedPartition>();
   readonly #reported = new Set<string>();
   readonly #timer: NodeJS.Timeout;
   #isLooking = false;
   #isWanted = false;
 
-  constructor(raw: RawClient<NativeConsumer>, reader: LibrdkafkaReader, report: (error: KafkaWorkerError) => void) {
+  constructor(
+    raw: RawClient<NativeConsumer>,
+    reader: LibrdkafkaReader,
+    report: (error: KafkaWorkerError) => void,
+    restart: (start: StartOffset) => Promise<void>,
+  ) {
     this.#raw = raw;
     this.#reader = reader;
     this.#report = report;
+    this.#restart = restart;
     this.#timer = setInterval(() => this.#lookAtSilent(), LOOK_EVERY_MS);
   }
 
@@ -39,12 +52,18 @@ export class PositionCheck {
     for (const { topic, partition } of partitions) this.#reported.delete(`${topic}/${partition}`);
   }
 
+  /** librdkafka has stopped reading one of them, and does not say which. It may be one that is at its end. */
+  oneHasStopped(): void {
+    for (const owned of this.#reader.owned) this.#suspects.add(owned);
+    this.lookAtAll();
+  }
+
   lookAtAll(): void {
     if (this.#isLooking) {
       this.#isWanted = true;
       return;
     }
-    void this.#look(Array.from(this.#reader.owned).filter((owned) => owned.end === undefined && !owned.isWithheld));
+    void this.#look(Array.from(this.#reader.owned).filter((owned) => this.#isOpen(owned)));
   }
 
   #lookAtSilent(): void {
@@ -52,24 +71,36 @@ export class PositionCheck {
     const now = Date.now();
     const silent = Array.from(this.#reader.owned).filter(
       (owned) =>
-        owned.end === undefined && !owned.isWithheld && !owned.isPaused && now - owned.lastHeardAt > owned.silenceMs,
+        this.#isOpen(owned) &&
+        !owned.isPaused &&
+        (this.#suspects.has(owned) || now - owned.lastHeardAt > owned.silenceMs),
     );
     for (const owned of silent) owned.silenceMs = Math.min(owned.silenceMs * 2, LONGEST_SILENCE_MS);
     if (silent.length > 0) void this.#look(silent);
+  }
+
+  /** Whether there is more to know of it than that it is at its end. */
+  #isOpen(owned: OwnedPartition): boolean {
+    return !owned.isWithheld && (owned.end === undefined || this.#suspects.has(owned));
   }
 
   async #look(partitions: readonly OwnedPartition[]): Promise<void> {
     if (partitions.length === 0 || !this.#raw.isUsable) return;
     this.#isLooking = true;
     try {
+      // One that is read meanwhile is well, whatever the answers of a moment ago say.
+      const before = partitions.map(({ next }) => next);
       const asked = partitions.map(({ topic, partition }) => ({ topic, partition }));
       const earliest = await resolveOffsets(this.#raw, asked, 'earliest');
       const latest = await resolveOffsets(this.#raw, asked, 'latest');
-      partitions.forEach((owned, i) => {
+      const ours = new Set(this.#reader.owned);
+      for (const suspect of this.#suspects) if (!ours.has(suspect)) this.#suspects.delete(suspect);
+      for (const [i, owned] of partitions.entries()) {
         const start = earliest[i];
         const end = latest[i];
-        if (start !== undefined && end !== undefined) this.#compare(owned, start.offset, end.offset);
-      });
+        if (start === undefined || end === undefined || owned.next !== before[i]) continue;
+        await this.#compare(owned, start.offset, end.offset);
+      }
     } catch {
       // Brokers that cannot answer now are reported by what they cannot do for the reader.
     } finally {
@@ -80,15 +111,47 @@ export class PositionCheck {
     this.lookAtAll();
   }
 
-  #compare(owned: OwnedPartition, earliest: number, latest: number): void {
+  async #compare(owned: OwnedPartition, earliest: number, latest: number): Promise<void> {
     if (!this.#raw.isUsable) return;
     const { topic, partition, next } = owned;
     const name = `${topic}/${partition}`;
     const isStillOurs = Array.from(this.#reader.owned).includes(owned) && !owned.isWithheld;
-    if (!isStillOurs || owned.end !== undefined) return;
-    if (next >= earliest && next <= latest) return void this.#reader.lookForEnd({ topic, partition, offset: latest });
+    if (!isStillOurs || !this.#isOpen(owned)) return;
+    if (next >= earliest && next <= latest) {
+      if (this.#suspects.has(owned)) {
+        await this.#restartSuspect(owned);
+        return;
+      }
+      await this.#reader.lookForEnd({ topic, partition, offset: latest });
+      await this.#restartStalled(owned, next, latest);
+      return;
+    }
     if (this.#reported.has(name)) return;
     this.#reported.add(name);
     this.#report(new OffsetOutOfRangeError({ topic, partition, offset: next }, { earliest, latest }));
+  }
+
+  /** In range, so the error has passed; whether it is the one that was stopped, reading it anew does no harm. */
+  async #restartSuspect(owned: OwnedPartition): Promise<void> {
+    if (!this.#reader.isDrained || owned.isPaused) return;
+    this.#suspects.delete(owned);
+    await this.#restart({ topic: owned.topic, partition: owned.partition, offset: owned.next });
+  }
+
+  /**
+   * librdkafka stops reading a partition at some errors for good, also where they pass (a follower that was behind, say). One that has more to
+   * read, and has not moved for two looks although everything that came was taken, is read anew.
+   */
+  async #restartStalled(owned: OwnedPartition, next: number, latest: number): Promise<void> {
+    const isStalled =
+      owned.end === undefined && owned.next === next && next < latest && this.#reader.isDrained && !owned.isPaused;
+    if (!isStalled || owned.isWithheld) {
+      this.#stalledAt.delete(owned);
+    } else if (this.#stalledAt.get(owned) === next) {
+      this.#stalledAt.delete(owned);
+      await this.#restart({ topic: owned.topic, partition: owned.partition, offset: next });
+    } else {
+      this.#stalledAt.set(owned, next);
+    }
   }
 }
