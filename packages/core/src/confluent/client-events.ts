@@ -18,6 +18,13 @@ export interface ClientLogLine {
 
 const AUTHENTICATION =
   /sasl (authentication|handshake)|authentication (failed|failure|error)|oauthbearer|unsupported sasl mechanism|certificate|alert (handshake failure|unknown ca|access denied|decrypt error)|unknown ca\b/i;
+/** The connection went away, or no answer came, while one side was saying who it is: nobody has refused anybody. */
+const LOST_LOGIN = [
+  /(SaslAuthenticateRequest|mechanism handshake) failed: Local: (Broker transport failure|(Message )?timed out|Broker handle destroyed|Host resolution failure|All broker connections are down)/i,
+  /: Disconnected: (hung up|during SSL)/i,
+  /SSL handshake failed: (SSL transport error: )?(Disconnected|Connection (reset|closed|aborted|timed out)|Broken pipe|Operation timed out|Timed out)/i,
+  /: (Disconnected|Connection setup timed out in state \w+) \(after \d+ms in state (SSL_HANDSHAKE|AUTH_\w+|REAUTH)/i,
+];
 const CONNECTION = /transport failure|broker connections are down|resolution failure|timed out|disconnected/;
 /** A connection that was fine and idle, closed by the broker: the client opens another when it needs one. */
 const IDLE = /: Disconnected \(after \d+ms in state UP/;
@@ -31,7 +38,12 @@ const UNSUPPORTED = /unsupported|not supported|requires broker/i;
  * Text is all there is: the events that the native client passes on carry no code.
  */
 export function isAuthenticationText(text: string): boolean {
-  return AUTHENTICATION.test(text);
+  return AUTHENTICATION.test(text) && !isLostLoginText(text);
+}
+
+/** Whether a connection was lost during SASL or TLS, which librdkafka may call an authentication failure: it may pass. */
+export function isLostLoginText(text: string): boolean {
+  return LOST_LOGIN.some((pattern) => pattern.test(text));
 }
 
 /**
@@ -86,12 +98,13 @@ export class ClientEvents {
 
   error(message: string): void {
     const text = this.#lastFailure ?? message;
-    if (/authentication failure|ssl error/.test(message)) this.#refused(text);
-    else if (/fatal error/.test(message)) this.#report(fatalError(this.#fatal ?? message));
+    if (/authentication failure|ssl error/.test(message)) {
+      if (isLostLoginText(text)) this.#lost('connection lost during the login', text);
+      else this.#refused(text);
+    } else if (/fatal error/.test(message)) this.#report(fatalError(this.#fatal ?? message));
     else if (!CONNECTION.test(message)) this.#reportOnce(otherError(message));
     else if (this.#authentication === undefined && !(/transport failure/.test(message) && IDLE.test(text))) {
-      const what = `${message}: ${text.replace(/ \(after [^)]*\)$/, '')}`;
-      this.#reportOnce(new ConnectionError(what, { brokers: this.#brokers }));
+      this.#lost(message, text);
     }
   }
 
@@ -107,6 +120,11 @@ export class ClientEvents {
   tokenAccepted(): void {
     if (this.#authentication === this.#tokenFailure) this.#authentication = undefined;
     this.#tokenFailure = undefined;
+  }
+
+  #lost(what: string, text: string): void {
+    const message = `${what}: ${text.replace(/ \(after [^)]*\)$/, '')}`;
+    this.#reportOnce(new ConnectionError(message, { brokers: this.#brokers }));
   }
 
   #refused(text: string): void {

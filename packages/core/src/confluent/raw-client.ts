@@ -3,7 +3,7 @@ import type { ConnectOptions } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import { pauseFor, settledWithin, within } from './bounded.ts';
 import { requestError, toNativeError } from './client-errors.ts';
-import { ClientEvents, type ClientLogLine } from './client-events.ts';
+import { ClientEvents, type ClientLogLine, isLostLoginText } from './client-events.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { configurationError, type Done, type NativeClient, type NativeMetadata } from './native-client.ts';
 import { TokenRefresh } from './token-refresh.ts';
@@ -183,7 +183,9 @@ export class RawClient<Native extends NativeClient> {
         await answer;
         return;
       } catch (error) {
-        if (!(error as KafkaWorkerError).retriable) throw error;
+        // By its code a lost login is an authentication failure too.
+        const isLostLogin = error instanceof AuthenticationError && isLostLoginText(this.events.lastFailure ?? '');
+        if (!isLostLogin && !(error as KafkaWorkerError).retriable) throw error;
       }
       // The failures of the connections below say more than this answer does; they arrive a moment later.
       await pauseFor(LOOK_MS);
