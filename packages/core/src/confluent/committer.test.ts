@@ -1,10 +1,13 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { CommitError } from '../errors.ts';
 import type { NextOffset } from '../record.ts';
 import { Committer } from './committer.ts';
 
 const at = (partition: number, offset: number): NextOffset => ({ topic: 't', partition, offset });
 
 describe('Committer', () => {
+  afterEach(() => void jest.useRealTimers());
+
   it('has one commit in flight, and joins what is asked for meanwhile into the next', async () => {
     const commits: NextOffset[][] = [];
     const committer = new Committer(
@@ -57,6 +60,44 @@ describe('Committer', () => {
       retriable: true,
     });
     expect(commits).toBe(1);
+  });
+
+  it.each([14, 15, 16, 22, 25, 27, 113, -185, -195])(
+    'takes code %i of a single repetition for the rest, without asking again',
+    async (code) => {
+      let commits = 0;
+      const committer = new Committer(
+        (offsets) => {
+          const answer = [{ code: 3, message: 'unknown' }, undefined, { code, message: 'moved' }][commits++];
+          queueMicrotask(() => committer.acknowledged(answer, offsets));
+        },
+        () => {},
+      );
+      await expect(committer.commit([at(0, 1), at(1, 1), at(2, 1), at(3, 1)])).rejects.toMatchObject({
+        failures: [1, 2, 3].map((partition) => ({ partition, kafkaCode: code })),
+      });
+      expect(commits).toBe(3);
+    },
+  );
+
+  it('has one deadline for a commit and its repetitions', async () => {
+    jest.useFakeTimers();
+    const started = performance.now();
+    let commits = 0;
+    const committer = new Committer(
+      (offsets) => {
+        commits++;
+        setTimeout(() => committer.acknowledged({ code: 3, message: 'unknown' }, offsets), 6_000);
+      },
+      () => {},
+    );
+    const partitions = Array.from({ length: 50 }, (_, i) => at(i, 1));
+    const failed = committer.commit(partitions).catch((error: unknown) => error as CommitError);
+    await jest.advanceTimersByTimeAsync(15_000);
+    const { failures } = (await failed) as CommitError;
+    expect(failures.map(({ kafkaCode }) => kafkaCode)).toEqual([3, ...Array.from({ length: 49 }, () => -185)]);
+    expect(performance.now() - started).toBe(15_000);
+    expect(commits).toBe(3);
   });
 
   it('rejects when the native call throws, and after it is closed', async () => {

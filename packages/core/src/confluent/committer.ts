@@ -2,7 +2,7 @@ import { CommitError, type CommitFailure, IllegalStateError } from '../errors.ts
 import type { NextOffset } from '../record.ts';
 import { isGroupLevelCode, isRetriableCode, type NativeError, nativeCode, toNativeError } from './client-errors.ts';
 
-/** Longer than a coordinator takes to move, shorter than anybody's patience with a stop. */
+/** For a commit with all its repetitions. Longer than a coordinator takes to move, shorter than anybody's patience with a stop. */
 const ACK_MS = 15_000;
 
 interface Request {
@@ -72,12 +72,15 @@ export class Committer {
 
   async #commitAll(offsets: NextOffset[]): Promise<Map<string, CommitFailure>> {
     const failures = new Map<string, CommitFailure>();
-    const error = await this.#once(offsets);
+    const deadline = performance.now() + ACK_MS;
+    const error = await this.#once(offsets, ACK_MS);
     if (error === undefined) return failures;
-    const isOneAnswer = offsets.length === 1 || isGroupLevelCode(error.code);
+    // What was answered for one partition and holds for all of them.
+    let forAll = offsets.length === 1 || isGroupLevelCode(error.code) ? error : undefined;
     for (const offset of offsets) {
-      const own = isOneAnswer ? error : await this.#once([offset]);
+      const own = forAll ?? (await this.#once([offset], deadline - performance.now()));
       if (own === undefined) continue;
+      if (isGroupLevelCode(own.code)) forAll = own;
       const { topic, partition } = offset;
       failures.set(nameOf(offset), {
         topic,
@@ -90,15 +93,16 @@ export class Committer {
     return failures;
   }
 
-  #once(offsets: NextOffset[]): Promise<NativeError | undefined> {
+  #once(offsets: NextOffset[], timeoutMs: number): Promise<NativeError | undefined> {
+    const late = { code: nativeCode.timedOut, message: `no acknowledgement within ${ACK_MS} ms` };
+    if (timeoutMs <= 0) return Promise.resolve(late);
     return new Promise((resolve) => {
       const finish = (error: NativeError | undefined): void => {
         clearTimeout(timer);
         this.#inFlight = undefined;
         resolve(error);
       };
-      const late = { code: nativeCode.timedOut, message: `no acknowledgement within ${ACK_MS} ms` };
-      const timer = setTimeout(() => finish(late), ACK_MS);
+      const timer = setTimeout(() => finish(late), timeoutMs);
       this.#inFlight = { key: keyOf(offsets), answer: finish };
       try {
         this.#commit(offsets);
