@@ -1,4 +1,5 @@
-import { ClientError } from '../errors.ts';
+import { types } from 'node:util';
+import { ClientError, InvalidOptionError } from '../errors.ts';
 import type { CommittedOffset, StartOffset } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
 import type { NativeConsumer } from './native-client.ts';
@@ -41,15 +42,14 @@ export async function committedOffsets(
   });
 }
 
-/** Where logs begin, end, or reach a date. @throws ClientError, ConnectionError, AuthorizationError */
+/** Where logs begin, end, or reach a date. @throws InvalidOptionError, ClientError, ConnectionError, AuthorizationError */
 export async function resolveOffsets(
   raw: RawClient<NativeConsumer>,
   partitions: readonly TopicPartition[],
   position: 'earliest' | 'latest' | Date,
 ): Promise<StartOffset[]> {
+  const time = timeOf(position);
   if (partitions.length === 0) return [];
-  const time =
-    position === 'earliest' ? EARLIEST : position === 'latest' ? LATEST : Math.max(0, Math.ceil(position.getTime()));
   const what = 'offsets cannot be looked up';
   const asked = partitions.map((partition) => ({ ...partition, offset: time }));
   const answer = await raw.call<unknown[]>(what, REQUEST_MS, (native, done) =>
@@ -73,6 +73,15 @@ export async function resolveOffsets(
     const isEnd = (end: StartOffset): boolean => end.topic === start.topic && end.partition === start.partition;
     return start.offset < 0 ? (ends.find(isEnd) ?? start) : start;
   });
+}
+
+function timeOf(position: unknown): number {
+  if (position === 'earliest') return EARLIEST;
+  if (position === 'latest') return LATEST;
+  // A Date of another realm (a test's, a vm's) is one too.
+  const time = types.isDate(position) ? position.getTime() : Number.NaN;
+  if (Number.isNaN(time)) throw new InvalidOptionError('position', "'earliest', 'latest' or a valid Date", position);
+  return Math.max(0, time);
 }
 
 /** Partition counts of these topics, or of all but internal ones. */

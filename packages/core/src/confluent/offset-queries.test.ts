@@ -1,0 +1,53 @@
+import { describe, expect, it } from '@jest/globals';
+import type { NativeConsumer } from './native-client.ts';
+import { resolveOffsets } from './offset-queries.ts';
+import type { RawClient } from './raw-client.ts';
+
+/** Answers every question with offset 7, and keeps what was asked. */
+function answering(): { raw: RawClient<NativeConsumer>; asked: unknown[] } {
+  const asked: unknown[] = [];
+  const native = {
+    offsetsForTimes(partitions: object[], _timeoutMs: number, done: (error: null, value: object[]) => void) {
+      asked.push(...partitions);
+      done(
+        null,
+        partitions.map((partition) => ({ ...partition, offset: 7 })),
+      );
+    },
+  };
+  const raw = {
+    call: (_what: string, _ms: number, run: (client: object, done: unknown) => void) =>
+      new Promise((resolve) => run(native, (_error: null, value: object[]) => resolve(value))),
+  };
+  return { raw: raw as unknown as RawClient<NativeConsumer>, asked };
+}
+
+const partition = { topic: 't', partition: 0 };
+
+describe('resolveOffsets', () => {
+  it.each([
+    ['an invalid Date', new Date(Number.NaN)],
+    ['an unknown word', 'newest'],
+    ['a number', 5],
+    ['null', null],
+    ['nothing', undefined],
+    ['what looks like a Date', { getTime: () => 5 }],
+  ])('refuses %s, and asks nothing', async (_what, position) => {
+    const { raw, asked } = answering();
+    const invalid = { code: 'INVALID_OPTION', option: 'position' };
+    await expect(resolveOffsets(raw, [partition], position as Date)).rejects.toMatchObject(invalid);
+    await expect(resolveOffsets(raw, [], position as Date)).rejects.toMatchObject(invalid);
+    expect(asked).toEqual([]);
+  });
+
+  it.each([
+    ['earliest' as const, -2],
+    ['latest' as const, -1],
+    [new Date(5), 5],
+    [new Date(-5), 0],
+  ])('asks for %s with %i', async (position, offset) => {
+    const { raw, asked } = answering();
+    expect(await resolveOffsets(raw, [partition], position)).toEqual([{ ...partition, offset: 7 }]);
+    expect(asked).toEqual([{ ...partition, offset }]);
+  });
+});
