@@ -24,7 +24,9 @@ export interface DispatcherParts {
   readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
   /** The handler has returned and everything it sent is acknowledged. */
   readonly returned: (call: HandlerCall) => void;
-  /** Whether a call's start has to be known. */
+  /** When the last poll came, at most about a second ago: a time that costs nothing. */
+  readonly polledAt: () => number;
+  /** Whether a call's start has to be known exactly. */
   readonly isTimed: () => boolean;
 }
 
@@ -156,8 +158,8 @@ export class Dispatcher {
       this.#returned(call);
       return;
     }
-    // Somebody may ask how long it has been running.
-    if (!this.#parts.isTimed()) call.startedAt = this.#clock.now();
+    // Somebody may ask how long it has been running; to the second is enough for that.
+    if (!this.#parts.isTimed()) call.startedAt = this.#parts.polledAt();
     const slot = this.#freeSlots.pop() ?? this.#newSlot();
     slot.call = call;
     // A foreign thenable may call back twice, or throw; a promise does neither.
@@ -192,7 +194,7 @@ export class Dispatcher {
       this.#finish(call);
       return;
     }
-    if (call.startedAt === 0) call.startedAt = this.#clock.now();
+    if (call.startedAt === 0) call.startedAt = this.#parts.polledAt();
     this.#sending.add(call);
   }
 

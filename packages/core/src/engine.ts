@@ -51,6 +51,7 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
   readonly #positions: PositionCheck;
+  #polledAt = 0;
   #quietWaiters: (() => void)[] = [];
 
   constructor(parts: EngineParts) {
@@ -83,6 +84,7 @@ export class Engine {
       ...{ options, session, lanes, turns, laneNow, context: parts.context },
       ownerOf: (record) => assignment.ownerOf(record),
       returned: (call) => this.outcomes.returned(call),
+      polledAt: () => this.#polledAt,
       isTimed: () => events.listensToSettled,
     });
     this.committer = new Committer({
@@ -177,6 +179,7 @@ export class Engine {
   }
 
   #receive(poll: Poll): void {
+    this.#polledAt = this.#parts.options.clock.now();
     for (const event of poll.events) this.rebalances.handle(event);
     if (poll.records.length > 0) this.#receiveRecords(poll.records);
     for (const { topic, partition, offset } of poll.positions) {
