@@ -37,6 +37,8 @@ try {
   }
   const tier = await realTier;
   reportRealTier(tier);
+  const withoutSecure = secureMissing(tier);
+  if (withoutSecure !== undefined) reportSecureMissing(withoutSecure);
   if (interrupted === undefined) {
     heading('tests (jest)');
     const jest = await runJest(patterns, 'env' in tier ? tier.env : {});
@@ -47,6 +49,7 @@ try {
   }
   for (const failure of failures) console.log(`FAILED: ${failure}`);
   if ('skipped' in tier) console.log(loud(tier.skipped));
+  if (withoutSecure !== undefined) console.log(loud(withoutSecure, 'TLS AND SASL ARE NOT TESTED'));
 } finally {
   await kafka?.then(
     (started) => started.stop(),
@@ -103,6 +106,21 @@ function reportRealTier(tier: RealTier): void {
   }
 }
 
+/** Why the secure listeners are left out, where a broker is there that was named without them. */
+function secureMissing(tier: RealTier): string | undefined {
+  if (!('env' in tier) || (tier.env.KAFKA_SECURE ?? process.env.KAFKA_SECURE)) return undefined;
+  return 'KAFKA_BROKERS is set and KAFKA_SECURE is not. npm run kafka -- start --secure prints both; without either, npm test starts a broker of its own.';
+}
+
+function reportSecureMissing(reason: string): void {
+  if (process.env.CI) {
+    fail(`secure Kafka: ${reason}`);
+    return;
+  }
+  counts.skipped += 1;
+  console.log(loud(reason, 'TLS AND SASL ARE NOT TESTED'));
+}
+
 function fail(what: string): void {
   counts.failed += 1;
   failures.push(what);
@@ -112,9 +130,9 @@ function heading(name: string): void {
   console.log(`\n── ${name}`);
 }
 
-function loud(reason: string): string {
+function loud(reason: string, what = 'NOT TESTED ON A REAL KAFKA'): string {
   const line = '!'.repeat(100);
-  return `\n${line}\n!!! NOT TESTED ON A REAL KAFKA: ${reason}\n${line}\n`;
+  return `\n${line}\n!!! ${what}: ${reason}\n${line}\n`;
 }
 
 /** `example-05` means the executable documentation of that example. */
