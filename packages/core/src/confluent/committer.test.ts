@@ -100,6 +100,30 @@ describe('Committer', () => {
     expect(commits).toBe(3);
   });
 
+  // The same offsets with other metadata: an answer does not tell them apart.
+  it('does not take the late answer to a commit that was given up for the answer to a later one', async () => {
+    jest.useFakeTimers();
+    const committer = new Committer(
+      () => {},
+      () => {},
+    );
+    const first = committer.commit([{ ...at(0, 5), metadata: 'a' }]).catch((error: unknown) => error);
+    await jest.advanceTimersByTimeAsync(15_000);
+    expect(await first).toMatchObject({ failures: [{ kafkaCode: -185 }] });
+    let isDone = false;
+    const second = committer.commit([{ ...at(0, 5), metadata: 'b' }]).then(() => {
+      isDone = true;
+    });
+    committer.acknowledged(undefined, [at(0, 5)]);
+    await jest.advanceTimersByTimeAsync(0);
+    expect(isDone).toBe(false);
+    committer.acknowledged(undefined, [at(0, 5)]);
+    await second;
+    const third = committer.commit([at(0, 5)]);
+    committer.acknowledged(undefined, [at(0, 5)]);
+    await third;
+  });
+
   it('rejects when the native call throws, and after it is closed', async () => {
     const committer = new Committer(
       () => {

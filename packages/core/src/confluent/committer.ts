@@ -26,6 +26,8 @@ export class Committer {
   readonly #hurry: () => void;
   #waiting: Request[] = [];
   #inFlight: InFlight | undefined;
+  /** Commits that were given up and whose answers are still on the way, by what their answers will name. */
+  readonly #givenUp = new Map<string, number>();
   #isRunning = false;
   #isClosed = false;
   #idle: Promise<void> = Promise.resolve();
@@ -48,9 +50,18 @@ export class Committer {
 
   /** librdkafka's `offset.commit` event. */
   acknowledged(thrown: unknown, offsets: readonly NextOffset[]): void {
-    // A late answer to a commit that was given up names other offsets, and is nobody's.
-    if (this.#inFlight?.key !== keyOf(offsets)) return;
+    const key = keyOf(offsets);
+    // Answers come in the order of their commits, so the first one is that of the commit that was given up, the same offsets or not.
+    if (this.#isOfGivenUp(key) || this.#inFlight?.key !== key) return;
     this.#inFlight.answer(thrown === undefined || thrown === null ? undefined : toNativeError(thrown));
+  }
+
+  #isOfGivenUp(key: string): boolean {
+    const count = this.#givenUp.get(key);
+    if (count === undefined) return false;
+    if (count > 1) this.#givenUp.set(key, count - 1);
+    else this.#givenUp.delete(key);
+    return true;
   }
 
   /** Takes nothing more. Resolves when what was taken has been answered. */
@@ -102,8 +113,13 @@ export class Committer {
         this.#inFlight = undefined;
         resolve(error);
       };
-      const timer = setTimeout(() => finish(late), timeoutMs);
-      this.#inFlight = { key: keyOf(offsets), answer: finish };
+      const key = keyOf(offsets);
+      const giveUp = (): void => {
+        this.#givenUp.set(key, (this.#givenUp.get(key) ?? 0) + 1);
+        finish(late);
+      };
+      const timer = setTimeout(giveUp, timeoutMs);
+      this.#inFlight = { key, answer: finish };
       try {
         this.#commit(offsets);
         this.#hurry();

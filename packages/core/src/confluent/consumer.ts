@@ -68,7 +68,11 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   connect(options: ConnectOptions): Promise<void> {
-    return this.#raw.connect(options, () => this.#start());
+    return this.#raw.connect(
+      options,
+      () => this.#start(),
+      () => this.#stop(),
+    );
   }
 
   subscribe(topics: readonly string[]): void {
@@ -171,8 +175,13 @@ export class ConfluentConsumer implements KafkaConsumer {
     if (this.#committer !== undefined) await settledWithin(this.#committer.close(), COMMITS_MS);
     // A failed connect has disconnected already: then nothing native may be called any more.
     if (this.#raw.isUsable) await this.#member?.leave(this.#options.isStaticMember ? 'keep-membership' : 'leave-group');
-    await this.#reader?.stop();
+    await this.#stop();
     await this.#raw.disconnect();
+  }
+
+  async #stop(): Promise<void> {
+    this.#check?.stop();
+    await this.#reader?.stop();
   }
 
   #start(): void {

@@ -18,7 +18,7 @@ const LOOK_MS = 25;
 /** What the native client is given beyond a call's own timeout before we stop waiting for its answer. */
 const GRACE_MS = 2_000;
 
-/** How long closing may wait for calls under way, and for the native disconnect. */
+/** How long closing waits for calls under way, and for the native disconnect. A request to brokers that are away takes longer. */
 const CALLS_MS = 6_000;
 const DISCONNECT_MS = 15_000;
 
@@ -72,9 +72,14 @@ export class RawClient<Native extends NativeClient> {
 
   /**
    * Connects; librdkafka itself keeps trying with backoff and jitter. `started` is called as soon as native calls are possible, so
-   * that the client can be served while it connects: a consumer hears of failures only when it is.
+   * that the client can be served while it connects: a consumer hears of failures only when it is. `stop` ends that again, when
+   * connecting fails.
    */
-  async connect(options: ConnectOptions, started: () => void): Promise<void> {
+  async connect(
+    options: ConnectOptions,
+    started: () => void,
+    stop: () => Promise<unknown> = () => Promise.resolve(),
+  ): Promise<void> {
     if (this.#state !== 'new') throw new IllegalStateError('connect can be called once');
     this.#state = 'connecting';
     try {
@@ -83,6 +88,7 @@ export class RawClient<Native extends NativeClient> {
       await this.#reachBrokers(options);
       this.#state = this.#state === 'connecting' ? 'connected' : this.#state;
     } catch (error) {
+      await stop();
       await this.disconnect();
       throw error;
     }
@@ -129,12 +135,20 @@ export class RawClient<Native extends NativeClient> {
   async #disconnect(run: (native: Native, done: () => void) => void): Promise<void> {
     const native = this.#native;
     this.#state = 'closing';
-    const isQuiet = await settledWithin(Promise.allSettled(this.#calls), CALLS_MS);
+    const calls = Promise.allSettled(this.#calls);
+    const isQuiet = await settledWithin(calls, CALLS_MS);
     this.#state = 'closed';
     if (native === undefined || !native.isConnected()) return;
-    if (!isQuiet)
-      this.#options.logger.warn('kafka client is disconnected with calls under way', { calls: this.#calls.size });
-    const isDone = await settledWithin(new Promise<void>((resolve) => run(native, resolve)), DISCONNECT_MS);
+    const gone = calls.then(() => new Promise<void>((resolve) => run(native, resolve)));
+    if (!isQuiet) {
+      // Every native call ends by itself; the client goes then, behind whoever closes it.
+      this.#options.logger.warn('kafka client is closed with calls under way, and disconnects when they have ended', {
+        calls: this.#calls.size,
+      });
+      gone.catch(() => {});
+      return;
+    }
+    const isDone = await settledWithin(gone, DISCONNECT_MS);
     if (!isDone) this.#options.logger.warn('kafka client did not disconnect in time', { timeoutMs: DISCONNECT_MS });
   }
 

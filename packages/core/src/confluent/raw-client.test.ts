@@ -1,0 +1,102 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { Done, NativeClient, NativeMetadata } from './native-client.ts';
+import { RawClient } from './raw-client.ts';
+
+const warnings: string[] = [];
+const logger = { debug() {}, info() {}, warn: (message: string) => void warnings.push(message), error() {} };
+
+/** A client whose brokers are away: its calls answer when the test says so, and never in time. */
+class SilentNative implements NativeClient {
+  readonly open: Done<NativeMetadata>[] = [];
+  openAtDisconnect: number | undefined;
+  #isConnected = false;
+
+  connect(_options: object, done: Done<unknown>): void {
+    this.#isConnected = true;
+    done(null, undefined);
+  }
+  getMetadata(_options: object, done: Done<NativeMetadata>): void {
+    this.open.push(done);
+  }
+  disconnect(done: Done<unknown>): void {
+    this.openAtDisconnect = this.open.length;
+    this.#isConnected = false;
+    done(null, undefined);
+  }
+  isConnected(): boolean {
+    return this.#isConnected;
+  }
+  on(): this {
+    return this;
+  }
+}
+
+async function connected(): Promise<{ native: SilentNative; raw: RawClient<SilentNative> }> {
+  const native = new SilentNative();
+  const raw = new RawClient(
+    { brokers: ['b:1'], properties: {}, token: undefined, logger, report: () => {} },
+    () => native,
+  );
+  const done = raw.connect({ timeoutMs: 10_000 }, () => {});
+  await jest.advanceTimersByTimeAsync(0);
+  native.open.shift()?.(null, { topics: [] });
+  await jest.advanceTimersByTimeAsync(0);
+  await done;
+  return { native, raw };
+}
+
+describe('RawClient', () => {
+  afterEach(() => void jest.useRealTimers());
+
+  // librdkafka's handle goes away underneath a call, and the process with it.
+  it('disconnects natively only when every call has ended, however long that takes, and closes within its bound', async () => {
+    jest.useFakeTimers();
+    const { native, raw } = await connected();
+    const call = raw.metadata('t', 15_000).catch((error: unknown) => error);
+    const closed = raw.disconnect();
+    await jest.advanceTimersByTimeAsync(6_000);
+    await closed;
+    expect(warnings.splice(0)).toHaveLength(1);
+    await jest.advanceTimersByTimeAsync(11_000);
+    expect(await call).toMatchObject({ name: 'ConnectionError' });
+    expect(native.openAtDisconnect).toBeUndefined();
+    native.open.shift()?.(new Error('timed out'), { topics: [] });
+    await jest.advanceTimersByTimeAsync(0);
+    expect(native.openAtDisconnect).toBe(0);
+  });
+
+  it('disconnects at once when nothing is under way', async () => {
+    jest.useFakeTimers();
+    const { native, raw } = await connected();
+    await raw.disconnect();
+    expect(native.openAtDisconnect).toBe(0);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('stops what serves it before it disconnects, when connecting fails', async () => {
+    jest.useFakeTimers();
+    const native = new SilentNative();
+    const raw = new RawClient(
+      { brokers: ['b:1'], properties: {}, token: undefined, logger, report: () => {} },
+      () => native,
+    );
+    const steps: string[] = [];
+    native.disconnect = (done) => {
+      steps.push('disconnected');
+      done(null, undefined);
+    };
+    const failed = raw
+      .connect(
+        { timeoutMs: 1_000, signal: AbortSignal.abort() },
+        () => void steps.push('started'),
+        async () => void steps.push('stopped'),
+      )
+      .catch((error: unknown) => error);
+    await jest.advanceTimersByTimeAsync(100);
+    native.open.shift()?.(null, { topics: [] });
+    await jest.advanceTimersByTimeAsync(0);
+    expect(await failed).toMatchObject({ name: 'ConnectionError' });
+    expect(steps).toEqual(['started', 'stopped', 'disconnected']);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+});
