@@ -139,6 +139,8 @@ export interface KafkaConsumer {
 
 /** Produces messages one by one, batching below. */
 export interface KafkaProducer {
+  /** What ended it for good, such as a fatal error of its idempotence: what is sent after that needs a new producer. Undefined as long as it is of use. */
+  readonly fatal: KafkaWorkerError | undefined;
   connect(options: ConnectOptions): Promise<void>;
   /**
    * Looks at a message without sending it; connected or not.

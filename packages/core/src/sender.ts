@@ -23,6 +23,8 @@ export class Sender {
   /** Called when a message of a call that has returned was the last it waited for. */
   readonly #acknowledged: (call: HandlerCall) => void;
   #producer: OpenProducer | undefined;
+  /** Producers that could not be connected, or are of no more use, until they are closed. */
+  readonly #leaving = new Set<Promise<void>>();
   #isClosed = false;
 
   constructor(options: {
@@ -41,6 +43,7 @@ export class Sender {
 
   send(call: HandlerCall, item: CallItem, message: OutgoingRecord): void {
     if (this.#isClosed) throw new IllegalStateError('the worker has stopped: nothing more can be sent');
+    assertOwned(call, item);
     let outgoing = message;
     for (const pass of this.#outgoing) outgoing = pass(outgoing, item.record);
     const attempt = call.attempt;
@@ -60,10 +63,12 @@ export class Sender {
   /** Waits for what was sent, at most `timeoutMs`. */
   async close(timeoutMs: number): Promise<void> {
     this.#isClosed = true;
-    await this.#producer?.client.close(timeoutMs);
+    await Promise.all([this.#producer?.client.close(timeoutMs), ...this.#leaving]);
   }
 
   #produce(message: OutgoingRecord): Promise<unknown> {
+    const last = this.#producer;
+    if (last?.client.fatal !== undefined) this.#abandon(last);
     this.#producer ??= this.#open();
     const { isReady, client, waiting } = this.#producer;
     if (isReady) return client.send(message);
@@ -79,17 +84,37 @@ export class Sender {
     client.connect(this.#connect).then(
       () => {
         producer.isReady = true;
-        // In order, and before anything else can be sent.
-        for (const { message, resolve, reject } of producer.waiting.splice(0))
-          client.send(message).then(resolve, reject);
+        // In order, and before anything else can be sent. What it refuses at once by now fails its own call only.
+        for (const { message, resolve, reject } of producer.waiting.splice(0)) {
+          const send = async (): Promise<unknown> => client.send(message);
+          send().then(resolve, reject);
+        }
       },
       (error: unknown) => {
-        // The next message tries with a new client.
-        if (this.#producer === producer) this.#producer = undefined;
+        this.#abandon(producer);
         for (const { reject } of producer.waiting.splice(0)) reject(toError(error));
-        void client.close(0);
       },
     );
     return producer;
   }
+
+  /** The next message tries with a new producer. */
+  #abandon(producer: OpenProducer): void {
+    if (this.#producer === producer) this.#producer = undefined;
+    const closing: Promise<void> = producer.client
+      .close(0)
+      .catch(() => {})
+      .finally(() => this.#leaving.delete(closing));
+    this.#leaving.add(closing);
+  }
+}
+
+/** Who has the partition now handles the record again, and sends for it: what is sent here would come twice, or out of order. */
+function assertOwned(call: HandlerCall, item: CallItem): void {
+  const items = item === call ? (call.items ?? [call]) : [item];
+  if (!items.every(({ owner }) => owner.phase === 'ended')) return;
+  const { topic, partition, offset } = item.received;
+  throw new IllegalStateError(
+    `${topic}/${partition} offset ${offset}: nothing can be sent for it, since its partition is not assigned to this worker any more: heed context.signal`,
+  );
 }

@@ -2,7 +2,8 @@ import { InvalidOptionError, type KafkaWorkerError } from '../errors.ts';
 import type { ConnectOptions, KafkaAdmin } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
-import { nativeTopic } from './native-arguments.ts';
+import { checkConnectOptions } from './kafka-client-options.ts';
+import { nativePartitionCount, nativeTopic } from './native-arguments.ts';
 import { type NativeAdmin, type NativeProducer, newNativeAdmin, newNativeProducer } from './native-client.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -32,7 +33,7 @@ export class ConfluentAdmin implements KafkaAdmin {
   }
 
   async connect(options: ConnectOptions): Promise<void> {
-    await this.#raw.connect(options, () => this.#raw.native.setPollInBackground(true));
+    await this.#raw.connect(checkConnectOptions(options), () => this.#raw.native.setPollInBackground(true));
     this.#admin = newNativeAdmin(this.#raw.native);
   }
 
@@ -40,28 +41,24 @@ export class ConfluentAdmin implements KafkaAdmin {
     topic: string,
     options: { readonly partitions: number; readonly config?: Readonly<Record<string, string>> },
   ): Promise<void> {
+    const name = nativeTopic('topic', topic);
+    if (typeof options !== 'object' || options === null)
+      throw new InvalidOptionError('options', '{ partitions }', options);
     const { partitions, config } = options;
-    if (!Number.isSafeInteger(partitions) || partitions < 1 || partitions > 2 ** 31 - 1) {
-      throw new InvalidOptionError('options.partitions', 'a whole number, at least 1', partitions);
-    }
-    for (const [name, value] of Object.entries(config ?? {})) {
-      if (typeof value !== 'string')
-        throw new InvalidOptionError(`options.config[${JSON.stringify(name)}]`, 'a string', value);
-    }
     const request = {
-      topic: nativeTopic('topic', topic),
-      num_partitions: partitions,
+      topic: name,
+      num_partitions: nativePartitionCount('options.partitions', partitions),
       replication_factor: DEFAULT_REPLICATION,
-      ...(config === undefined ? {} : { config: { ...config } }),
+      ...(config === undefined ? {} : { config: topicConfig(config) }),
     };
-    await this.#raw.call<void>(`topic ${topic} cannot be created`, REQUEST_MS, (_native, done) =>
+    await this.#raw.call<void>(`topic ${name} cannot be created`, REQUEST_MS, (_native, done) =>
       this.#admin?.createTopic(request, REQUEST_MS, done),
     );
   }
 
   async deleteTopic(topic: string): Promise<void> {
     const name = nativeTopic('topic', topic);
-    await this.#raw.call<void>(`topic ${topic} cannot be deleted`, REQUEST_MS, (_native, done) =>
+    await this.#raw.call<void>(`topic ${name} cannot be deleted`, REQUEST_MS, (_native, done) =>
       this.#admin?.deleteTopic(name, REQUEST_MS, done),
     );
   }
@@ -69,4 +66,15 @@ export class ConfluentAdmin implements KafkaAdmin {
   close(): Promise<void> {
     return this.#raw.disconnect((native, done) => native.disconnect(0, done));
   }
+}
+
+function topicConfig(config: unknown): Record<string, string> {
+  if (typeof config !== 'object' || config === null || Array.isArray(config))
+    throw new InvalidOptionError('options.config', 'an object of texts', config);
+  for (const [name, value] of Object.entries(config)) {
+    // A NUL would cut the text short on its way into the native client.
+    if (typeof value !== 'string' || value.includes('\0') || name === '' || name.includes('\0'))
+      throw new InvalidOptionError(`options.config[${JSON.stringify(name)}]`, 'a string', value);
+  }
+  return { ...config };
 }

@@ -1,4 +1,6 @@
 import { InvalidOptionError } from '../errors.ts';
+import { nativeText } from './kafka-client-options.ts';
+import { refuseProducerConflicts } from './producer-conflicts.ts';
 import { refuseReservedProperties } from './reserved-properties.ts';
 
 /** How to reach a cluster. Start with `brokers`; then `tls` and `sasl` as the cluster demands. */
@@ -62,17 +64,22 @@ export interface ResolvedConfluentKafkaOptions {
   readonly token: (() => Promise<OAuthBearerToken>) | undefined;
 }
 
+/** A name, an IPv4 address, or an IPv6 address in brackets; then the port. */
+const ADDRESS = /^(?:[^\s,:/[\]@\0]+|\[[0-9A-Fa-f:.%\w]+\]):(\d{1,5})$/;
+const MAX_PORT = 65_535;
+
 /** @throws InvalidOptionError */
 export function resolveConfluentKafkaOptions(options: ConfluentKafkaOptions): ResolvedConfluentKafkaOptions {
-  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('options', 'an object', options);
+  checkKnown('options', options, ['brokers', 'clientId', 'rack', 'tls', 'sasl', 'librdkafka']);
   const { brokers, clientId, rack, tls, sasl } = options;
   checkBrokers(brokers);
-  if (clientId !== undefined) checkText('clientId', clientId);
-  const librdkafka = checkProperties(options.librdkafka ?? {});
+  if (clientId !== undefined) nativeText('clientId', clientId);
+  const librdkafka = checkProperties(options.librdkafka === undefined ? {} : options.librdkafka);
   refuseReservedProperties(librdkafka, { tls: tls !== undefined, sasl: sasl !== undefined, rack: rack !== undefined });
+  refuseProducerConflicts(librdkafka);
 
   const connection: ClientProperties = { 'bootstrap.servers': brokers.join(',') };
-  if (rack !== undefined) connection['client.rack'] = checkText('rack', rack);
+  if (rack !== undefined) connection['client.rack'] = nativeText('rack', rack);
   const isEncrypted = tls !== undefined && tls !== false;
   if (isEncrypted || sasl !== undefined) {
     connection['security.protocol'] = `${sasl === undefined ? '' : 'sasl_'}${isEncrypted ? 'ssl' : 'plaintext'}`;
@@ -91,17 +98,11 @@ function checkBrokers(brokers: readonly string[]): void {
   const expected = "a list of 'host:port', at least one";
   if (!Array.isArray(brokers) || brokers.length === 0) throw new InvalidOptionError('brokers', expected, brokers);
   brokers.forEach((broker: unknown, i) => {
-    const isAddress = typeof broker === 'string' && /^[^\s,]+:\d{1,5}$/.test(broker);
-    if (!isAddress) throw new InvalidOptionError(`brokers[${i}]`, "'host:port'", broker);
+    const port = typeof broker === 'string' ? ADDRESS.exec(broker)?.[1] : undefined;
+    if (port === undefined) throw new InvalidOptionError(`brokers[${i}]`, "'host:port'", broker);
+    if (Number(port) < 1 || Number(port) > MAX_PORT)
+      throw new InvalidOptionError(`brokers[${i}]`, `a port from 1 to ${MAX_PORT}`, broker);
   });
-}
-
-function checkText(option: string, value: unknown): string {
-  // A NUL would cut the text short on its way into the native client.
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    throw new InvalidOptionError(option, 'a string that is not empty', value);
-  }
-  return value;
 }
 
 function checkProperties(properties: Readonly<Record<string, unknown>>): ClientProperties {
@@ -110,6 +111,8 @@ function checkProperties(properties: Readonly<Record<string, unknown>>): ClientP
   }
   const checked: ClientProperties = {};
   for (const [name, value] of Object.entries(properties)) {
+    if (name === '' || name.includes('\0'))
+      throw new InvalidOptionError(`librdkafka[${JSON.stringify(name)}]`, 'a property that librdkafka knows', value);
     if (value === undefined) continue; // the native client would read it as the text "undefined"
     const isUsable =
       typeof value === 'boolean' ||
@@ -124,13 +127,12 @@ function checkProperties(properties: Readonly<Record<string, unknown>>): ClientP
 
 function tlsProperties(tls: true | TlsOptions): ClientProperties {
   if (tls === true) return {};
-  if (typeof tls !== 'object' || tls === null)
-    throw new InvalidOptionError('tls', 'true or { ca, cert, key, passphrase }', tls);
+  checkKnown('tls', tls, ['ca', 'cert', 'key', 'passphrase'], 'true or { ca, cert, key, passphrase }');
   const properties: ClientProperties = {};
   if (tls.ca !== undefined) properties['ssl.ca.pem'] = pem('tls.ca', tls.ca, 'ssl.ca.location');
   if (tls.cert !== undefined) properties['ssl.certificate.pem'] = pem('tls.cert', tls.cert, 'ssl.certificate.location');
   if (tls.key !== undefined) properties['ssl.key.pem'] = pem('tls.key', tls.key, 'ssl.key.location');
-  if (tls.passphrase !== undefined) properties['ssl.key.password'] = checkText('tls.passphrase', tls.passphrase);
+  if (tls.passphrase !== undefined) properties['ssl.key.password'] = nativeText('tls.passphrase', tls.passphrase);
   if ((tls.cert === undefined) !== (tls.key === undefined)) {
     const missing = tls.cert === undefined ? 'tls.cert' : 'tls.key';
     throw new InvalidOptionError(missing, 'cert and key together', undefined);
@@ -147,16 +149,19 @@ function pem(option: string, value: unknown, fileProperty: string): string {
 }
 
 function saslProperties(sasl: SaslOptions): ClientProperties {
+  checkObject('sasl', sasl, "{ mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer', … }");
   switch (sasl.mechanism) {
     case 'plain':
     case 'scram-sha-256':
     case 'scram-sha-512':
+      checkKnown('sasl', sasl, ['mechanism', 'username', 'password']);
       return {
         'sasl.mechanisms': sasl.mechanism.toUpperCase(),
-        'sasl.username': checkText('sasl.username', sasl.username),
-        'sasl.password': checkText('sasl.password', sasl.password),
+        'sasl.username': nativeText('sasl.username', sasl.username),
+        'sasl.password': nativeText('sasl.password', sasl.password),
       };
     case 'oauthbearer':
+      checkKnown('sasl', sasl, ['mechanism', 'token']);
       if (typeof sasl.token !== 'function')
         throw new InvalidOptionError('sasl.token', 'a function that gives a token', sasl.token);
       return { 'sasl.mechanisms': 'OAUTHBEARER' };
@@ -164,5 +169,20 @@ function saslProperties(sasl: SaslOptions): ClientProperties {
       const expected = "'plain', 'scram-sha-256', 'scram-sha-512' or 'oauthbearer'";
       throw new InvalidOptionError('sasl.mechanism', expected, (sasl as { mechanism?: unknown }).mechanism);
     }
+  }
+}
+
+function checkObject(option: string, value: unknown, expected: string): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InvalidOptionError(option, expected, value);
+}
+
+/** A misspelt option is silently no option, so it is refused. */
+function checkKnown(option: string, value: object, known: readonly string[], expected = 'an object'): void {
+  checkObject(option, value, expected);
+  for (const [name, inner] of Object.entries(value)) {
+    if (known.includes(name) || inner === undefined) continue;
+    const path = option === 'options' ? name : `${option}.${name}`;
+    throw new InvalidOptionError(path, `no option of that name (there are ${known.join(', ')})`, inner);
   }
 }

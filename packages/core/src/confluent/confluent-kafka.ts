@@ -1,4 +1,3 @@
-import { InvalidOptionError } from '../errors.ts';
 import type {
   KafkaAdmin,
   KafkaAdminOptions,
@@ -12,6 +11,7 @@ import { ConfluentAdmin } from './admin.ts';
 import { type ConfluentKafkaOptions, resolveConfluentKafkaOptions } from './client-options.ts';
 import { adminProperties, consumerProperties, producerProperties } from './client-properties.ts';
 import { ConfluentConsumer } from './consumer.ts';
+import { checkClientOptions, checkMemberOptions } from './kafka-client-options.ts';
 import { newNativeProducer } from './native-client.ts';
 import { ConfluentProducer } from './producer.ts';
 
@@ -28,27 +28,27 @@ import { ConfluentProducer } from './producer.ts';
 export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
   const kafka = resolveConfluentKafkaOptions(options);
   const { brokers, token } = kafka;
-  // A client that is never connected, only to have librdkafka itself look at names and values.
+  // Clients that are never connected, only to have librdkafka itself look at names and values: as they were given, then as producers get them.
   newNativeProducer({ ...kafka.librdkafka, ...kafka.connection }, {});
+  newNativeProducer(producerProperties(kafka), {});
   return {
     kind: 'kafka-cluster',
     brokers,
     consumer: (member: KafkaConsumerOptions): KafkaConsumer => {
-      checkGroupName('groupId', member.groupId);
-      if (member.groupInstanceId !== undefined) checkGroupName('groupInstanceId', member.groupInstanceId);
+      checkMemberOptions(member);
       const properties = consumerProperties(kafka, member);
       const isStaticMember = member.groupInstanceId !== undefined;
       return new ConfluentConsumer({ brokers, properties, token, isStaticMember, logger: member.logger });
     },
-    producer: ({ clientId, logger }: KafkaProducerOptions): KafkaProducer =>
-      new ConfluentProducer({ brokers, properties: producerProperties(kafka, clientId), token, logger }),
-    admin: ({ clientId, logger }: KafkaAdminOptions): KafkaAdmin =>
-      new ConfluentAdmin({ brokers, properties: adminProperties(kafka, clientId), token, logger }),
+    producer: (options: KafkaProducerOptions): KafkaProducer => {
+      checkClientOptions(options);
+      const { clientId, logger } = options;
+      return new ConfluentProducer({ brokers, properties: producerProperties(kafka, clientId), token, logger });
+    },
+    admin: (options: KafkaAdminOptions): KafkaAdmin => {
+      checkClientOptions(options);
+      const { clientId, logger } = options;
+      return new ConfluentAdmin({ brokers, properties: adminProperties(kafka, clientId), token, logger });
+    },
   };
-}
-
-function checkGroupName(option: string, value: unknown): void {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    throw new InvalidOptionError(option, 'a string that is not empty', value);
-  }
 }

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { InvalidOptionError } from '../errors.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 
@@ -10,6 +11,9 @@ import type { NextOffset, TopicPartition } from '../record.ts';
 const METADATA_MAX_BYTES = 4096;
 
 const MAX_PARTITION = 2 ** 31 - 1;
+
+/** Kafka's own rule: no topic can have another name. */
+const TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
 
 /** @throws InvalidOptionError */
 export function nativePartitions(option: string, partitions: readonly TopicPartition[]): TopicPartition[] {
@@ -28,10 +32,23 @@ export function nativePartition(option: string, value: unknown): TopicPartition 
 
 /** @throws InvalidOptionError */
 export function nativeTopic(option: string, value: unknown): string {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
-    throw new InvalidOptionError(option, 'a topic name', value);
+  if (typeof value !== 'string' || !TOPIC.test(value) || value === '.' || value === '..') {
+    throw new InvalidOptionError(option, 'a topic name (1 to 249 of A-Z a-z 0-9 . _ -)', value);
   }
   return value;
+}
+
+/** @throws InvalidOptionError */
+export function nativeTopics(option: string, topics: readonly string[]): string[] {
+  return list(option, topics).map((topic, i) => nativeTopic(`${option}[${i}]`, topic));
+}
+
+/** For a topic that is to be made. @throws InvalidOptionError */
+export function nativePartitionCount(option: string, value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > MAX_PARTITION) {
+    throw new InvalidOptionError(option, 'a whole number, at least 1', value);
+  }
+  return value as number;
 }
 
 /** @throws InvalidOptionError */
@@ -40,6 +57,14 @@ export function nativePartitionNumber(option: string, value: unknown): number {
     throw new InvalidOptionError(option, 'a partition number, 0 or more', value);
   }
   return value as number;
+}
+
+/** Where a log begins, ends or reaches a date. @throws InvalidOptionError */
+export function nativePosition(option: string, position: unknown): 'earliest' | 'latest' | Date {
+  if (position === 'earliest' || position === 'latest') return position;
+  // A Date of another realm (a test's, a vm's) is one too.
+  if (types.isDate(position) && !Number.isNaN(position.getTime())) return position;
+  throw new InvalidOptionError(option, "'earliest', 'latest' or a valid Date", position);
 }
 
 /** @throws InvalidOptionError */

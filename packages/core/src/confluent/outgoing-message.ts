@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { InvalidOptionError } from '../errors.ts';
 import type { OutgoingRecord } from '../record.ts';
 import { nativePartitionNumber, nativeTopic } from './native-arguments.ts';
@@ -35,7 +36,9 @@ export function toNativeMessage(message: OutgoingRecord): NativeMessage {
 function bytes(option: string, value: unknown): Buffer | null {
   if (value === null) return null;
   const buffer = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
-  if (!Buffer.isBuffer(buffer)) throw new InvalidOptionError(option, 'a Buffer, a string or null', value);
+  // What only looks like one, by its prototype, has no bytes.
+  if (!Buffer.isBuffer(buffer) || !types.isUint8Array(buffer))
+    throw new InvalidOptionError(option, 'a Buffer, a string or null', value);
   return buffer.length === 0 ? empty : buffer;
 }
 

@@ -5,6 +5,7 @@ import type { OutgoingRecord, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
 import { isRetriableCode, nativeCode, toNativeError } from './client-errors.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
+import { checkConnectOptions, checkTimeout } from './kafka-client-options.ts';
 import { type NativeProducer, newNativeProducer } from './native-client.ts';
 import { type NativeMessage, toNativeMessage } from './outgoing-message.ts';
 import { RawClient } from './raw-client.ts';
@@ -15,8 +16,13 @@ const MAX_WAITING = 10_000;
 /** How often a full queue is tried again when no delivery makes room. */
 const QUEUE_FULL_MS = 10;
 
+/** librdkafka's default for `queue.buffering.max.kbytes`. */
+const QUEUE_KBYTES = 1_048_576;
+
 /** What is left for librdkafka's own flush: everything has been waited for already. */
 const FLUSH_MS = 50;
+
+const deadProducerCodes: ReadonlySet<number> = new Set([nativeCode.fatal, nativeCode.fenced]);
 
 type Delivered = TopicPartition & { readonly offset: number };
 
@@ -37,6 +43,8 @@ export interface ConfluentProducerOptions {
 /** The port's producer on librdkafka: idempotent, each send answered by its delivery report. */
 export class ConfluentProducer implements KafkaProducer {
   readonly #raw: RawClient<NativeProducer>;
+  /** What librdkafka's queue holds at most. It counts values only. */
+  readonly #queueBytes: number;
   /** Handed to librdkafka, not yet answered. */
   readonly #sent = new Set<Sending>();
   /** librdkafka's queue was full; the order is kept. */
@@ -48,9 +56,9 @@ export class ConfluentProducer implements KafkaProducer {
 
   constructor(options: ConfluentProducerOptions) {
     const { properties, logger } = options;
+    this.#queueBytes = Number(properties['queue.buffering.max.kbytes'] ?? QUEUE_KBYTES) * 1024;
     const report = (error: KafkaWorkerError): void => {
       // Connections come and go below; what concerns a message comes back with its delivery report.
-      if (error instanceof ClientError && !error.retriable) this.#fatal = error;
       logger.debug('kafka producer reports', { error: error.message });
     };
     this.#raw = new RawClient({ ...options, report }, (callbacks) => {
@@ -60,8 +68,13 @@ export class ConfluentProducer implements KafkaProducer {
     });
   }
 
-  connect(options: ConnectOptions): Promise<void> {
-    return this.#raw.connect(options, () => this.#raw.native.setPollInBackground(true));
+  get fatal(): KafkaWorkerError | undefined {
+    // The text may be on its way still.
+    return this.#raw.events.fatal ?? this.#fatal;
+  }
+
+  async connect(options: ConnectOptions): Promise<void> {
+    await this.#raw.connect(checkConnectOptions(options), () => this.#raw.native.setPollInBackground(true));
   }
 
   check(message: OutgoingRecord): void {
@@ -72,6 +85,12 @@ export class ConfluentProducer implements KafkaProducer {
     const checked = toNativeMessage(message);
     if (this.#closed !== undefined || !this.#raw.isConnected) {
       throw new IllegalStateError(`the producer is ${this.#closed === undefined ? 'not connected' : 'closed'}`);
+    }
+    const bytes = checked.value?.length ?? 0;
+    if (bytes > this.#queueBytes) {
+      // librdkafka would call its queue full, now and for ever.
+      const text = `${checked.topic}: not sent: a value of ${bytes} bytes is more than the client's whole queue holds: raise librdkafka["queue.buffering.max.kbytes"]`;
+      return Promise.reject(new ProduceError(checked.topic, text));
     }
     return new Promise((resolve, reject) => {
       const sending = { message: checked, resolve, reject };
@@ -86,8 +105,8 @@ export class ConfluentProducer implements KafkaProducer {
     });
   }
 
-  close(timeoutMs: number): Promise<void> {
-    this.#closed ??= this.#close(timeoutMs);
+  async close(timeoutMs: number): Promise<void> {
+    this.#closed ??= this.#close(checkTimeout('timeoutMs', timeoutMs));
     return this.#closed;
   }
 
@@ -147,10 +166,14 @@ export class ConfluentProducer implements KafkaProducer {
 
   #produceError(topic: string, thrown: unknown): ProduceError {
     const { code, message } = toNativeError(thrown);
-    const text = this.#fatal?.message ?? this.#raw.events.lastFailure;
+    if (deadProducerCodes.has(code))
+      this.#fatal ??= new ClientError(`the producer has failed for good: ${message} (${code})`);
+    const { fatal } = this;
+    const text = fatal?.message ?? this.#raw.events.lastFailure;
     const isAboutConnection = isRetriableCode(code) && text !== undefined;
-    const detail = this.#fatal !== undefined || isAboutConnection ? `. ${text}` : '';
-    const retriable = this.#fatal === undefined && isRetriableCode(code);
+    const detail = fatal !== undefined || isAboutConnection ? `. ${text}` : '';
+    // With another producer it may well be sent, unless this user may not, or these brokers cannot.
+    const retriable = fatal === undefined ? isRetriableCode(code) : fatal instanceof ClientError;
     return new ProduceError(topic, `${topic}: not sent: ${message} (${code})${detail}`, { retriable, cause: thrown });
   }
 }

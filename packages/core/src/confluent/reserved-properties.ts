@@ -10,6 +10,7 @@ const reserved: Readonly<Record<string, string>> = {
   'group.instance.id': "the worker's option `groupInstanceId`",
   'group.protocol': "the worker's option `groupProtocol`",
   'enable.auto.commit': 'nothing: the worker commits what is finished, see its option `commit`',
+  'auto.commit.enable': 'nothing: the worker commits what is finished, see its option `commit`',
   'auto.commit.interval.ms': "the worker's option `commit: { everyMs }`",
   'enable.auto.offset.store': 'nothing: the worker commits what is finished, see its option `commit`',
   'auto.offset.reset': "the worker's options `startFrom` and `onOffsetOutOfRange`",

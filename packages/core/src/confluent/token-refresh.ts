@@ -60,11 +60,25 @@ export class TokenRefresh {
   }
 }
 
+/** The last moment that a Date can name. */
+const MAX_TIME = 8.64e15;
+
 function tokenFlaw(token: OAuthBearerToken): string | undefined {
-  if (typeof token !== 'object' || token === null || typeof token.value !== 'string' || token.value === '') {
+  if (typeof token !== 'object' || token === null || !isText(token.value) || token.value === '') {
     return 'its value is not a string';
   }
-  if (!Number.isFinite(token.expiresAt)) return 'expiresAt is not a time in milliseconds since the epoch';
-  if (token.expiresAt <= Date.now()) return `it expired at ${new Date(token.expiresAt).toISOString()}`;
+  const { expiresAt, principal, extensions } = token;
+  if (!Number.isFinite(expiresAt) || Math.abs(expiresAt) > MAX_TIME)
+    return 'expiresAt is not a time in milliseconds since the epoch';
+  if (expiresAt <= Date.now()) return `it expired at ${new Date(expiresAt).toISOString()}`;
+  if (principal !== undefined && !isText(principal)) return 'its principal is not a string';
+  if (extensions === undefined) return undefined;
+  if (typeof extensions !== 'object' || extensions === null || !Object.values(extensions).every(isText))
+    return 'its extensions are not strings by name';
   return undefined;
+}
+
+/** A NUL would cut it short on its way into the native client. */
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && !value.includes('\0');
 }

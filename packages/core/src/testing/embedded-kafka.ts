@@ -1,5 +1,6 @@
 import { systemClock } from '../clock.ts';
-import { MissingDependencyError } from '../errors.ts';
+import { nativePartition } from '../confluent/native-arguments.ts';
+import { InvalidOptionError, MissingDependencyError } from '../errors.ts';
 import type {
   KafkaAdmin,
   KafkaAdminOptions,
@@ -11,6 +12,9 @@ import type {
 } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { OutgoingRecord } from '../record.ts';
+import { checkCount, checkInitialTopics, checkNewTopic, checkObject } from './cluster-checks.ts';
+import { EmbeddedAdmin } from './embedded-admin.ts';
+import { EmbeddedClients } from './embedded-clients.ts';
 import { type MockCluster, startMockCluster } from './mock-cluster.ts';
 
 /** How to start an {@link embeddedKafka}. Start with `topics`. */
@@ -43,8 +47,12 @@ export interface EmbeddedKafka extends KafkaCluster, AsyncDisposable {
 }
 
 const CONNECT_MS = 10_000;
-const FLUSH_MS = 10_000;
 const DEFAULT_PARTITIONS = 4;
+
+/** Each has a socket and a thread. */
+const MAX_BROKERS = 100;
+const MAX_INT16 = 2 ** 15 - 1;
+const MAX_INT32 = 2 ** 31 - 1;
 
 /** What makes the mock cluster quick: it answers an empty fetch only when the wait is over, and regroups after the session timeout less a second. */
 const quick = { 'fetch.wait.max.ms': 10, 'reconnect.backoff.ms': 20, 'reconnect.backoff.max.ms': 200 };
@@ -59,17 +67,28 @@ const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
  * by date gives the end, the oldest records go at 5 MiB or 100,000 batches per partition, only one message batch per partition and
  * fetch is served, and nothing survives the process. Tests of those need a real broker.
  *
+ * @throws InvalidOptionError for options that cannot be used
  * @throws MissingDependencyError when `koffi` or the Kafka client is not installed; the message has the command
  */
 export async function embeddedKafka(options: EmbeddedKafkaOptions = {}): Promise<EmbeddedKafka> {
+  checkObject('options', options, 'an object');
+  const { topics = {}, brokers: brokerCount = 1, librdkafka = {} } = options;
+  checkInitialTopics(topics);
+  checkCount('brokers', brokerCount, 1, MAX_BROKERS);
+  checkObject('librdkafka', librdkafka, 'an object of librdkafka properties');
   const { confluentKafka } = await loadConfluent();
-  const mock = await startMockCluster(options.brokers ?? 1);
-  const brokers = mock.bootstrapServers.split(',');
-  const librdkafka = { ...quick, ...options.librdkafka };
-  const forClassic = confluentKafka({ brokers, librdkafka: { ...quickClassic, ...librdkafka } });
-  const forOthers = confluentKafka({ brokers, librdkafka });
-  for (const [topic, { partitions }] of Object.entries(options.topics ?? {})) mock.createTopic(topic, partitions);
-  return new Embedded(mock, brokers, forClassic, forOthers);
+  const mock = await startMockCluster(brokerCount);
+  try {
+    const brokers = mock.bootstrapServers.split(',');
+    const properties = { ...quick, ...librdkafka };
+    const forClassic = confluentKafka({ brokers, librdkafka: { ...quickClassic, ...properties } });
+    const forOthers = confluentKafka({ brokers, librdkafka: properties });
+    for (const [topic, { partitions }] of Object.entries(topics)) mock.createTopic(topic, partitions);
+    return new Embedded(mock, brokers, forClassic, forOthers);
+  } catch (error) {
+    mock.destroy();
+    throw error;
+  }
 }
 
 class Embedded implements EmbeddedKafka {
@@ -79,8 +98,7 @@ class Embedded implements EmbeddedKafka {
   readonly #mock: MockCluster;
   readonly #forClassic: KafkaCluster;
   readonly #forOthers: KafkaCluster;
-  /** Everything that must be gone before the cluster is. */
-  readonly #clients = new Set<{ close(timeoutMs: number): Promise<void> }>();
+  readonly #clients = new EmbeddedClients();
   #sender: Promise<KafkaProducer> | undefined;
   #disposed: Promise<void> | undefined;
 
@@ -93,39 +111,46 @@ class Embedded implements EmbeddedKafka {
   }
 
   consumer(options: KafkaConsumerOptions): KafkaConsumer {
-    const cluster = options.groupProtocol === 'classic' ? this.#forClassic : this.#forOthers;
-    return this.#keep(cluster.consumer(options));
+    this.#clients.assertOpen();
+    const cluster = options?.groupProtocol === 'classic' ? this.#forClassic : this.#forOthers;
+    return this.#clients.watch(cluster.consumer(options));
   }
 
   producer(options: KafkaProducerOptions): KafkaProducer {
-    return this.#keep(this.#forOthers.producer(options));
+    this.#clients.assertOpen();
+    return this.#clients.watch(this.#forOthers.producer(options));
   }
 
-  /** The mock cluster does not know these requests, so topics are made behind its back. */
   admin(options: KafkaAdminOptions): KafkaAdmin {
-    const admin = this.#keep(this.#forOthers.admin(options));
-    return {
-      connect: (connectOptions) => admin.connect(connectOptions),
-      createTopic: async (topic, { partitions }) => this.#mock.createTopic(topic, partitions),
-      deleteTopic: async (topic) => this.#mock.deleteTopic(topic),
-      close: () => admin.close(),
-    };
+    this.#clients.assertOpen();
+    return new EmbeddedAdmin(this.#clients.watch(this.#forOthers.admin(options)), () => this.#open);
   }
 
   async createTopic(topic: string, options: { readonly partitions?: number } = {}): Promise<void> {
-    this.#mock.createTopic(topic, options.partitions ?? DEFAULT_PARTITIONS);
+    checkObject('options', options, '{ partitions }');
+    const { partitions = DEFAULT_PARTITIONS } = options;
+    checkNewTopic(topic, { partitions });
+    this.#open.createTopic(topic, partitions);
   }
 
   async send(messages: Iterable<OutgoingRecord>): Promise<void> {
-    this.#sender ??= this.#connected(this.producer({ clock: systemClock, logger: silent }));
+    this.#clients.assertOpen();
+    this.#sender ??= this.#newSender();
     const sender = await this.#sender;
-    await Promise.all(Array.from(messages, (message) => sender.send(message)));
+    try {
+      await Promise.all(Array.from(messages, (message) => sender.send(message)));
+    } finally {
+      if (sender.fatal !== undefined) {
+        this.#sender = undefined;
+        await sender.close(0);
+      }
+    }
   }
 
   async committed(groupId: string, topic: string): Promise<ReadonlyMap<number, number>> {
     const reader = this.consumer({ groupId, groupProtocol: 'classic', clock: systemClock, logger: silent });
     try {
-      await this.#connected(reader);
+      await reader.connect({ timeoutMs: CONNECT_MS });
       const count = (await reader.partitionCounts([topic])).get(topic) ?? 0;
       const partitions = Array.from({ length: count }, (_, partition) => ({ topic, partition }));
       const committed = new Map<number, number>();
@@ -139,23 +164,33 @@ class Embedded implements EmbeddedKafka {
   }
 
   deleteRecords(topic: string, partition: number, before: number): void {
-    this.#mock.deleteRecords(topic, partition, before);
+    nativePartition('partition', { topic, partition });
+    checkCount('before', before, 0);
+    this.#open.deleteRecords(topic, partition, before);
   }
 
   pushErrors(apiKey: number, codes: readonly number[]): void {
-    this.#mock.pushErrors(apiKey, codes);
+    checkCount('apiKey', apiKey, 0, MAX_INT16);
+    if (!Array.isArray(codes)) throw new InvalidOptionError('codes', 'a list of Kafka error codes', codes);
+    // A code of Kafka's, or one of librdkafka's own, which are negative.
+    codes.forEach((code, i) => checkCount(`codes[${i}]`, code, -MAX_INT16, MAX_INT16));
+    if (codes.length > 0) this.#open.pushErrors(apiKey, codes);
   }
 
   setBrokerDown(broker: number): void {
-    this.#mock.setBrokerDown(broker);
+    this.#checkBroker(broker);
+    this.#open.setBrokerDown(broker);
   }
 
   setBrokerUp(broker: number): void {
-    this.#mock.setBrokerUp(broker);
+    this.#checkBroker(broker);
+    this.#open.setBrokerUp(broker);
   }
 
   setRoundTrip(broker: number, ms: number): void {
-    this.#mock.setRoundTrip(broker, ms);
+    this.#checkBroker(broker);
+    checkCount('ms', ms, 0, MAX_INT32);
+    this.#open.setRoundTrip(broker, ms);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -164,18 +199,30 @@ class Embedded implements EmbeddedKafka {
   }
 
   async #dispose(): Promise<void> {
-    await Promise.allSettled(Array.from(this.#clients, (client) => client.close(FLUSH_MS)));
+    await this.#clients.close();
     this.#mock.destroy();
   }
 
-  async #connected<Client extends KafkaConsumer | KafkaProducer>(client: Client): Promise<Client> {
-    await client.connect({ timeoutMs: CONNECT_MS });
-    return client;
+  /** The mock cluster, as long as it is there: its functions would end the process after that. */
+  get #open(): MockCluster {
+    this.#clients.assertOpen();
+    return this.#mock;
   }
 
-  #keep<Client extends KafkaConsumer | KafkaProducer | KafkaAdmin>(client: Client): Client {
-    this.#clients.add(client);
-    return client;
+  #checkBroker(broker: number): void {
+    checkCount('broker', broker, 1, this.brokers.length);
+  }
+
+  async #newSender(): Promise<KafkaProducer> {
+    const producer = this.producer({ clock: systemClock, logger: silent });
+    try {
+      await producer.connect({ timeoutMs: CONNECT_MS });
+      return producer;
+    } catch (error) {
+      // The next messages try with a new one.
+      this.#sender = undefined;
+      throw error;
+    }
   }
 }
 

@@ -1,51 +1,42 @@
 import { nativeTopic } from '../confluent/native-arguments.ts';
-import { ClientError, IllegalStateError } from '../errors.ts';
-import type { ConnectOptions, KafkaAdmin, KafkaAdminOptions } from '../kafka-client.ts';
-import { checkCount, checkMs } from './fake-kafka-checks.ts';
-import type { FakeCaller } from './fake-kafka-network.ts';
-import type { FakeState } from './fake-kafka-state.ts';
+import { ClientError } from '../errors.ts';
+import type { ConnectOptions, KafkaAdmin } from '../kafka-client.ts';
+import { checkNewTopic } from './cluster-checks.ts';
+import type { FakeConnection } from './fake-kafka-connection.ts';
 
 /** Topics of the fake cluster, through the port. */
 export class FakeAdmin implements KafkaAdmin {
-  readonly #state: FakeState;
-  readonly #caller: FakeCaller;
-  #phase: 'new' | 'connected' | 'closed' = 'new';
+  readonly #connection: FakeConnection;
 
-  constructor(state: FakeState, options: KafkaAdminOptions) {
-    this.#state = state;
-    this.#caller = { groupId: undefined, clientId: options.clientId, clock: options.clock };
+  constructor(connection: FakeConnection) {
+    this.#connection = connection;
   }
 
-  async connect(options: ConnectOptions): Promise<void> {
-    checkMs('timeoutMs', options.timeoutMs);
-    if (this.#phase !== 'new') throw new IllegalStateError('fakeKafka: connect was called before');
-    await this.#state.connect(this.#caller, options.timeoutMs, options.signal);
-    if (this.#phase === 'new') this.#phase = 'connected';
+  connect(options: ConnectOptions): Promise<void> {
+    return this.#connection.connect(options);
   }
 
   async createTopic(topic: string, options: { readonly partitions: number }): Promise<void> {
-    nativeTopic('topic', topic);
-    checkCount('partitions', options.partitions, 1);
+    checkNewTopic(topic, options);
     await this.#request('createTopic');
-    this.#state.topics.create(topic, options.partitions);
+    this.#connection.state.topics.create(topic, options.partitions);
   }
 
   async deleteTopic(topic: string): Promise<void> {
     nativeTopic('topic', topic);
     await this.#request('deleteTopic');
-    this.#state.topics.delete(topic);
+    this.#connection.state.topics.delete(topic);
   }
 
   async close(): Promise<void> {
-    this.#phase = 'closed';
+    this.#connection.close();
   }
 
   async #request(call: string): Promise<void> {
-    if (this.#phase !== 'connected')
-      throw new IllegalStateError(`fakeKafka: ${call} on an admin that is ${this.#phase}`);
-    await this.#state.request(
+    this.#connection.assertConnected(call);
+    await this.#connection.state.request(
       'admin',
-      this.#caller,
+      this.#connection.caller,
       () => new ClientError('the request timed out', { retriable: true }),
     );
   }

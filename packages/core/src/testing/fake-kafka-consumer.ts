@@ -3,7 +3,8 @@ import {
   nativeOffsets,
   nativePartition,
   nativePartitions,
-  nativeTopic,
+  nativePosition,
+  nativeTopics,
 } from '../confluent/native-arguments.ts';
 import type { KafkaWorkerError } from '../errors.ts';
 import { ClientError, CommitError, IllegalStateError, PollError } from '../errors.ts';
@@ -17,11 +18,11 @@ import type {
   Watermarks,
 } from '../kafka-client.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
+import { checkCount, checkMs } from './cluster-checks.ts';
 import { partitionKey } from './fake-kafka-assignor.ts';
-import { checkCount, checkMs } from './fake-kafka-checks.ts';
+import type { FakeConnection } from './fake-kafka-connection.ts';
 import { FakeFetcher } from './fake-kafka-fetcher.ts';
 import { FakeMember } from './fake-kafka-member.ts';
-import type { FakeCaller } from './fake-kafka-network.ts';
 import type { FakeState } from './fake-kafka-state.ts';
 import { FakeWait } from './fake-kafka-wait.ts';
 
@@ -32,10 +33,9 @@ export class FakeConsumer implements KafkaConsumer {
   readonly member: FakeMember;
   readonly #state: FakeState;
   readonly #options: KafkaConsumerOptions;
-  readonly #caller: FakeCaller;
+  readonly #connection: FakeConnection;
   readonly #fetcher: FakeFetcher;
   readonly #errors: KafkaWorkerError[] = [];
-  #phase: 'new' | 'connected' | 'closed' = 'new';
   #hasReportedOutage = false;
   /** Of the poll under way. */
   #wait: FakeWait | undefined;
@@ -43,10 +43,11 @@ export class FakeConsumer implements KafkaConsumer {
   readonly #closed: Promise<void>;
   #onClosed: () => void = () => {};
 
-  constructor(state: FakeState, options: KafkaConsumerOptions) {
+  constructor(connection: FakeConnection, options: KafkaConsumerOptions) {
+    const { state } = connection;
+    this.#connection = connection;
     this.#state = state;
     this.#options = options;
-    this.#caller = { groupId: options.groupId, clientId: options.clientId, clock: options.clock };
     this.#fetcher = new FakeFetcher(state.topics);
     this.member = new FakeMember(state.nextClientName(options.clientId ?? 'consumer'), options.groupInstanceId, () =>
       state.changed(),
@@ -56,24 +57,20 @@ export class FakeConsumer implements KafkaConsumer {
     });
   }
 
-  async connect(options: ConnectOptions): Promise<void> {
-    checkMs('timeoutMs', options.timeoutMs);
-    if (this.#phase !== 'new') throw new IllegalStateError('fakeKafka: connect was called before');
-    await this.#state.connect(this.#caller, options.timeoutMs, options.signal);
-    // close() may have come in between.
-    if (this.#phase === 'new') this.#phase = 'connected';
+  connect(options: ConnectOptions): Promise<void> {
+    return this.#connection.connect(options);
   }
 
   subscribe(topics: readonly string[]): void {
-    this.#mustBeConnected('subscribe');
-    for (const [index, topic] of topics.entries()) nativeTopic(`topics[${index}]`, topic);
+    this.#connection.assertConnected('subscribe');
+    nativeTopics('topics', topics);
     this.#group.join(this.member, [...topics]);
   }
 
   async poll(maxRecords: number, maxWaitMs: number): Promise<Poll> {
     checkCount('maxRecords', maxRecords, 0);
     checkMs('maxWaitMs', maxWaitMs);
-    this.#mustBeConnected('poll');
+    this.#connection.assertConnected('poll');
     if (this.#wait !== undefined) {
       throw new IllegalStateError('fakeKafka: a poll is under way, and two at once reorder records');
     }
@@ -92,28 +89,28 @@ export class FakeConsumer implements KafkaConsumer {
   async commit(given: readonly NextOffset[]): Promise<void> {
     const offsets = nativeCommit('offsets', given);
     if (offsets.length === 0) throw new IllegalStateError('fakeKafka: a commit without offsets');
-    this.#mustBeConnected('commit');
+    this.#connection.assertConnected('commit');
     const timedOut = (): KafkaWorkerError =>
       new CommitError(
         offsets.map(({ topic, partition, offset }) => ({ topic, partition, offset, ...REQUEST_TIMED_OUT })),
         { retriable: true },
       );
-    await this.#state.request('commit', this.#caller, timedOut, { offsets });
+    await this.#state.request('commit', this.#connection.caller, timedOut, { offsets });
     const failures = this.#group.commit(this.member, offsets);
-    await this.#state.request('commit-answer', this.#caller, timedOut, { offsets });
+    await this.#state.request('commit-answer', this.#connection.caller, timedOut, { offsets });
     if (failures.length > 0) throw new CommitError(failures, { retriable: false });
   }
 
   async committed(partitions: readonly TopicPartition[]): Promise<CommittedOffset[]> {
     nativePartitions('partitions', partitions);
-    this.#mustBeConnected('committed');
+    this.#connection.assertConnected('committed');
     await this.#request('committed');
     return partitions.map((partition) => this.#group.committed(partition));
   }
 
   assign(partitions: readonly StartOffset[]): void {
     nativeOffsets('partitions', partitions);
-    this.#mustBeConnected('assign');
+    this.#connection.assertConnected('assign');
     if (!this.#group.assigned(this.member, partitions)) {
       throw new IllegalStateError(`fakeKafka: no assigned event that was polled has exactly ${list(partitions)}`);
     }
@@ -123,7 +120,7 @@ export class FakeConsumer implements KafkaConsumer {
 
   release(partitions: readonly TopicPartition[]): void {
     nativePartitions('partitions', partitions);
-    this.#mustBeConnected('release');
+    this.#connection.assertConnected('release');
     if (!this.#group.released(this.member, partitions)) {
       throw new IllegalStateError(
         `fakeKafka: no revoked or lost event that was polled has exactly ${list(partitions)}`,
@@ -147,7 +144,7 @@ export class FakeConsumer implements KafkaConsumer {
   async seek(partitions: readonly StartOffset[]): Promise<void> {
     nativeOffsets('partitions', partitions);
     this.#mustHold('seek', partitions);
-    await this.#state.network.pass('seek', this.#caller);
+    await this.#state.network.pass('seek', this.#connection.caller);
     for (const partition of partitions) this.#fetcher.seek(partition);
     this.#state.changed();
   }
@@ -162,7 +159,8 @@ export class FakeConsumer implements KafkaConsumer {
     position: 'earliest' | 'latest' | Date,
   ): Promise<StartOffset[]> {
     nativePartitions('partitions', partitions);
-    this.#mustBeConnected('offsetsFor');
+    nativePosition('position', position);
+    this.#connection.assertConnected('offsetsFor');
     await this.#request('offsets-for');
     return partitions.map(({ topic, partition }) => {
       const log = this.#state.topics.log({ topic, partition });
@@ -173,7 +171,8 @@ export class FakeConsumer implements KafkaConsumer {
   }
 
   async partitionCounts(topics?: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    this.#mustBeConnected('partitionCounts');
+    if (topics !== undefined) nativeTopics('topics', topics);
+    this.#connection.assertConnected('partitionCounts');
     await this.#request('partition-counts');
     const counts = new Map<string, number>();
     for (const topic of topics ?? this.#state.topics.names().filter((name) => !name.startsWith('__'))) {
@@ -193,10 +192,10 @@ export class FakeConsumer implements KafkaConsumer {
   }
 
   async #close(): Promise<void> {
-    this.#phase = 'closed';
+    this.#connection.close();
     this.#onClosed();
     this.#wait?.end();
-    await this.#state.network.pass('close', this.#caller);
+    await this.#state.network.pass('close', this.#connection.caller);
     // A static member says nothing to the group, which keeps its partitions for its return.
     if (this.#options.groupInstanceId === undefined) this.#group.leave(this.member);
     else this.#group.leaveQuietly(this.member, this.#options.clock);
@@ -204,21 +203,21 @@ export class FakeConsumer implements KafkaConsumer {
 
   async #poll(maxRecords: number, wait: FakeWait): Promise<Poll> {
     try {
-      await Promise.race([this.#state.network.pass('poll', this.#caller), this.#closed]);
+      await Promise.race([this.#state.network.pass('poll', this.#connection.caller), this.#closed]);
     } catch (error) {
       this.#errors.push(error as KafkaWorkerError);
     }
     for (;;) {
       const poll = this.#take(maxRecords);
       const isEmpty = [poll.events, poll.records, poll.positions, poll.errors].every((part) => part.length === 0);
-      if (!isEmpty || wait.isOver || this.#phase === 'closed') return poll;
+      if (!isEmpty || wait.isOver || this.#connection.isClosed) return poll;
       await wait.forChange();
     }
   }
 
   /** What there is right now. */
   #take(maxRecords: number): Poll {
-    if (this.#phase === 'closed') return { events: [], records: [], positions: [], errors: [] };
+    if (this.#connection.isClosed) return { events: [], records: [], positions: [], errors: [] };
     const events = this.member.read();
     const errors = this.#errors.splice(0);
     if (this.member.isFenced) errors.push(new ClientError('another member uses this groupInstanceId'));
@@ -235,19 +234,14 @@ export class FakeConsumer implements KafkaConsumer {
   async #request(operation: 'committed' | 'offsets-for' | 'partition-counts'): Promise<void> {
     await this.#state.request(
       operation,
-      this.#caller,
+      this.#connection.caller,
       () => new ClientError('the request timed out', { retriable: true }),
     );
   }
 
-  #mustBeConnected(call: string): void {
-    if (this.#phase !== 'connected')
-      throw new IllegalStateError(`fakeKafka: ${call} on a consumer that is ${this.#phase}`);
-  }
-
   #mustHold(call: string, partitions: readonly TopicPartition[]): void {
     nativePartitions('partitions', partitions);
-    this.#mustBeConnected(call);
+    this.#connection.assertConnected(call);
     for (const partition of partitions) {
       const state = this.member.state(partition);
       if (state === undefined || state === 'offered') {

@@ -1,29 +1,28 @@
 import { toNativeMessage } from '../confluent/outgoing-message.ts';
-import { IllegalStateError, ProduceError, toError } from '../errors.ts';
-import type { ConnectOptions, KafkaProducer, KafkaProducerOptions } from '../kafka-client.ts';
+import { ClientError, type KafkaWorkerError, ProduceError, toError } from '../errors.ts';
+import type { ConnectOptions, KafkaProducer } from '../kafka-client.ts';
 import type { OutgoingRecord, TopicPartition } from '../record.ts';
-import { checkMs } from './fake-kafka-checks.ts';
-import type { FakeCaller } from './fake-kafka-network.ts';
-import type { FakeState } from './fake-kafka-state.ts';
+import { checkMs } from './cluster-checks.ts';
+import type { FakeConnection } from './fake-kafka-connection.ts';
 
 /** A producer of the fake cluster: what was sent is in the log when it is acknowledged. */
 export class FakeProducer implements KafkaProducer {
-  readonly #state: FakeState;
-  readonly #caller: FakeCaller;
-  #phase: 'new' | 'connected' | 'closed' = 'new';
+  readonly #connection: FakeConnection;
+  #fatal: KafkaWorkerError | undefined;
   /** Messages reach the log in the order in which they were sent, also when one of them is held up. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(state: FakeState, options: KafkaProducerOptions) {
-    this.#state = state;
-    this.#caller = { groupId: undefined, clientId: options.clientId, clock: options.clock };
+  constructor(connection: FakeConnection) {
+    this.#connection = connection;
   }
 
-  async connect(options: ConnectOptions): Promise<void> {
-    checkMs('timeoutMs', options.timeoutMs);
-    if (this.#phase !== 'new') throw new IllegalStateError('fakeKafka: connect was called before');
-    await this.#state.connect(this.#caller, options.timeoutMs, options.signal);
-    if (this.#phase === 'new') this.#phase = 'connected';
+  /** A test ends a producer with a `ClientError` that is not retriable, as what a send fails with. */
+  get fatal(): KafkaWorkerError | undefined {
+    return this.#fatal;
+  }
+
+  connect(options: ConnectOptions): Promise<void> {
+    return this.#connection.connect(options);
   }
 
   check(message: OutgoingRecord): void {
@@ -33,9 +32,7 @@ export class FakeProducer implements KafkaProducer {
 
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
     this.check(message);
-    if (this.#phase !== 'connected') {
-      throw new IllegalStateError(`fakeKafka: send on a producer that is ${this.#phase}`);
-    }
+    this.#connection.assertConnected('send');
     const sent = this.#last.then(() => this.#append(message));
     this.#last = sent.catch(() => {});
     return sent.then(async (position) => {
@@ -46,10 +43,10 @@ export class FakeProducer implements KafkaProducer {
 
   async close(timeoutMs: number): Promise<void> {
     checkMs('timeoutMs', timeoutMs);
-    if (this.#phase === 'closed') return;
-    this.#phase = 'closed';
+    if (this.#connection.isClosed) return;
+    this.#connection.close();
     await new Promise<void>((resolve) => {
-      const timer = this.#caller.clock.setTimeout(resolve, timeoutMs);
+      const timer = this.#connection.caller.clock.setTimeout(resolve, timeoutMs);
       void this.#last.then(() => {
         timer.clear();
         resolve();
@@ -60,7 +57,7 @@ export class FakeProducer implements KafkaProducer {
   async #append(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
     await this.#request('send', message);
     try {
-      const { topic, partition, offset } = this.#state.topics.append(message);
+      const { topic, partition, offset } = this.#connection.state.topics.append(message);
       return { topic, partition, offset };
     } catch (error) {
       throw new ProduceError(message.topic, toError(error).message, { cause: error });
@@ -69,6 +66,13 @@ export class FakeProducer implements KafkaProducer {
 
   async #request(operation: 'send' | 'send-answer', message: OutgoingRecord): Promise<void> {
     const timedOut = (): ProduceError => new ProduceError(message.topic, 'the message timed out', { retriable: true });
-    await this.#state.request(operation, this.#caller, timedOut, { message });
+    try {
+      if (this.#fatal !== undefined) throw this.#fatal;
+      await this.#connection.state.request(operation, this.#connection.caller, timedOut, { message });
+    } catch (error) {
+      if (!(error instanceof ClientError) || error.retriable) throw error;
+      this.#fatal = error;
+      throw new ProduceError(message.topic, error.message, { retriable: true, cause: error });
+    }
   }
 }

@@ -1,10 +1,13 @@
+import { checkClientOptions, checkMemberOptions } from '../confluent/kafka-client-options.ts';
+import { toNativeMessage } from '../confluent/outgoing-message.ts';
 import type { KafkaWorkerError } from '../errors.ts';
-import { CommitError, InvalidOptionError, ProduceError } from '../errors.ts';
+import { CommitError, ProduceError } from '../errors.ts';
 import type { KafkaCluster } from '../kafka-client.ts';
 import type { OutgoingRecord, OwnedRecord, TopicPartition } from '../record.ts';
+import { checkCount, checkInitialTopics, checkMs, checkNewTopic, checkPartitionCount } from './cluster-checks.ts';
 import { FakeAdmin } from './fake-kafka-admin.ts';
 import type { FakeAssignor } from './fake-kafka-assignor.ts';
-import { checkCount, checkMs } from './fake-kafka-checks.ts';
+import { FakeConnection } from './fake-kafka-connection.ts';
 import { FakeConsumer } from './fake-kafka-consumer.ts';
 import type { FakeGroupControls } from './fake-kafka-group-controls.ts';
 import { fakeGroupControls } from './fake-kafka-group-controls.ts';
@@ -69,32 +72,50 @@ export function fakeKafka(options: FakeKafkaOptions = {}): FakeKafka {
   checkMs('requestTimeoutMs', requestTimeoutMs);
   const state = new FakeState(clock, options.assignor ?? 'range', requestTimeoutMs, options.atAwait);
   const { topics, network } = state;
-  for (const [topic, { partitions }] of Object.entries(options.topics ?? {})) {
-    checkCount(`topics.${topic}.partitions`, partitions, 1);
-    topics.create(topic, partitions);
-  }
+  const initial = options.topics ?? {};
+  checkInitialTopics(initial);
+  for (const [topic, { partitions }] of Object.entries(initial)) topics.create(topic, partitions);
 
   return {
     kind: 'kafka-cluster',
     brokers: state.brokers,
     clock,
     consumer(consumerOptions) {
-      if (consumerOptions.groupId === '') throw new InvalidOptionError('groupId', 'a name', '');
-      return new FakeConsumer(state, consumerOptions);
+      checkMemberOptions(consumerOptions);
+      return new FakeConsumer(new FakeConnection('consumer', state, consumerOptions), consumerOptions);
     },
-    producer: (producerOptions) => new FakeProducer(state, producerOptions),
-    admin: (adminOptions) => new FakeAdmin(state, adminOptions),
+    producer(producerOptions) {
+      checkClientOptions(producerOptions);
+      return new FakeProducer(new FakeConnection('producer', state, producerOptions));
+    },
+    admin(adminOptions) {
+      checkClientOptions(adminOptions);
+      return new FakeAdmin(new FakeConnection('admin', state, adminOptions));
+    },
 
     createTopic(topic, { partitions = 1 } = {}) {
-      checkCount('partitions', partitions, 1);
+      checkNewTopic(topic, { partitions });
       topics.create(topic, partitions);
     },
     deleteTopic: (topic) => topics.delete(topic),
-    addPartitions: (topic, partitions) => topics.grow(topic, partitions),
-    send: (messages) => Array.from(messages, (message) => topics.append(message)),
-    appendGap: (partition, offsets) => topics.change(partition, (log) => log.appendGap(offsets)),
+    addPartitions(topic, partitions) {
+      checkPartitionCount('partitions', partitions);
+      topics.grow(topic, partitions);
+    },
+    send: (messages) =>
+      Array.from(messages, (message) => {
+        toNativeMessage(message);
+        return topics.append(message);
+      }),
+    appendGap(partition, offsets) {
+      checkCount('offsets', offsets, 0);
+      topics.change(partition, (log) => log.appendGap(offsets));
+    },
     compact: (partition, offset) => topics.change(partition, (log) => log.compact(offset)),
-    deleteRecords: (partition, beforeOffset) => topics.change(partition, (log) => log.deleteBefore(beforeOffset)),
+    deleteRecords(partition, beforeOffset) {
+      checkCount('beforeOffset', beforeOffset, 0);
+      topics.change(partition, (log) => log.deleteBefore(beforeOffset));
+    },
     records: (topic) => topics.logs(topic).flatMap((log) => log.records),
     committed: (groupId, topic) => fakeGroupControls(state, groupId).committed(topic),
     group: (groupId) => fakeGroupControls(state, groupId),

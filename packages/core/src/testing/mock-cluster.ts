@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { ClientError, MissingDependencyError } from '../errors.ts';
 
-/** librdkafka's in-process mock cluster, through its C functions. */
+/** librdkafka's in-process mock cluster, through its C functions. They look at nothing: arguments must be checked before, and none may be called once it is destroyed. */
 export interface MockCluster {
   /** `host:port,host:port` */
   readonly bootstrapServers: string;
@@ -45,6 +45,11 @@ export async function startMockCluster(brokers: number): Promise<MockCluster> {
   if (handle === null)
     throw new ClientError(`the mock cluster cannot start: ${error.toString('utf8').replace(/\0.*$/s, '')}`);
   const cluster: unknown = library('void *rd_kafka_mock_cluster_new(void *rk, int brokers)')(handle, brokers);
+  const destroyHandle = library('void rd_kafka_destroy(void *rk)');
+  if (cluster === null) {
+    destroyHandle(handle);
+    throw new ClientError(`the mock cluster cannot start its ${brokers} brokers`);
+  }
   const bootstrap = library('const char *rd_kafka_mock_cluster_bootstraps(void *cluster)');
   const createTopic = library(
     'int rd_kafka_mock_topic_create(void *cluster, const char *topic, int partitions, int replicas)',
@@ -60,7 +65,6 @@ export async function startMockCluster(brokers: number): Promise<MockCluster> {
   const up = library('int rd_kafka_mock_broker_set_up(void *cluster, int32_t broker)');
   const roundTrip = library('int rd_kafka_mock_broker_set_rtt(void *cluster, int32_t broker, int ms)');
   const destroyCluster = library('void rd_kafka_mock_cluster_destroy(void *cluster)');
-  const destroyHandle = library('void rd_kafka_destroy(void *rk)');
   // A worker in a test should wait neither for members that never come nor for the next heartbeat to tell it something.
   library('void rd_kafka_mock_set_group_consumer_heartbeat_interval_ms(void *cluster, int ms)')(cluster, HEARTBEAT_MS);
   library('void rd_kafka_mock_group_initial_rebalance_delay_ms(void *cluster, int32_t ms)')(cluster, 0);

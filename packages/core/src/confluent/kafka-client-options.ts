@@ -1,0 +1,59 @@
+import { InvalidOptionError } from '../errors.ts';
+import type { ConnectOptions } from '../kafka-client.ts';
+
+/** What the port's clients are given, looked at before anything native is made of it. */
+
+/** Node's timers end at once beyond that. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** @throws InvalidOptionError */
+export function checkClientOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new InvalidOptionError('options', 'an object', options);
+  const { clientId, logger } = options as { clientId?: unknown; logger?: unknown };
+  if (clientId !== undefined) nativeText('clientId', clientId);
+  if (!isLogger(logger)) throw new InvalidOptionError('logger', 'a logger with debug, info, warn and error', logger);
+}
+
+/** @throws InvalidOptionError */
+export function checkMemberOptions(options: unknown): void {
+  checkClientOptions(options);
+  const { groupId, groupInstanceId, groupProtocol } = options as Readonly<Record<string, unknown>>;
+  nativeText('groupId', groupId);
+  if (groupInstanceId !== undefined) nativeText('groupInstanceId', groupInstanceId);
+  if (groupProtocol !== 'classic' && groupProtocol !== 'consumer')
+    throw new InvalidOptionError('groupProtocol', "'classic' or 'consumer'", groupProtocol);
+}
+
+/** @throws InvalidOptionError */
+export function checkConnectOptions(options: unknown): ConnectOptions {
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidOptionError('options', '{ timeoutMs }', options);
+  const { timeoutMs, signal } = options as { timeoutMs?: unknown; signal?: unknown };
+  const checked = { timeoutMs: checkTimeout('options.timeoutMs', timeoutMs) };
+  if (signal === undefined) return checked;
+  if (typeof signal !== 'object' || signal === null || typeof (signal as AbortSignal).aborted !== 'boolean')
+    throw new InvalidOptionError('options.signal', 'an AbortSignal', signal);
+  return { ...checked, signal: signal as AbortSignal };
+}
+
+/** Milliseconds that a timer can wait. @throws InvalidOptionError */
+export function checkTimeout(option: string, ms: unknown): number {
+  if (typeof ms !== 'number' || !Number.isFinite(ms) || ms < 0)
+    throw new InvalidOptionError(option, 'milliseconds, 0 or more', ms);
+  return Math.min(ms, MAX_TIMER_MS);
+}
+
+/** @throws InvalidOptionError */
+export function nativeText(option: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '')
+    throw new InvalidOptionError(option, 'a string that is not empty', value);
+  // It would cut the text short on its way into the native client.
+  if (value.includes('\0')) throw new InvalidOptionError(option, 'a string without NUL', value);
+  return value;
+}
+
+function isLogger(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const logger = value as Readonly<Record<string, unknown>>;
+  return ['debug', 'info', 'warn', 'error'].every((level) => typeof logger[level] === 'function');
+}

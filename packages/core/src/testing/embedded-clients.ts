@@ -1,0 +1,56 @@
+import { IllegalStateError } from '../errors.ts';
+import type { ConnectOptions } from '../kafka-client.ts';
+
+const FLUSH_MS = 10_000;
+
+interface Client {
+  connect(options: ConnectOptions): Promise<void>;
+  close(timeoutMs: number): Promise<void>;
+}
+
+/** The clients of an embedded cluster that are connected, or about to be: all of them must be gone before the cluster is. */
+export class EmbeddedClients {
+  readonly #connected = new Set<Client>();
+  #isClosed = false;
+
+  get size(): number {
+    return this.#connected.size;
+  }
+
+  /** @throws IllegalStateError once the cluster is disposed of */
+  assertOpen(): void {
+    if (this.#isClosed) throw new IllegalStateError('the embedded Kafka is disposed of: start a new one');
+  }
+
+  /** Watches a client from its connect to its end. */
+  watch<Watched extends Client>(client: Watched): Watched {
+    const connect = client.connect.bind(client);
+    const close = client.close.bind(client);
+    const forget = (): void => void this.#connected.delete(client);
+    client.connect = async (options) => {
+      this.assertOpen();
+      // A second call is refused by the client, which stays as it is.
+      if (this.#connected.has(client)) return connect(options);
+      this.#connected.add(client);
+      try {
+        await connect(options);
+      } catch (error) {
+        forget();
+        throw error;
+      }
+    };
+    client.close = async (timeoutMs) => {
+      try {
+        await close(timeoutMs);
+      } finally {
+        forget();
+      }
+    };
+    return client;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled(Array.from(this.#connected, (client) => client.close(FLUSH_MS)));
+  }
+}
