@@ -1,13 +1,14 @@
 import { CallContext, type ContextServices } from './call-context.ts';
 import type { Clock, Timer } from './clock.ts';
-import { DecodedRecord } from './decoded-record.ts';
 import type { DeliverySession } from './delivery.ts';
+import { LaneError } from './errors.ts';
 import { type CallItem, HandlerCall } from './handler-call.ts';
 import type { Lane } from './lane.ts';
 import type { Lanes } from './lanes.ts';
 import { type Invoke, withMiddleware } from './middleware.ts';
 import type { OwnedPartition } from './owned-partition.ts';
-import type { KafkaRecord, ReceivedRecord } from './record.ts';
+import type { ReceivedRecord } from './record.ts';
+import type { RecordViews } from './record-views.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { TimeSlice } from './time-slice.ts';
 import type { Turns } from './turns.ts';
@@ -21,6 +22,7 @@ export interface DispatcherParts {
   /** The time as the lanes want it. */
   readonly laneNow: () => number;
   readonly context: ContextServices;
+  readonly views: RecordViews;
   readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
   /** The handler has returned and everything it sent is acknowledged. */
   readonly returned: (call: HandlerCall) => void;
@@ -50,7 +52,7 @@ export class Dispatcher {
   #isPaused = false;
   /** The last dispatch found no further call to start. */
   #isExhausted = true;
-  #batchTimer: Timer | undefined;
+  #wakeTimer: { readonly timer: Timer; readonly dueAt: number } | undefined;
 
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
@@ -71,7 +73,7 @@ export class Dispatcher {
   /** No call starts from now on; those that run go on. */
   pause(): void {
     this.#isPaused = true;
-    this.#batchTimer?.clear();
+    this.#wakeTimer?.timer.clear();
   }
 
   /** Calls whose handler runs, or whose messages are under way. */
@@ -83,7 +85,7 @@ export class Dispatcher {
   /** Whether nothing runs, and nothing could be started. */
   get isQuiet(): boolean {
     const { lanes } = this.#parts;
-    return lanes.runningCount === 0 && (this.#isPaused || (this.#isExhausted && lanes.nextFillDueAt === undefined));
+    return lanes.runningCount === 0 && (this.#isPaused || (this.#isExhausted && lanes.nextDueAt === undefined));
   }
 
   /** Starts every call that may start now. */
@@ -94,7 +96,7 @@ export class Dispatcher {
       const lane = lanes.start(laneNow());
       if (lane === undefined) {
         this.#isExhausted = true;
-        this.#wakeForBatch();
+        this.#wakeWhenDue();
         return;
       }
       const call = lane.resumed.shift() ?? this.#nextCall(lane);
@@ -105,37 +107,47 @@ export class Dispatcher {
     }
   }
 
-  /** A batch that waits to fill starts when its time is up, if nothing else happens before. */
-  #wakeForBatch(): void {
-    const dueAt = this.#parts.lanes.nextFillDueAt;
-    if (dueAt === undefined || this.#batchTimer !== undefined) return;
-    this.#batchTimer = this.#clock.setTimeout(() => {
-      this.#batchTimer = undefined;
+  /** What only waits for the time (a batch to fill, a rate) starts when that has come, if nothing else happens before. */
+  #wakeWhenDue(): void {
+    const dueAt = this.#parts.lanes.nextDueAt;
+    if (dueAt === undefined) return;
+    if (this.#wakeTimer !== undefined) {
+      if (this.#wakeTimer.dueAt <= dueAt) return;
+      this.#wakeTimer.timer.clear();
+    }
+    const wake = (): void => {
+      this.#wakeTimer = undefined;
       this.#parts.turns.run(nothing);
-    }, dueAt - this.#clock.now());
+    };
+    this.#wakeTimer = { timer: this.#clock.setTimeout(wake, Math.max(0, dueAt - this.#clock.now())), dueAt };
   }
 
   #nextCall(lane: Lane<HandlerCall>): HandlerCall | undefined {
-    const { lanes, ownerOf, options } = this.#parts;
+    const { lanes, ownerOf, options, views } = this.#parts;
     if (options.batchHandler === undefined) {
       const received = lanes.take(lane);
       const owner = ownerOf(received);
-      return owner === undefined
-        ? undefined
-        : new HandlerCall(lane, received, owner, this.#decoded(received), undefined);
+      if (owner === undefined) return undefined;
+      const call = new HandlerCall(lane, received, owner, views.of(received), undefined);
+      if (lane.countsCalls) this.#noteLaneError(call);
+      return call;
     }
     const items: CallItem[] = [];
     for (const received of lanes.takeBatch(lane, this.#parts.laneNow())) {
       const owner = ownerOf(received);
-      if (owner !== undefined) items.push({ received, owner, record: this.#decoded(received) });
+      if (owner !== undefined) items.push({ received, owner, record: views.of(received) });
     }
     const first = items[0];
-    return first === undefined ? undefined : new HandlerCall(lane, first.received, first.owner, first.record, items);
+    if (first === undefined) return undefined;
+    const call = new HandlerCall(lane, first.received, first.owner, first.record, items);
+    if (lane.countsCalls) this.#noteLaneError(call);
+    return call;
   }
 
-  #decoded(received: ReceivedRecord): KafkaRecord<unknown, unknown> {
-    const { key, value } = this.#parts.options;
-    return key === undefined && value === undefined ? received : new DecodedRecord(received, key, value);
+  /** A record for which the lane function threw has failed before its handler was called. */
+  #noteLaneError(call: HandlerCall): void {
+    const thrown = this.#parts.lanes.takeLaneError(call.received);
+    if (thrown !== undefined) call.laneError = new LaneError(call.received, thrown.error);
   }
 
   #start(call: HandlerCall): void {
@@ -146,6 +158,7 @@ export class Dispatcher {
     call.context = context;
     let result: unknown;
     try {
+      if (call.laneError !== undefined) throw call.laneError;
       if (this.#parts.session.contextFor !== undefined)
         Object.assign(context, this.#parts.session.contextFor(call.received));
       result = this.#invoke(call);

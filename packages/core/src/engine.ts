@@ -8,6 +8,7 @@ import type { EventListeners } from './events.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import { Intake } from './intake.ts';
 import type { KafkaConsumer, Poll } from './kafka-client.ts';
+import { usesLaneFunction } from './lane-rule.ts';
 import { Lanes } from './lanes.ts';
 import { Outcomes } from './outcomes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
@@ -15,6 +16,7 @@ import { Poller } from './poller.ts';
 import { PositionCheck } from './position-check.ts';
 import { Rebalances } from './rebalances.ts';
 import type { NextOffset, ReceivedRecord, TopicPartition } from './record.ts';
+import { RecordViews } from './record-views.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { StartResolver } from './start-resolver.ts';
 import type { Subscription } from './subscription.ts';
@@ -67,10 +69,11 @@ export class Engine {
       ...{ limits: options.limits, consumer, assignment, clock, logger: options.logger, turns },
       accepted: (record, owner, now) => this.#lanes.add(record, owner.id, now),
     });
-    this.#lanes = new Lanes(options.concurrency.lanes, options.batchHandler === undefined ? undefined : options.batch);
+    const views = new RecordViews(options, usesLaneFunction(options.concurrency.lanes));
+    const batching = options.batchHandler === undefined ? undefined : options.batch;
+    this.#lanes = new Lanes(options.concurrency.lanes, batching, (record) => views.of(record));
     const lanes = this.#lanes;
-    // Asking for the time costs as much as a short handler; only batches that fill need to know it for every call.
-    const laneNow = options.batch.maxWaitMs > 0 ? (): number => clock.now() : (): number => 0;
+    const laneNow = lanes.needsTime ? (): number => clock.now() : (): number => 0;
     this.outcomes = new Outcomes({
       options,
       lanes,
@@ -81,7 +84,7 @@ export class Engine {
       stop: parts.fail,
     });
     this.dispatcher = new Dispatcher({
-      ...{ options, session, lanes, turns, laneNow, context: parts.context },
+      ...{ options, session, lanes, turns, laneNow, views, context: parts.context },
       ownerOf: (record) => assignment.ownerOf(record),
       returned: (call) => this.outcomes.returned(call),
       polledAt: () => this.#polledAt,
@@ -159,8 +162,7 @@ export class Engine {
 
   #afterTurn(): void {
     // With no room for more records, a batch would wait in vain for some.
-    if (this.#lanes.nextFillDueAt !== undefined && !this.hasRoom)
-      this.#lanes.startPartBatches(this.#parts.options.clock.now());
+    if (this.#lanes.isFilling && !this.hasRoom) this.#lanes.startPartBatches(this.#parts.options.clock.now());
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();

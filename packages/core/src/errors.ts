@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'PRODUCE'
   | 'HANDLER'
   | 'DESERIALIZATION'
+  | 'LANE'
   | 'NON_RETRIABLE'
   | 'RETRIABLE'
   | 'SHUTDOWN_TIMEOUT'
@@ -238,6 +239,23 @@ export class DeserializationError extends KafkaWorkerError implements TopicParti
     this.partition = partition;
     this.offset = offset;
     this.part = part;
+  }
+}
+
+/** A lane function (of `laneBy`, say) threw, or gave no string, for a record. Never retried: it sees the same record again. */
+export class LaneError extends KafkaWorkerError implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+
+  constructor(record: TopicPartition & { offset: number }, cause: unknown) {
+    const { topic, partition, offset } = record;
+    super('LANE', `${topic}/${partition} offset ${offset}: its lane is not known: ${toError(cause).message}`, {
+      cause,
+    });
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
   }
 }
 

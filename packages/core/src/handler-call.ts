@@ -34,6 +34,8 @@ export class HandlerCall implements CallItem {
   pendingSends = 0;
   /** The first thing that went wrong in this attempt: what the handler threw, or a failed send. */
   failure: { readonly error: unknown } | undefined;
+  /** No lane could be found for its record: it fails before the handler is called. */
+  laneError: Error | undefined;
   /** Records of a batch that failed alone. */
   failedItems: Map<CallItem, unknown> | undefined;
   #controller: AbortController | undefined;

@@ -1,7 +1,7 @@
 // For applications.
 export { type Clock, systemClock, type Timer } from './clock.ts';
 // For authors of strategies, deliveries and Kafka clients.
-export type { ConcurrencyStrategy, LaneRule } from './concurrency.ts';
+export type { ConcurrencyStrategy, LaneRule, LaneTurn, LaneWidth } from './concurrency.ts';
 export { atLeastOnceDelivery, perPartitionStrategy, stopPolicy } from './defaults.ts';
 export type { Delivery, DeliveryContext, DeliverySession, Progress } from './delivery.ts';
 export { type Deserializer, json, type StandardSchema, string } from './deserializer.ts';
@@ -19,6 +19,7 @@ export {
   InvalidOptionError,
   isKafkaWorkerError,
   KafkaWorkerError,
+  LaneError,
   MissingDependencyError,
   NonRetriableError,
   OffsetOutOfRangeError,
@@ -49,6 +50,7 @@ export type {
   StartOffset,
   Watermarks,
 } from './kafka-client.ts';
+export { checkLaneRule, hasKeyLanes } from './lane-rule.ts';
 export type { WorkerState } from './lifecycle.ts';
 export type { Logger } from './logger.ts';
 export type { Plugin } from './plugin.ts';

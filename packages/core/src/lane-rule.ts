@@ -3,26 +3,105 @@ import { InvalidOptionError } from './errors.ts';
 
 /**
  * @param option the strategy that has the rule as its `lanes`
- * @throws InvalidOptionError for a rule that the scheduler cannot execute
+ * @throws InvalidOptionError for a rule that the scheduler cannot execute, or that means nothing where it stands
  */
 export function checkLaneRule(option: string, rule: LaneRule): void {
-  checkRule(`${option}.lanes`, rule);
+  checkRule(`${option}.lanes`, rule, { isOutermost: true, isInPartition: false });
 }
 
-function checkRule(path: string, rule: LaneRule): void {
+/** Whether a function of the user's says which lane a record belongs to. */
+export function usesLaneFunction({ by, inside }: LaneRule): boolean {
+  return typeof by === 'function' || (!('width' in inside) && usesLaneFunction(inside));
+}
+
+/** Whether each lane stands for one key, or one name, so that it can be frozen alone. */
+export function hasKeyLanes({ by, inside }: LaneRule): boolean {
+  if (!('width' in inside)) return hasKeyLanes(inside);
+  return (by === 'key' || typeof by === 'function') && inside.width === 1 && inside.unordered !== true;
+}
+
+interface Place {
+  readonly isOutermost: boolean;
+  /** A level above has parted the records by partition. */
+  readonly isInPartition: boolean;
+}
+
+function checkRule(path: string, rule: LaneRule, place: Place): void {
   checkObject(path, 'lane rules', rule);
-  if (rule.by !== 'all' && rule.by !== 'partition' && typeof rule.by !== 'function') {
-    throw new InvalidOptionError(`${path}.by`, "'all', 'partition' or a function of the record", rule.by);
+  const { by, across, nullKeys, active, calls, startsPerSecond, turn, inside } = rule;
+  if (by !== 'all' && by !== 'partition' && by !== 'key' && typeof by !== 'function') {
+    throw new InvalidOptionError(`${path}.by`, "'all', 'partition', 'key' or a function of the record", by);
   }
-  checkCount(`${path}.active`, rule.active);
-  const { inside } = rule;
+  checkOneOf(`${path}.across`, across, ['partition', 'topic', 'all']);
+  checkOneOf(`${path}.nullKeys`, nullKeys, ['parallel', 'per-partition', 'one-lane']);
+  checkCount(`${path}.active`, active);
+  if (calls !== undefined) checkCount(`${path}.calls`, calls);
+  if (turn !== undefined) checkTurn(`${path}.turn`, turn);
+  if (startsPerSecond !== undefined) checkRate(`${path}.startsPerSecond`, startsPerSecond, place);
+  checkMeaning(path, rule, place);
   checkObject(`${path}.inside`, 'a width, or lane rules', inside);
   if ('width' in inside) checkCount(`${path}.inside.width`, inside.width);
-  else checkRule(`${path}.inside`, inside);
+  else
+    checkRule(`${path}.inside`, inside, {
+      isOutermost: false,
+      isInPartition: place.isInPartition || by === 'partition',
+    });
+}
+
+function checkMeaning(path: string, { by, across, nullKeys }: LaneRule, { isInPartition }: Place): void {
+  if (!isInPartition) return;
+  if (by === 'partition') {
+    throw new InvalidOptionError(
+      `${path}.by`,
+      'something else than partitions inside a partition, which has only itself: leave one perPartition() out',
+      by,
+    );
+  }
+  if (across === 'topic' || across === 'all') {
+    throw new InvalidOptionError(
+      `${path}.across`,
+      "'partition' inside a partition: lanes across partitions have to stand outside of perPartition()",
+      across,
+    );
+  }
+  if (nullKeys === 'one-lane') {
+    throw new InvalidOptionError(
+      `${path}.nullKeys`,
+      "'per-partition' or 'parallel' inside a partition: one lane for all partitions has to stand outside of perPartition()",
+      nullKeys,
+    );
+  }
+}
+
+function checkRate(option: string, value: unknown, { isOutermost }: Place): void {
+  if (!isOutermost) {
+    throw new InvalidOptionError(
+      option,
+      'no rate on an inner level, for it holds for the whole worker: give perSecond to a limited() around everything',
+      value,
+    );
+  }
+  if (typeof value !== 'number' || !(value > 0)) {
+    throw new InvalidOptionError(option, 'a number above 0', value);
+  }
+}
+
+function checkTurn(option: string, turn: unknown): void {
+  checkObject(option, 'an object with maxRecords and maxMs', turn);
+  const { maxRecords, maxMs } = turn as { readonly maxRecords?: unknown; readonly maxMs?: unknown };
+  checkCount(`${option}.maxRecords`, maxRecords);
+  if (typeof maxMs !== 'number' || !(maxMs > 0)) {
+    throw new InvalidOptionError(`${option}.maxMs`, 'a number of milliseconds above 0', maxMs);
+  }
 }
 
 function checkObject(path: string, expected: string, value: unknown): void {
   if (typeof value !== 'object' || value === null) throw new InvalidOptionError(path, expected, value);
+}
+
+function checkOneOf(option: string, value: unknown, allowed: readonly string[]): void {
+  if (value === undefined || (typeof value === 'string' && allowed.includes(value))) return;
+  throw new InvalidOptionError(option, allowed.map((one) => `'${one}'`).join(', '), value);
 }
 
 function checkCount(option: string, value: unknown): void {

@@ -1,5 +1,5 @@
 import { Fifo } from './fifo.ts';
-import type { LaneGroup } from './lanes.ts';
+import type { LaneGroup } from './lane-group.ts';
 import type { ReceivedRecord } from './record.ts';
 
 /** In which of its parent's two queues of ready nodes a node waits. */
@@ -11,33 +11,53 @@ export interface FillingBatch<Call> {
   readonly dueAt: number;
 }
 
+/** What a lane is like. */
+export interface LaneTraits {
+  readonly width: number;
+  /** A call that waits for its retry keeps the later ones. */
+  readonly isOrdered: boolean;
+  /** It has no order at all to keep, so each of its calls counts as an active lane. */
+  readonly countsCalls: boolean;
+  /** The key (as Latin-1, null for none) or the name that its records share, if that is what makes it a lane. */
+  readonly name: string | null | undefined;
+}
+
 /**
- * A FIFO queue of records, and how many handler calls may run from it at once (its width). Width 1 keeps order.
+ * A FIFO queue of records, and how many handler calls may run from it at once (its width).
  *
- * A call that waits for a retry is *parked*: it gives its slot back, and in a lane of width 1 blocks the lane, so that no later record overtakes it.
+ * A call that waits for a retry is *parked*: it gives its slot back, and in an ordered lane blocks the lane, so that no later record overtakes it.
  * When it is due it comes back through `resumed`, ahead of the queue.
  */
-export class Lane<Call> {
+export class Lane<Call> implements LaneTraits {
   readonly isLane = true as const;
   readonly parent: LaneGroup<Call>;
   readonly key: unknown;
   readonly width: number;
+  readonly isOrdered: boolean;
+  readonly countsCalls: boolean;
+  readonly name: string | null | undefined;
   readonly queue: Fifo<ReceivedRecord> = new Fifo<ReceivedRecord>();
   readonly resumed: Call[] = [];
+  /** Kept up to date only where batches are bounded in bytes. */
+  queuedBytes = 0;
   running = 0;
   parked = 0;
+  isActive = false;
   listing: Listing = 'none';
   /** The batch at the head of the queue, as long as it waits to fill. */
   filling: FillingBatch<Call> | undefined;
 
-  constructor(parent: LaneGroup<Call>, key: unknown, width: number) {
+  constructor(parent: LaneGroup<Call>, key: unknown, traits: LaneTraits) {
     this.parent = parent;
     this.key = key;
-    this.width = width;
+    this.width = traits.width;
+    this.isOrdered = traits.isOrdered;
+    this.countsCalls = traits.countsCalls;
+    this.name = traits.name;
   }
 
   isBlocked(): boolean {
-    return this.parked > 0 && this.width === 1;
+    return this.parked > 0 && this.isOrdered;
   }
 
   isEmpty(): boolean {

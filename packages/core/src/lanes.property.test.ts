@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import type { Batching } from './batch-filling.ts';
 import type { LaneRule } from './concurrency.ts';
 import type { Lane } from './lane.ts';
-import { type Batching, LaneGroup, Lanes } from './lanes.ts';
-import { noHeaders, OwnedRecord, type ReceivedRecord } from './record.ts';
+import { LaneGroup } from './lane-group.ts';
+import { Lanes } from './lanes.ts';
+import { type KafkaRecord, noHeaders, OwnedRecord, type ReceivedRecord } from './record.ts';
 
 interface Call {
   readonly records: readonly ReceivedRecord[];
@@ -178,7 +180,9 @@ class CheckedLanes {
     let rule = this.#rule;
     for (;;) {
       const { by, active, inside } = rule;
-      const own = by === 'all' ? '*' : by === 'partition' ? `${record.partition}` : `${record.partition}:${by(record)}`;
+      if (by === 'key') throw new Error('the model names its keys by a function');
+      const view = record as unknown as KafkaRecord<never, never>;
+      const own = by === 'all' ? '*' : by === 'partition' ? `${record.partition}` : `${record.partition}:${by(view)}`;
       const name = `${group}>${own}`;
       path.push({ group, name, active });
       if ('width' in inside) {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import type { Batching } from './batch-filling.ts';
 import type { LaneRule } from './concurrency.ts';
 import { IllegalStateError } from './errors.ts';
 import type { Lane } from './lane.ts';
-import { type Batching, Lanes } from './lanes.ts';
+import { Lanes } from './lanes.ts';
 import { noHeaders, OwnedRecord } from './record.ts';
 
 const unlimited = Number.POSITIVE_INFINITY;
@@ -140,10 +141,10 @@ describe('Lanes', () => {
       const lanes = lanesWith(rule, ['0:0', '0:1', '1:0', '1:1', '1:2'], { maxRecords: 3, maxWaitMs: 50 });
       const full = lanes.start(10);
       expect(full === undefined ? [] : lanes.takeBatch(full, 10).map(nameOf)).toEqual(['1:0', '1:1', '1:2']);
-      expect([lanes.start(49), lanes.nextFillDueAt]).toEqual([undefined, 50]);
+      expect([lanes.start(49), lanes.nextDueAt]).toEqual([undefined, 50]);
       const late = lanes.start(50);
       expect(late === undefined ? [] : lanes.takeBatch(late, 50).map(nameOf)).toEqual(['0:0', '0:1']);
-      expect([lanes.start(50), lanes.nextFillDueAt]).toEqual([undefined, undefined]);
+      expect([lanes.start(50), lanes.nextDueAt]).toEqual([undefined, undefined]);
     });
 
     it('give what is left over a wait of its own', () => {
@@ -160,7 +161,7 @@ describe('Lanes', () => {
     it('start when the time is up also where its sum is no exact number', () => {
       const lanes = new Lanes<string>(rule, { maxRecords: 2, maxWaitMs: 33.3 });
       lanes.add(record(0, 0), 0, 1_000);
-      expect(lanes.start(lanes.nextFillDueAt ?? 0)).toBeDefined();
+      expect(lanes.start(lanes.nextDueAt ?? 0)).toBeDefined();
     });
   });
 });

@@ -1,59 +1,49 @@
+import { BatchFilling, type Batching, singleRecords } from './batch-filling.ts';
 import type { LaneRule } from './concurrency.ts';
 import { IllegalStateError } from './errors.ts';
-import { Fifo } from './fifo.ts';
-import { type FillingBatch, Lane, type Listing } from './lane.ts';
-import type { ReceivedRecord } from './record.ts';
-
-type LaneNode<Call> = Lane<Call> | LaneGroup<Call>;
-
-/** Nodes that share a rule's limit: the lanes of a level, or groups with rules of their own inside. */
-export class LaneGroup<Call> {
-  readonly isLane = false as const;
-  readonly rule: LaneRule;
-  readonly parent: LaneGroup<Call> | undefined;
-  readonly key: unknown;
-  /** Its one child stays when it is empty: no record would get another one. */
-  readonly isPermanent: boolean;
-  readonly children: Map<unknown, LaneNode<Call>> = new Map<unknown, LaneNode<Call>>();
-  /** Ready children that run nothing, and those that do: where active ones are limited only the latter may start. */
-  readonly readyIdle: Fifo<LaneNode<Call>> = new Fifo<LaneNode<Call>>();
-  readonly readyActive: Fifo<LaneNode<Call>> = new Fifo<LaneNode<Call>>();
-  running = 0;
-  activeChildren = 0;
-  listing: Listing = 'none';
-
-  constructor(rule: LaneRule, parent: LaneGroup<Call> | undefined, key: unknown) {
-    this.rule = rule;
-    this.parent = parent;
-    this.key = key;
-    this.isPermanent = rule.by === 'all' && (parent === undefined || parent.isPermanent);
-  }
-}
-
-/** How a batch handler's calls fill; without it every call takes one record. */
-export interface Batching {
-  readonly maxRecords: number;
-  readonly maxWaitMs: number;
-}
+import type { Lane } from './lane.ts';
+import type { LaneGroup, LaneNode } from './lane-group.ts';
+import { deactivate, LaneTree } from './lane-tree.ts';
+import type { KafkaRecord, ReceivedRecord } from './record.ts';
+import { StartRate } from './start-rate.ts';
 
 /**
  * The scheduler: which handler call may start next. Pure: it holds queues and counts, starts nothing itself, and knows no clock.
  *
  * Every strategy is a tree of groups by its rules, with FIFO lanes as leaves. A lane is *ready* when it has something to start and a slot; ready
- * nodes wait in their parent's queues and are visited round robin. Lanes by name that are empty are removed.
+ * nodes wait in their parent's queues and are visited round robin. Where a group's active children are limited, a child with rules inside keeps its
+ * place for a turn, then ends what runs and yields to one that waits. Lanes that are empty are removed.
  */
 export class Lanes<Call> {
+  readonly #tree: LaneTree<Call>;
   readonly #root: LaneGroup<Call>;
-  readonly #batching: Batching;
-  /** Lanes with less than a full batch, in the order in which their time is up. */
-  readonly #filling = new Fifo<FillingBatch<Call>>();
-  #waitsToFill: boolean;
+  readonly #filling: BatchFilling<Call>;
+  readonly #rate: StartRate | undefined;
+  readonly #hasTurns: boolean;
+  readonly #countsBytes: boolean;
   #queued = 0;
 
-  constructor(rule: LaneRule, batching: Batching = { maxRecords: 1, maxWaitMs: 0 }) {
-    this.#root = new LaneGroup(rule, undefined, undefined);
-    this.#batching = batching;
-    this.#waitsToFill = batching.maxWaitMs > 0;
+  /** @param viewOf the record as a lane function of the user's sees it */
+  constructor(
+    rule: LaneRule,
+    batching: Batching = singleRecords,
+    viewOf: (record: ReceivedRecord) => KafkaRecord<unknown, unknown> = (record) => record,
+  ) {
+    this.#tree = new LaneTree(rule, viewOf);
+    this.#root = this.#tree.root;
+    this.#filling = new BatchFilling(batching);
+    const { startsPerSecond } = rule;
+    this.#rate =
+      startsPerSecond === undefined || startsPerSecond === Number.POSITIVE_INFINITY
+        ? undefined
+        : new StartRate(startsPerSecond);
+    this.#hasTurns = hasTurns(rule);
+    this.#countsBytes = this.#filling.maxBytes !== Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether it has to be told the time: asking for it costs as much as a short handler. */
+  get needsTime(): boolean {
+    return this.#hasTurns || this.#rate !== undefined || this.#filling.isWaiting;
   }
 
   /** Records that wait in queues; calls that run or wait for a retry are not among them. */
@@ -67,50 +57,74 @@ export class Lanes<Call> {
   }
 
   /** @param partitionId distinguishes partitions, and epochs of the same one */
-  add(record: ReceivedRecord, partitionId: number, now: number): void {
-    const lane = this.#laneOf(record, partitionId);
+  add(record: ReceivedRecord, partitionId: number, now: number): Lane<Call> {
+    const lane = this.#tree.laneOf(record, partitionId);
     lane.queue.push(record);
+    if (this.#countsBytes) lane.queuedBytes += record.sizeBytes;
     this.#queued++;
-    if (lane.queue.length === 1) this.#fill(lane, now);
+    if (lane.queue.length === 1) this.#filling.begin(lane, now);
     if (lane.listing === 'none') this.#listUpwards(lane, now);
+    return lane;
   }
 
   /** The lane from which a call may start now, which then counts as running: take from it, and `end` it. */
   start(now: number): Lane<Call> | undefined {
-    if (this.#waitsToFill) this.#listFilled(now);
-    return this.#startBelow(this.#root, now);
+    if (this.#filling.isWaiting) for (const lane of this.#filling.due(now)) this.#listUpwards(lane, now);
+    if (this.#rate !== undefined && this.#rate.dueAt > now) return undefined;
+    if (this.#root.running >= this.#root.maxCalls) return undefined;
+    const lane = this.#startBelow(this.#root, now);
+    if (lane !== undefined) this.#rate?.started(now);
+    return lane;
   }
 
   /** The records of the call that was just started: one without batching. */
   take(lane: Lane<Call>): ReceivedRecord {
     const record = lane.queue.shift();
     if (record === undefined) throw new IllegalStateError('took from an empty lane');
+    if (this.#countsBytes) lane.queuedBytes -= record.sizeBytes;
     this.#queued--;
     return record;
   }
 
   takeBatch(lane: Lane<Call>, now: number): ReceivedRecord[] {
-    this.#takeFilling(lane);
-    const records: ReceivedRecord[] = [];
-    const count = Math.min(this.#batching.maxRecords, lane.queue.length);
-    for (let i = 0; i < count; i++) records.push(this.take(lane));
-    if (lane.queue.length > 0) this.#fill(lane, now);
+    this.#filling.end(lane);
+    const { maxRecords, maxBytes } = this.#filling;
+    const first = this.take(lane);
+    const records = [first];
+    // Records without a lane fail one by one.
+    const most = lane.countsCalls && lane.name === undefined ? 1 : maxRecords;
+    let bytes = this.#countsBytes ? first.sizeBytes : 0;
+    for (let next = lane.queue.peek(); next !== undefined && records.length < most; next = lane.queue.peek()) {
+      if (this.#countsBytes) {
+        bytes += next.sizeBytes;
+        if (bytes > maxBytes) break;
+      }
+      records.push(this.take(lane));
+    }
+    if (lane.queue.length > 0) this.#filling.begin(lane, now);
+    if (this.#hasTurns)
+      for (let group = parentOf(lane); group !== undefined; group = parentOf(group))
+        group.noteStarted(records.length - 1);
     return records;
+  }
+
+  /** What the lane function threw for a record that was taken: the record has failed by that. */
+  takeLaneError(record: ReceivedRecord): { readonly error: unknown } | undefined {
+    return this.#tree.takeError(record);
   }
 
   /** A call that was started is over. */
   end(lane: Lane<Call>, now: number): void {
     lane.running--;
+    if (lane.isEmpty()) this.#tree.remove(lane);
     let child: LaneNode<Call> = lane;
-    let parent: LaneGroup<Call> | undefined = lane.parent;
-    while (parent !== undefined) {
-      if (child.running === 0) parent.activeChildren--;
+    for (let parent = parentOf(child); parent !== undefined; parent = parentOf(child)) {
       parent.running--;
+      if (child.isLane && child.countsCalls) parent.activeChildren--;
+      else if (child.running === 0) this.#leavePlace(child, now);
+      if (child.listing === 'none' && this.#isReady(child, now)) this.#list(child);
       child = parent;
-      parent = parent.parent;
     }
-    if (lane.isEmpty()) this.#remove(lane);
-    this.#listUpwards(lane, now);
   }
 
   /** A call that was started gives its slot back and waits, for a retry. Comes back by `unpark`. */
@@ -123,17 +137,29 @@ export class Lanes<Call> {
   unpark(lane: Lane<Call>, call: Call | undefined, now: number): void {
     lane.parked--;
     if (call !== undefined) lane.resumed.push(call);
-    if (lane.isEmpty()) this.#remove(lane);
+    if (lane.isEmpty()) this.#tree.remove(lane);
     this.#listUpwards(lane, now);
+  }
+
+  /** A call that was taken out of the lanes comes back, ahead of what is queued in its record's lane. */
+  resume(call: Call, record: ReceivedRecord, partitionId: number, now: number): Lane<Call> {
+    const lane = this.#tree.laneOf(record, partitionId);
+    lane.resumed.push(call);
+    this.#listUpwards(lane, now);
+    return lane;
   }
 
   /** Takes queued records out, of a partition that is being revoked for example. Running and parked calls are the caller's. */
   extract(isTaken: (record: ReceivedRecord) => boolean): ReceivedRecord[] {
     const taken: ReceivedRecord[] = [];
-    for (const lane of [...this.#lanesBelow(this.#root)]) {
-      for (const record of lane.queue.extract(isTaken)) taken.push(record);
-      if (lane.queue.length === 0) this.#takeFilling(lane);
-      if (lane.isEmpty()) this.#remove(lane);
+    for (const lane of [...this.#tree.lanes()]) {
+      for (const record of lane.queue.extract(isTaken)) {
+        if (this.#countsBytes) lane.queuedBytes -= record.sizeBytes;
+        this.#tree.takeError(record);
+        taken.push(record);
+      }
+      if (lane.queue.length === 0) this.#filling.end(lane);
+      if (lane.isEmpty()) this.#tree.remove(lane);
     }
     this.#queued -= taken.length;
     return taken;
@@ -141,90 +167,104 @@ export class Lanes<Call> {
 
   /** Nothing more comes: batches that wait to fill start as they are, now and later. */
   stopFilling(now: number): void {
-    this.#waitsToFill = false;
+    this.#filling.stopWaiting();
     this.startPartBatches(now);
   }
 
   /** Batches that wait to fill start as they are: waiting brings them no company. */
   startPartBatches(now: number): void {
-    for (let batch = this.#filling.shift(); batch !== undefined; batch = this.#filling.shift()) {
-      const { lane } = batch;
-      if (lane === undefined) continue;
-      lane.filling = undefined;
-      this.#listUpwards(lane, now);
-    }
+    for (const lane of this.#filling.releaseAll()) this.#listUpwards(lane, now);
   }
 
-  /** When the first batch that waits to fill is due, in the clock's milliseconds. */
-  get nextFillDueAt(): number | undefined {
-    this.#forgetTakenBatches();
-    return this.#filling.peek()?.dueAt;
+  /** Whether a batch waits to fill. */
+  get isFilling(): boolean {
+    return this.#filling.nextDueAt !== undefined;
   }
 
-  #laneOf(record: ReceivedRecord, partitionId: number): Lane<Call> {
-    let group = this.#root;
-    for (;;) {
-      const { by, inside } = group.rule;
-      const key = by === 'all' ? 0 : by === 'partition' ? partitionId : `${partitionId} ${by(record)}`;
-      let child = group.children.get(key);
-      if (child === undefined) {
-        child = 'width' in inside ? new Lane(group, key, inside.width) : new LaneGroup(inside, group, key);
-        group.children.set(key, child);
-      }
-      if (child.isLane) return child;
-      group = child;
-    }
+  /** When something may start that only waits for the time to come, in the clock's milliseconds. */
+  get nextDueAt(): number | undefined {
+    const filledAt = this.#filling.nextDueAt;
+    const isHeldByRate =
+      this.#rate !== undefined && this.#root.running < this.#root.maxCalls && this.#isReady(this.#root, 0);
+    if (this.#rate === undefined || !isHeldByRate) return filledAt;
+    return filledAt === undefined ? this.#rate.dueAt : Math.min(filledAt, this.#rate.dueAt);
   }
 
   #startBelow(group: LaneGroup<Call>, now: number): Lane<Call> | undefined {
     for (;;) {
-      const ready = group.readyActive.length > 0 || !this.#mayActivate(group) ? group.readyActive : group.readyIdle;
-      const node = ready.shift();
+      const node = queueToServe(group).shift();
       if (node === undefined) return undefined;
-      // Listings are hints: what a node was listed for may be gone, or its parent may have gone idle meanwhile.
-      const listedAs = node.listing;
+      // Listings are hints: what a node was listed for may be gone, or its place may have been given up meanwhile.
+      const wasListedAs = node.listing;
       node.listing = 'none';
-      if (!this.#isReady(node, now)) continue;
-      if (listedAs === 'active' && node.running === 0 && !this.#mayActivate(group)) {
+      if (!this.#isReady(node, now)) {
+        if (node.running === 0) deactivate(node);
+        continue;
+      }
+      if (wasListedAs === 'active' && !node.isActive && !group.mayActivate()) {
         this.#list(node);
         continue;
       }
-      const wasIdle = node.running === 0;
+      if (!node.isLane && node.isActive && this.#mustYield(node, group, now)) continue;
       const lane = node.isLane ? node : this.#startBelow(node, now);
-      if (lane === undefined) continue;
-      if (node.isLane) node.running++;
-      if (wasIdle) group.activeChildren++;
-      group.running++;
-      if (!node.isLane || node.width > 1) {
-        if (this.#isReady(node, now)) this.#list(node);
+      if (lane === undefined) {
+        if (node.running === 0) deactivate(node);
+        continue;
       }
+      this.#started(node, group, now);
       return lane;
     }
   }
 
-  #mayActivate(group: LaneGroup<Call>): boolean {
-    return group.activeChildren < group.rule.active;
+  #started(node: LaneNode<Call>, group: LaneGroup<Call>, now: number): void {
+    group.running++;
+    if (node.isLane) node.running++;
+    if (node.isLane && node.countsCalls) {
+      group.activeChildren++;
+    } else if (!node.isActive) {
+      node.isActive = true;
+      group.activeChildren++;
+      if (!node.isLane) node.beginTurn(now);
+    }
+    if (!node.isLane) node.noteStarted(1);
+    if ((!node.isLane || node.width > 1) && this.#isReady(node, now)) this.#list(node);
+  }
+
+  /** Whether an active child's turn is over and another one waits. It leaves now, or when what runs of it has ended. */
+  #mustYield(node: LaneGroup<Call>, group: LaneGroup<Call>, now: number): boolean {
+    if (!node.hasTurns || node.isInTurn(now) || group.mayActivate()) return false;
+    if (this.#readyIdleCount(group, now) <= group.yieldingChildren) return false;
+    if (node.running === 0) {
+      deactivate(node);
+      this.#list(node);
+    } else {
+      node.isYielding = true;
+      group.yieldingChildren++;
+    }
+    return true;
+  }
+
+  #readyIdleCount({ readyIdle }: LaneGroup<Call>, now: number): number {
+    for (let first = readyIdle.peek(); first !== undefined && !this.#isReady(first, now); first = readyIdle.peek()) {
+      first.listing = 'none';
+      readyIdle.shift();
+    }
+    return readyIdle.length;
+  }
+
+  /** Nothing of a child runs: it keeps its place only if it is in its turn and has more to start. */
+  #leavePlace(child: LaneNode<Call>, now: number): void {
+    if (!child.isLane && !child.isYielding && child.isInTurn(now) && this.#isReady(child, now)) return;
+    deactivate(child);
   }
 
   #isReady(node: LaneNode<Call>, now: number): boolean {
-    if (!node.isLane) return node.readyActive.length > 0 || (node.readyIdle.length > 0 && this.#mayActivate(node));
+    if (!node.isLane) {
+      if (node.isYielding || node.running >= node.maxCalls) return false;
+      return node.readyActive.length > 0 || (node.readyIdle.length > 0 && node.mayActivate());
+    }
     if (node.running >= node.width || node.isBlocked()) return false;
-    return node.resumed.length > 0 || this.#isFilled(node, now);
-  }
-
-  #isFilled(lane: Lane<Call>, now: number): boolean {
-    const queued = lane.queue.length;
-    if (queued === 0) return false;
-    if (!this.#waitsToFill || queued >= this.#batching.maxRecords) return true;
-    return lane.filling === undefined || now >= lane.filling.dueAt;
-  }
-
-  /** The head of the lane's queue begins to wait for company. */
-  #fill(lane: Lane<Call>, now: number): void {
-    if (!this.#waitsToFill) return;
-    lane.filling = { lane, dueAt: now + this.#batching.maxWaitMs };
-    this.#forgetTakenBatches();
-    this.#filling.push(lane.filling);
+    return node.resumed.length > 0 || this.#filling.isFilled(node, now);
   }
 
   /** Lists a node that became ready with its parent, which may have become ready by that, and so on. */
@@ -237,53 +277,29 @@ export class Lanes<Call> {
   }
 
   #list(node: LaneNode<Call>): void {
-    const parent = node.parent;
+    const { parent } = node;
     if (parent === undefined) return;
     // Without a limit the two queues would only spoil the round robin.
-    const isActive = node.running > 0 && parent.rule.active !== Number.POSITIVE_INFINITY;
+    const isActive = node.isActive && parent.rule.active !== Number.POSITIVE_INFINITY;
     node.listing = isActive ? 'active' : 'idle';
     (isActive ? parent.readyActive : parent.readyIdle).push(node);
   }
+}
 
-  #listFilled(now: number): void {
-    for (let first = this.#filling.peek(); first !== undefined && first.dueAt <= now; first = this.#filling.peek()) {
-      this.#filling.shift();
-      if (first.lane !== undefined) this.#listUpwards(first.lane, now);
-    }
-  }
+/** Which of a group's queues is served next: where both may start, they take turns. */
+function queueToServe<Call>(group: LaneGroup<Call>): LaneGroup<Call>['readyIdle'] {
+  const { readyActive, readyIdle } = group;
+  if (readyIdle.length === 0 || !group.mayActivate()) return readyActive;
+  if (readyActive.length === 0) return readyIdle;
+  group.wasActiveServed = !group.wasActiveServed;
+  return group.wasActiveServed ? readyActive : readyIdle;
+}
 
-  #takeFilling(lane: Lane<Call>): void {
-    if (lane.filling !== undefined) lane.filling.lane = undefined;
-    lane.filling = undefined;
-  }
+function parentOf<Call>(node: LaneNode<Call>): LaneGroup<Call> | undefined {
+  return node.parent;
+}
 
-  /** Batches go in the order in which they are due, so those that are done with are looked for at the head only. */
-  #forgetTakenBatches(): void {
-    for (
-      let first = this.#filling.peek();
-      first !== undefined && first.lane === undefined;
-      first = this.#filling.peek()
-    ) {
-      this.#filling.shift();
-    }
-  }
-
-  /** Forgets an empty lane, and groups that are empty by that. A listing that is left behind finds it not ready. */
-  #remove(lane: Lane<Call>): void {
-    let node: LaneNode<Call> = lane;
-    let parent: LaneGroup<Call> | undefined = lane.parent;
-    while (parent !== undefined && !parent.isPermanent) {
-      parent.children.delete(node.key);
-      if (parent.children.size > 0) return;
-      node = parent;
-      parent = parent.parent;
-    }
-  }
-
-  *#lanesBelow(group: LaneGroup<Call>): Generator<Lane<Call>> {
-    for (const child of group.children.values()) {
-      if (child.isLane) yield child;
-      else yield* this.#lanesBelow(child);
-    }
-  }
+function hasTurns({ active, inside }: LaneRule): boolean {
+  if ('width' in inside) return false;
+  return active !== Number.POSITIVE_INFINITY || hasTurns(inside);
 }

@@ -197,8 +197,8 @@ export class Outcomes {
     if (decision?.do !== 'retry') return refuse(`said ${JSON.stringify(decision)}, which this version does not know`);
     if (!(decision.afterMs >= 0) || decision.afterMs === Number.POSITIVE_INFINITY)
       return refuse(`said retry after ${decision.afterMs} ms`);
-    if (isKafkaWorkerError(failure.error) && failure.error.code === 'DESERIALIZATION') {
-      return refuse('said retry for bytes that will be the same');
+    if (isKafkaWorkerError(failure.error) && ['DESERIALIZATION', 'LANE'].includes(failure.error.code)) {
+      return refuse('said retry for a record that will be the same');
     }
     return decision;
   }

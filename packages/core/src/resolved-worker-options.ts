@@ -1,3 +1,4 @@
+import type { Batching } from './batch-filling.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { ConcurrencyStrategy } from './concurrency.ts';
 import { atLeastOnceDelivery, perPartitionStrategy, retryThenStopPolicy } from './defaults.ts';
@@ -52,7 +53,7 @@ export interface ResolvedWorkerOptions {
   readonly random: () => number;
   readonly handler: Handler<unknown, unknown, object> | undefined;
   readonly batchHandler: BatchHandler<unknown, unknown, object> | undefined;
-  readonly batch: { readonly maxRecords: number; readonly maxWaitMs: number };
+  readonly batch: Batching;
 }
 
 /** Every option, and what there is inside of those that hold more. */
@@ -62,7 +63,7 @@ const knownOptions: Readonly<Record<string, readonly string[] | undefined>> = {
   ...{ value: undefined, key: undefined, name: undefined, logger: undefined, clock: undefined, random: undefined },
   ...{ groupProtocol: undefined, groupInstanceId: undefined, startFrom: undefined, onOffsetOutOfRange: undefined },
   ...{ revokeDrainMs: undefined, connectTimeoutMs: undefined },
-  batch: ['maxRecords', 'maxWaitMs'],
+  batch: ['maxRecords', 'maxBytes', 'maxWaitMs'],
   commit: ['everyMs', 'everyRecords'],
   limits: ['inFlightRecords', 'inFlightBytes', 'aheadOfFrontier'],
 };
@@ -96,6 +97,7 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
   optional('revokeDrainMs', options.revokeDrainMs, nonNegative);
   optional('connectTimeoutMs', options.connectTimeoutMs, atLeastOne);
   optional('batch.maxRecords', options.batch?.maxRecords, positiveInteger);
+  optional('batch.maxBytes', options.batch?.maxBytes, positiveInteger);
   optional('batch.maxWaitMs', options.batch?.maxWaitMs, nonNegative);
   return {
     kafka: options.kafka,
@@ -128,7 +130,11 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
     random: options.random ?? Math.random,
     handler: options.handler,
     batchHandler: options.batchHandler,
-    batch: { maxRecords: options.batch?.maxRecords ?? 500, maxWaitMs: options.batch?.maxWaitMs ?? 0 },
+    batch: {
+      maxRecords: options.batch?.maxRecords ?? 500,
+      maxBytes: options.batch?.maxBytes ?? Number.POSITIVE_INFINITY,
+      maxWaitMs: options.batch?.maxWaitMs ?? 0,
+    },
   };
 }
 

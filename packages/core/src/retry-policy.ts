@@ -20,7 +20,7 @@ export interface RetryOptions {
   /** No retry is begun later than this after the first failure. @defaultValue no limit */
   readonly maxElapsedMs?: number;
   readonly backoff?: Backoff;
-  /** Which errors are worth another attempt. @defaultValue all but `NonRetriableError` and `DeserializationError` */
+  /** Which errors are worth another attempt. @defaultValue all but `NonRetriableError`, `DeserializationError` and `LaneError` */
   readonly when?: (error: unknown) => boolean;
   /** What happens when there is no further attempt. */
   readonly then: FailurePolicy;
@@ -53,13 +53,15 @@ export function retryPolicy(options: RetryOptions): FailurePolicy {
   };
 }
 
+const HOPELESS: ReadonlySet<string> = new Set(['NON_RETRIABLE', 'DESERIALIZATION', 'LANE']);
+
 function isWorthARetry(): boolean {
   return true;
 }
 
 /** Errors that say themselves that another attempt is of no use; `when` cannot overrule them. */
 function neverRetried(error: unknown): boolean {
-  return isKafkaWorkerError(error) && (error.code === 'NON_RETRIABLE' || error.code === 'DESERIALIZATION');
+  return isKafkaWorkerError(error) && HOPELESS.has(error.code);
 }
 
 function askedDelayMs(error: unknown): number | undefined {

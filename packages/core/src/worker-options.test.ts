@@ -49,7 +49,7 @@ describe('worker options', () => {
       logger: stderrLogger,
       clock: systemClock,
       random: Math.random,
-      batch: { maxRecords: 500, maxWaitMs: 0 },
+      batch: { maxRecords: 500, maxBytes: Number.POSITIVE_INFINITY, maxWaitMs: 0 },
     });
   });
 
@@ -136,7 +136,7 @@ describe('worker options', () => {
 
   it.each<[string, object]>([
     ['concurrency.lanes', { lanes: undefined }],
-    ['concurrency.lanes.by', { lanes: { by: 'key', active: 1, inside: { width: 1 } } }],
+    ['concurrency.lanes.by', { lanes: { by: 'colour', active: 1, inside: { width: 1 } } }],
     ['concurrency.lanes.active', { lanes: { by: 'all', active: 0, inside: { width: 1 } } }],
     ['concurrency.lanes.inside', { lanes: { by: 'all', active: 1 } }],
     ['concurrency.lanes.inside', { lanes: { by: 'all', active: 1, inside: 5 } }],

@@ -78,6 +78,8 @@ export type WorkerOptions<
         readonly batch?: {
           /** @defaultValue 500 */
           readonly maxRecords?: number;
+          /** Keys, values and headers of a batch, in bytes; a larger record passes alone. @defaultValue no limit */
+          readonly maxBytes?: number;
           /** How long a record waits for its batch to fill, in milliseconds. @defaultValue 0 */
           readonly maxWaitMs?: number;
         };

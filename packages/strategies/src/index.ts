@@ -1,7 +1,11 @@
 // In what order, and how many at once?
-export type { PerPartitionOptions } from './concurrency/per-partition.ts';
-export { perPartition } from './concurrency/per-partition.ts';
+export { type LaneByOptions, laneBy } from './concurrency/lane-by.ts';
+export { type LimitedOptions, limited } from './concurrency/limited.ts';
+export { type ParallelOptions, parallel } from './concurrency/parallel.ts';
+export { type PerKeyOptions, perKey } from './concurrency/per-key.ts';
+export { type PerPartitionOptions, perPartition } from './concurrency/per-partition.ts';
 export { serial } from './concurrency/serial.ts';
+export type { TurnOptions } from './concurrency/turn.ts';
 // What is promised?
 export { atLeastOnce } from './delivery/at-least-once.ts';
 // What happens when the handler fails?

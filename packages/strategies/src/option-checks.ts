@@ -10,6 +10,17 @@ export function checkConcurrency(option: string, value: number | 'unlimited'): n
   return value;
 }
 
+/** A misspelt option is silently no option, so it is refused. */
+export function checkOptions(name: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionError(name, `an object with ${known.join(', ')}`, options);
+  }
+  for (const [option, value] of Object.entries(options)) {
+    if (known.includes(option)) continue;
+    throw new InvalidOptionError(`${name}.${option}`, `no option of that name (there is ${known.join(', ')})`, value);
+  }
+}
+
 export function checkStrategy(option: string, value: ConcurrencyStrategy): void {
   if (value?.kind !== 'concurrency') {
     throw new InvalidOptionError(option, 'a concurrency strategy, such as perPartition()', value);

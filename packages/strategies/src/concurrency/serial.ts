@@ -1,9 +1,10 @@
 import type { ConcurrencyStrategy } from '@kafka-worker/core';
+import { strategy } from './strategy.ts';
 
 /**
  * One record at a time, whatever partition it is of: for handlers that must never run twice at once.
  * Partitions are taken in the order in which they are polled; inside each one the order is Kafka's.
  */
 export function serial(): ConcurrencyStrategy {
-  return { kind: 'concurrency', name: 'serial', lanes: { by: 'all', active: 1, inside: { width: 1 } } };
+  return strategy('serial', { by: 'all', active: 1, inside: { width: 1 } });
 }

@@ -1,0 +1,133 @@
+import type { LaneRule } from './concurrency.ts';
+import { Lane, type LaneTraits } from './lane.ts';
+import { LaneGroup, type LaneNode } from './lane-group.ts';
+import type { KafkaRecord, ReceivedRecord } from './record.ts';
+
+/** Records that no lane could be found for: each for itself. */
+const UNLANED: LaneTraits = { width: Number.POSITIVE_INFINITY, isOrdered: false, countsCalls: true, name: undefined };
+
+/** Where each record belongs: a tree of groups by a strategy's rules, with lanes as leaves, grown and pruned as records come and go. */
+export class LaneTree<Call> {
+  readonly root: LaneGroup<Call>;
+  readonly #viewOf: (record: ReceivedRecord) => KafkaRecord<unknown, unknown>;
+  /** What the lane function threw for records that are still to come out. */
+  readonly #errors = new Map<ReceivedRecord, unknown>();
+
+  /** @param viewOf the record as the user's lane function sees it */
+  constructor(rule: LaneRule, viewOf: (record: ReceivedRecord) => KafkaRecord<unknown, unknown>) {
+    this.root = new LaneGroup(rule, undefined, undefined);
+    this.#viewOf = viewOf;
+  }
+
+  /** @param partitionId distinguishes partitions, and epochs of the same one */
+  laneOf(record: ReceivedRecord, partitionId: number): Lane<Call> {
+    let group = this.root;
+    for (;;) {
+      const child = this.#childOf(group, record, partitionId);
+      if (child.isLane) return child;
+      group = child;
+    }
+  }
+
+  /** What the lane function threw for this record, which is in no lane with others then. Told once. */
+  takeError(record: ReceivedRecord): { readonly error: unknown } | undefined {
+    if (this.#errors.size === 0 || !this.#errors.has(record)) return undefined;
+    const error = this.#errors.get(record);
+    this.#errors.delete(record);
+    return { error };
+  }
+
+  /** Forgets an empty lane, and groups that are empty by that. A listing that is left behind finds it not ready. */
+  remove(lane: Lane<Call>): void {
+    let node: LaneNode<Call> = lane;
+    let parent: LaneGroup<Call> | undefined = lane.parent;
+    while (parent !== undefined && !parent.isPermanent) {
+      parent.children.delete(node.key);
+      deactivate(node);
+      if (parent.children.size > 0) return;
+      node = parent;
+      parent = parent.parent;
+    }
+  }
+
+  *lanes(group: LaneGroup<Call> = this.root): Generator<Lane<Call>> {
+    for (const child of group.children.values()) {
+      if (child.isLane) yield child;
+      else yield* this.lanes(child);
+    }
+  }
+
+  #childOf(group: LaneGroup<Call>, record: ReceivedRecord, partitionId: number): LaneNode<Call> {
+    const { by } = group.rule;
+    if (by === 'all') return this.#child(group, 0, undefined);
+    if (by === 'partition') return this.#child(group, partitionId, undefined);
+    if (by === 'key') {
+      const { key } = record;
+      return key === null ? nullKeyLane(group, partitionId) : this.#named(group, record, partitionId, latin1(key));
+    }
+    let name: string;
+    try {
+      name = by(this.#viewOf(record) as KafkaRecord<never, never>);
+      if (typeof name !== 'string') throw new TypeError(`the lane function returned ${String(name)}, not a string`);
+    } catch (error) {
+      this.#errors.set(record, error);
+      return special(group, `unlaned ${partitionId}`, UNLANED);
+    }
+    return this.#named(group, record, partitionId, name);
+  }
+
+  #named(group: LaneGroup<Call>, record: ReceivedRecord, partitionId: number, name: string): LaneNode<Call> {
+    const { across } = group.rule;
+    const scope = across === 'all' ? '' : across === 'topic' ? record.topic : partitionId;
+    return this.#child(group, `=${scope} ${name}`, name);
+  }
+
+  #child(group: LaneGroup<Call>, key: unknown, name: string | undefined): LaneNode<Call> {
+    const known = group.children.get(key);
+    if (known !== undefined) return known;
+    const { inside } = group.rule;
+    let child: LaneNode<Call>;
+    if ('width' in inside) {
+      const isOrdered = inside.width === 1 && inside.unordered !== true;
+      child = new Lane(group, key, { width: inside.width, isOrdered, countsCalls: false, name });
+    } else {
+      child = new LaneGroup(inside, group, key);
+    }
+    group.children.set(key, child);
+    return child;
+  }
+}
+
+/** Gives a node's place among the active ones back. */
+export function deactivate<Call>(node: LaneNode<Call>): void {
+  if (!node.isActive) return;
+  node.isActive = false;
+  const { parent } = node;
+  if (parent === undefined) return;
+  parent.activeChildren--;
+  if (node.isLane || !node.isYielding) return;
+  node.isYielding = false;
+  parent.yieldingChildren--;
+}
+
+function nullKeyLane<Call>(group: LaneGroup<Call>, partitionId: number): LaneNode<Call> {
+  const nullKeys = group.rule.nullKeys ?? 'parallel';
+  const key = nullKeys === 'one-lane' ? 'null' : `null ${partitionId}`;
+  if (nullKeys !== 'parallel')
+    return special(group, key, { width: 1, isOrdered: true, countsCalls: false, name: null });
+  return special(group, key, { width: Number.POSITIVE_INFINITY, isOrdered: false, countsCalls: true, name: null });
+}
+
+/** A lane beside those that the rule makes. */
+function special<Call>(group: LaneGroup<Call>, key: string, traits: LaneTraits): LaneNode<Call> {
+  const known = group.children.get(key);
+  if (known !== undefined) return known;
+  const lane = new Lane(group, key, traits);
+  group.children.set(key, lane);
+  return lane;
+}
+
+/** A string for every sequence of bytes, another one for each. */
+function latin1(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}
