@@ -129,8 +129,13 @@ export class Lanes<Call> {
 
   /** A call that was started gives its slot back and waits, for a retry. Comes back by `unpark`. */
   park(lane: Lane<Call>, now: number): void {
-    lane.parked++;
+    this.hold(lane);
     this.end(lane, now);
+  }
+
+  /** Something of a call that runs has to wait, for a dead letter to be written say: an ordered lane is blocked until it is unparked. */
+  hold(lane: Lane<Call>): void {
+    lane.parked++;
   }
 
   /** The wait is over: the call starts again when its turn comes, or is gone if there is none. */
@@ -162,6 +167,18 @@ export class Lanes<Call> {
       if (lane.isEmpty()) this.#tree.remove(lane);
     }
     this.#queued -= taken.length;
+    return taken;
+  }
+
+  /** Takes out calls that are due again and wait for a slot. */
+  extractResumed(isTaken: (call: Call) => boolean): Call[] {
+    const taken: Call[] = [];
+    for (const lane of [...this.#tree.lanes()]) {
+      if (lane.resumed.length === 0) continue;
+      const all = lane.resumed.splice(0);
+      for (const call of all) (isTaken(call) ? taken : lane.resumed).push(call);
+      if (lane.isEmpty()) this.#tree.remove(lane);
+    }
     return taken;
   }
 

@@ -1,5 +1,5 @@
 import { isKafkaWorkerError } from './errors.ts';
-import type { Decision, Failure, FailurePolicy } from './failure.ts';
+import type { Decision, Failure, FailurePolicy, PolicyAction } from './failure.ts';
 
 /** How long to wait between attempts. */
 export interface Backoff {
@@ -43,6 +43,7 @@ export function retryPolicy(options: RetryOptions): FailurePolicy {
   return {
     kind: 'failure',
     name: `retry then ${then.name}`,
+    ...(then.may === undefined ? {} : { may: [...new Set<PolicyAction>(['retry', ...then.may])] }),
     decide(failure: Failure, now: number): Decision {
       if (failure.attempt >= maxAttempts || neverRetried(failure.error) || !when(failure.error))
         return then.decide(failure, now);
