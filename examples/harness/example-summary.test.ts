@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { figuresOf } from './example-summary.ts';
+import { figuresOf, maxPartitionsAtOnce } from './example-summary.ts';
 import type { HandlerCall } from './handler-calls.ts';
 
 function call(start: number, end: number, offset: number, more: Partial<HandlerCall> = {}): HandlerCall {
@@ -66,5 +66,13 @@ describe('figuresOf', () => {
   it('does not depend on the order in which calls are given', () => {
     const calls = [call(0, 1, 0), call(2, 3, 1), call(4, 5, 2, { outcome: 'error' })];
     expect(figuresOf([...calls].reverse())).toEqual(figuresOf(calls));
+  });
+});
+
+describe('maxPartitionsAtOnce', () => {
+  it('counts partitions, not calls', () => {
+    expect(maxPartitionsAtOnce([])).toBe(0);
+    expect(maxPartitionsAtOnce([call(0, 5, 0), call(1, 6, 1), call(6, 9, 0, { partition: 1 })])).toBe(1);
+    expect(maxPartitionsAtOnce([call(0, 5, 0), call(4, 6, 1), call(5, 9, 0, { partition: 1 })])).toBe(2);
   });
 });

@@ -52,14 +52,24 @@ export function figuresOf(unsorted: readonly HandlerCall[]): CallFigures {
   };
 }
 
-/** `calls` by start. A call that begins when another ends is not at once with it. */
+/** The largest number of partitions that had calls running at once. */
+export function maxPartitionsAtOnce(calls: readonly HandlerCall[]): number {
+  const sorted = [...calls].sort((a, b) => a.start - b.start || a.end - b.end);
+  return mostAtOnce(sorted, (active) => new Set(active.map(({ topic, partition }) => `${topic}/${partition}`)).size);
+}
+
 function maxConcurrentOf(calls: readonly HandlerCall[]): number {
+  return mostAtOnce(calls, (active) => active.length);
+}
+
+/** `calls` by start. A call that begins when another ends is not at once with it. */
+function mostAtOnce(calls: readonly HandlerCall[], count: (active: readonly HandlerCall[]) => number): number {
   let active: HandlerCall[] = [];
   let most = 0;
   for (const call of calls) {
     active = active.filter((other) => other.end > call.start);
     active.push(call);
-    most = Math.max(most, active.length);
+    most = Math.max(most, count(active));
   }
   return most;
 }

@@ -4,6 +4,9 @@ import { CONNECT_TIMEOUT_MS, clientOptions } from './client-options.ts';
 /** Twice as many messages wait for their acknowledgement at once: enough to keep a producer busy, and its queue bounded. */
 const CHUNK = 20_000;
 
+/** What an example finds in a topic that it is not given: as many records for each key as for any other. */
+export const seeded = { partitions: 4, records: 400, keys: 20 };
+
 /** Creates a topic. */
 export async function createTopic(kafka: KafkaCluster, topic: string, partitions: number): Promise<void> {
   const admin = kafka.admin(clientOptions);

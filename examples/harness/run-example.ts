@@ -5,9 +5,10 @@ import type { ExampleCluster } from './example-cluster.ts';
 import { openExampleCluster } from './example-cluster.ts';
 import type { ExampleSummary } from './example-summary.ts';
 import { figuresOf } from './example-summary.ts';
-import { createTopic, orders, produce } from './example-topic.ts';
+import { createTopic, orders, produce, seeded } from './example-topic.ts';
 import { GroupView } from './group-view.ts';
 import { HandlerCalls } from './handler-calls.ts';
+import { partitionsBehind } from './partitions-behind.ts';
 
 /** What an example's worker is made from. */
 export interface ExampleSetup {
@@ -39,9 +40,6 @@ export interface RunOptions {
   readonly tell?: (line: string) => void;
 }
 
-const PARTITIONS = 4;
-const RECORDS = 400;
-const KEYS = 20;
 const LOOK_EVERY_MS = 20;
 /** As long as partitions are not here, each look asks the broker what others have committed. */
 const LOOK_ELSEWHERE_EVERY_MS = 100;
@@ -62,9 +60,10 @@ export async function runExample(
     try {
       // A topic that was named is read as it is; in a new embedded cluster there is none yet.
       if (given.topic === undefined || (given.kafka === undefined && !(await view.exists()))) {
-        await createTopic(cluster.kafka, topic, PARTITIONS);
-        await produce(cluster.kafka, orders(topic, RECORDS, KEYS));
-        tell(`seeded ${cluster.name} topic ${topic}: ${RECORDS} records, ${KEYS} keys, ${PARTITIONS} partitions`);
+        const { partitions, records, keys } = seeded;
+        await createTopic(cluster.kafka, topic, partitions);
+        await produce(cluster.kafka, orders(topic, records, keys));
+        tell(`seeded ${cluster.name} topic ${topic}: ${records} records, ${keys} keys, ${partitions} partitions`);
       }
       const worker = createWorker({ kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] });
       const { error } = await runToEnd(worker, view, tell, options.signal);
@@ -118,14 +117,11 @@ async function runToEnd(
   return worker.stop();
 }
 
-/** Whether every partition is finished up to its end: here, or by other members of the group. */
+/** Whether every partition is finished up to its end, or frozen: here, or by other members of the group. */
 async function hasReached(ends: ReadonlyMap<number, number>, worker: ExampleWorker, view: GroupView): Promise<boolean> {
-  const behind = new Map(ends);
-  for (const { partition, nextOffset } of worker.status().partitions) {
-    if (nextOffset < (ends.get(partition) ?? 0)) return false;
-    behind.delete(partition);
-  }
-  if (behind.size === 0) return true;
+  const { here, elsewhere } = partitionsBehind(ends, worker.status().partitions);
+  if (here.length > 0) return false;
+  if (elsewhere.length === 0) return true;
   const committed = await view.committed();
-  return [...behind].every(([partition, end]) => (committed.get(partition) ?? 0) >= end);
+  return elsewhere.every((partition) => (committed.get(partition) ?? 0) >= (ends.get(partition) ?? 0));
 }

@@ -1,0 +1,28 @@
+/**
+ * 03 per partition: partitions at the same time, order kept inside each. A record that fails is logged and passed over.
+ *
+ * Guarantee: every record is handled at least once, in the order of its partition; at most one record of a partition at a time.
+ * A slow record holds up its own partition, and no other.
+ *
+ * Run: npm run example -- 03
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from '@kafka-worker/core';
+import { perPartition, skip } from '@kafka-worker/strategies';
+import type { ExampleSetup } from '../harness/run-example.ts';
+
+export function createWorker({ kafka, groupId, topics, plugins }: ExampleSetup): Worker {
+  return new Worker({
+    kafka,
+    groupId,
+    topics,
+    concurrency: perPartition(),
+    onFailure: skip({ log: true }),
+    handler: async (record, { log, signal }) => {
+      const order = JSON.parse(String(record.value)) as { customer: string; amount: number };
+      await sleep(order.amount % 7, undefined, { signal }); // stands for a call to another service
+      log.info('order charged', order);
+    },
+    plugins,
+  });
+}

@@ -1,0 +1,33 @@
+import { expect, it } from '@jest/globals';
+import { describeExample, endsOf, failuresOf } from '../harness/describe-example.ts';
+import { maxPartitionsAtOnce } from '../harness/example-summary.ts';
+import { seeded } from '../harness/example-topic.ts';
+import { createWorker } from './main.ts';
+
+describeExample('09', createWorker, (run) => {
+  it('handles every record once, one partition at a time and three of its keys at once, and commits to the end', async () => {
+    const { summary, calls } = await run();
+    const { records } = seeded;
+    expect(summary).toMatchObject({ records, handled: records, failed: 0 });
+    expect(summary.order).toEqual({ partition: false, key: true });
+    expect(summary.maxConcurrent).toBe(3);
+    expect(maxPartitionsAtOnce(calls)).toBe(1);
+    expect(summary.committed).toEqual(endsOf(calls));
+    expect(calls).toHaveLength(records);
+  });
+
+  it('passes a record over that fails, counts it, and goes on behind it', async () => {
+    const fail = [
+      { partition: 0, offset: 0 },
+      { partition: 1, offset: 3 },
+    ];
+    const { summary, calls } = await run({ fail });
+    const handled = seeded.records - fail.length;
+    expect(summary).toMatchObject({ records: seeded.records, handled, failed: fail.length });
+    expect(summary.order).toEqual({ partition: false, key: true });
+    expect(summary.maxConcurrent).toBe(3);
+    expect(maxPartitionsAtOnce(calls)).toBe(1);
+    expect(summary.committed).toEqual(endsOf(calls));
+    expect(failuresOf(calls)).toEqual(fail.map((at) => ({ ...at, attempt: 1 })));
+  });
+});
