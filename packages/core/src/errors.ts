@@ -113,8 +113,21 @@ export class AuthenticationError extends KafkaWorkerError {
 
 /** We are who we say, and may not do this. */
 export class AuthorizationError extends KafkaWorkerError {
-  constructor(message: string, options: { cause?: unknown } = {}) {
+  /** The operation that is not allowed, in Kafka's words; undefined where Kafka does not tell. */
+  readonly operation: string | undefined;
+  /** The topic that it is about, or several of which one is meant; empty when it is about something else, or Kafka does not tell. */
+  readonly topics: readonly string[];
+  /** The group that it is about. */
+  readonly groupId: string | undefined;
+
+  constructor(
+    message: string,
+    options: { operation?: string; topics?: readonly string[]; groupId?: string; cause?: unknown } = {},
+  ) {
     super('AUTHORIZATION', message, options);
+    this.operation = options.operation;
+    this.topics = options.topics ?? [];
+    this.groupId = options.groupId;
   }
 }
 

@@ -29,6 +29,8 @@ export const nativeCode = {
   transport: -195,
   allBrokersDown: -187,
   unknownTopicOrPartition: 3,
+  topicAuthorizationFailed: 29,
+  groupAuthorizationFailed: 30,
   fencedInstanceId: 82,
 } as const;
 

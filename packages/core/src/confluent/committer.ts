@@ -1,6 +1,7 @@
-import { CommitError, type CommitFailure, IllegalStateError } from '../errors.ts';
+import { type AuthorizationError, CommitError, type CommitFailure, IllegalStateError } from '../errors.ts';
 import type { NextOffset } from '../record.ts';
 import { isGroupLevelCode, isRetriableCode, type NativeError, nativeCode, toNativeError } from './client-errors.ts';
+import { groupRefused, topicRefused } from './refusals.ts';
 
 /** For a commit with all its repetitions. Longer than a coordinator takes to move, shorter than anybody's patience with a stop. */
 const ACK_MS = 15_000;
@@ -24,6 +25,7 @@ interface InFlight {
 export class Committer {
   readonly #commit: (offsets: NextOffset[]) => void;
   readonly #hurry: () => void;
+  readonly #groupId: string;
   #waiting: Request[] = [];
   #inFlight: InFlight | undefined;
   /** Commits that were given up and whose answers are still on the way, by what their answers will name. */
@@ -33,9 +35,10 @@ export class Committer {
   #idle: Promise<void> = Promise.resolve();
 
   /** `commit` hands offsets to librdkafka; `hurry` says that an answer is waited for. */
-  constructor(commit: (offsets: NextOffset[]) => void, hurry: () => void) {
+  constructor(commit: (offsets: NextOffset[]) => void, hurry: () => void, groupId = '') {
     this.#commit = commit;
     this.#hurry = hurry;
+    this.#groupId = groupId;
   }
 
   /** The offsets are checked already, and each partition is in it once. */
@@ -76,7 +79,7 @@ export class Committer {
       const requests = this.#waiting;
       this.#waiting = [];
       const failures = await this.#commitAll(latestOf(requests));
-      for (const request of requests) settle(request, failures);
+      for (const request of requests) settle(request, failures, this.#groupId);
     }
     this.#isRunning = false;
   }
@@ -130,13 +133,27 @@ export class Committer {
   }
 }
 
-function settle({ offsets, resolve, reject }: Request, failures: ReadonlyMap<string, CommitFailure>): void {
+function settle(
+  { offsets, resolve, reject }: Request,
+  failures: ReadonlyMap<string, CommitFailure>,
+  groupId: string,
+): void {
   const own = offsets.map((offset) => failures.get(nameOf(offset))).filter((failure) => failure !== undefined);
   if (own.length === 0) {
     resolve();
     return;
   }
-  reject(new CommitError(own, { retriable: own.every((failure) => isRetriableCode(failure.kafkaCode)) }));
+  const retriable = own.every((failure) => isRetriableCode(failure.kafkaCode));
+  reject(new CommitError(own, { retriable, cause: refusal(own, groupId) }));
+}
+
+/** The right that is missing, where that is why: to commit, a topic and the group must be readable. */
+function refusal(failures: readonly CommitFailure[], groupId: string): AuthorizationError | undefined {
+  const withCode = (code: number): readonly CommitFailure[] => failures.filter(({ kafkaCode }) => kafkaCode === code);
+  const [group] = withCode(nativeCode.groupAuthorizationFailed);
+  if (group !== undefined) return groupRefused('READ', groupId, group.reason);
+  const [topic] = withCode(nativeCode.topicAuthorizationFailed);
+  return topic === undefined ? undefined : topicRefused('READ', [topic.topic], topic.reason);
 }
 
 /** Of each partition what was asked for last. */

@@ -1,15 +1,9 @@
-import {
-  ClientError,
-  ConnectionError,
-  IllegalStateError,
-  InvalidOptionError,
-  type KafkaWorkerError,
-} from '../errors.ts';
+import { IllegalStateError, InvalidOptionError, type KafkaWorkerError } from '../errors.ts';
 import type { CommittedOffset, ConnectOptions, KafkaConsumer, Poll, StartOffset, Watermarks } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
-import { consumeError, nativeCode, toNativeError } from './client-errors.ts';
+import { toNativeError } from './client-errors.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { Committer } from './committer.ts';
 import { GroupMember } from './group-member.ts';
@@ -19,14 +13,14 @@ import { type NativeConsumer, newNativeConsumer } from './native-client.ts';
 import { committedOffsets, partitionCounts, resolveOffsets } from './offset-queries.ts';
 import { PositionCheck } from './position-check.ts';
 import { RawClient } from './raw-client.ts';
+import { ReadFailures } from './read-failures.ts';
+import { withGroup } from './refusals.ts';
 import { seekNatively } from './seek.ts';
 
 const nothing: Poll = { events: [], records: [], positions: [], errors: [] };
 
 /** Errors kept for the next poll: when nobody polls, the oldest tell what began it. */
 const MAX_ERRORS = 100;
-
-const FATAL_TEXT_MS = 20;
 
 /** How long `close` waits for a commit that somebody else waits for. */
 const COMMITS_MS = 3_000;
@@ -48,6 +42,8 @@ export class ConfluentConsumer implements KafkaConsumer {
   #member: GroupMember | undefined;
   #committer: Committer | undefined;
   #check: PositionCheck | undefined;
+  #failures: ReadFailures | undefined;
+  #topics: readonly string[] = [];
   #errors: KafkaWorkerError[] = [];
   #waiting: { readonly maxRecords: number; readonly end: (poll: Poll) => void } | undefined;
   #closed: Promise<void> | undefined;
@@ -76,7 +72,9 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   subscribe(topics: readonly string[]): void {
-    this.#raw.native.subscribe(nativeTopics(topics));
+    const names = nativeTopics(topics);
+    this.#raw.native.subscribe(names);
+    this.#topics = names;
     this.#reader?.hurry();
   }
 
@@ -107,7 +105,7 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   async committed(partitions: readonly TopicPartition[]): Promise<CommittedOffset[]> {
-    return committedOffsets(this.#raw, nativePartitions('partitions', partitions));
+    return committedOffsets(this.#raw, nativePartitions('partitions', partitions), this.#groupId);
   }
 
   assign(partitions: readonly StartOffset[]): void {
@@ -169,6 +167,10 @@ export class ConfluentConsumer implements KafkaConsumer {
     return this.#closed;
   }
 
+  get #groupId(): string {
+    return String(this.#options.properties['group.id']);
+  }
+
   async #close(): Promise<void> {
     this.#waiting?.end(nothing);
     this.#check?.stop();
@@ -188,12 +190,16 @@ export class ConfluentConsumer implements KafkaConsumer {
     const { native } = this.#raw;
     const { brokers, logger } = this.#options;
     const changed = (): void => this.#changed();
-    const reader = new LibrdkafkaReader(native, { changed, failed: (error) => this.#readFailed(error) });
+    const reader = new LibrdkafkaReader(native, {
+      changed,
+      failed: (...failure) => this.#failures?.failed(...failure),
+    });
     this.#reader = reader;
     this.#member = new GroupMember(native, reader, logger, { changed, failed: (error) => this.#report(error) });
     this.#committer = new Committer(
       (offsets) => this.#raw.native.commit(offsets),
       () => reader.hurry(),
+      this.#groupId,
     );
     this.#check = new PositionCheck(
       this.#raw,
@@ -201,6 +207,11 @@ export class ConfluentConsumer implements KafkaConsumer {
       (error) => this.#report(error),
       (start) => reader.seek([start], async () => this.#member?.restart(start)),
     );
+    this.#failures = new ReadFailures({
+      ...{ raw: this.#raw, reader, check: this.#check, brokers, groupId: this.#groupId },
+      topics: () => this.#topics,
+      report: (error) => this.#report(error),
+    });
     logger.debug('kafka consumer starts', { brokers });
     reader.start();
   }
@@ -221,36 +232,13 @@ export class ConfluentConsumer implements KafkaConsumer {
     if (poll !== undefined) this.#waiting.end(poll);
   }
 
-  #report(error: KafkaWorkerError): void {
+  #report(reported: KafkaWorkerError): void {
+    if (this.#closed !== undefined) return;
+    const error = withGroup(reported, this.#groupId);
     if (this.#errors.length < MAX_ERRORS && !this.#errors.some((known) => known.message === error.message)) {
       this.#errors.push(error);
     }
     this.#changed();
-  }
-
-  #readFailed(thrown: unknown): void {
-    if (!this.#raw.isUsable || this.#closed !== undefined) return;
-    const { code, message } = toNativeError(thrown);
-    if (code === nativeCode.noOffsetReset) this.#check?.oneHasStopped();
-    else this.#check?.lookAtAll();
-    // The check finds out which partitions it was, and names their ranges.
-    if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;
-    if (thrown instanceof RangeError) {
-      this.#report(new ClientError(message));
-      return;
-    }
-    if (code === nativeCode.fatal) {
-      // Its text comes as a log line, by another way.
-      setTimeout(() => this.#report(this.#raw.events.fatal ?? new ClientError(message)), FATAL_TEXT_MS);
-      return;
-    }
-    const error = consumeError(thrown, this.#options.brokers);
-    const detail = this.#raw.events.lastFailure;
-    this.#report(
-      error instanceof ConnectionError && detail !== undefined
-        ? new ConnectionError(`${error.message}: ${detail}`, { brokers: error.brokers, cause: thrown })
-        : error,
-    );
   }
 
   #connected<T>(part: T | undefined): T {

@@ -2,6 +2,7 @@ import type { StartOffset } from '../kafka-client.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
 import { ChunkSize } from './chunk-size.ts';
+import { CloseListening } from './close-listening.ts';
 import { ConfluentRecord, type RawMessage } from './confluent-record.ts';
 import type { NativeConsumer } from './native-client.ts';
 import { type OwnedPartition, OwnedPartitions } from './owned-partitions.ts';
@@ -22,8 +23,8 @@ const HOLD_MS = 5_000;
 export interface ReaderEvents {
   /** There may be something new to take. */
   changed(): void;
-  /** Reading failed; no record is lost by it. */
-  failed(error: unknown): void;
+  /** Reading failed; no record is lost by it. `suspect` is the partition that was listened to, if one was. */
+  failed(error: unknown, suspect?: OwnedPartition): void;
 }
 
 /**
@@ -44,17 +45,20 @@ export class LibrdkafkaReader {
   #overflowBytes = 0;
   #seeks = 0;
   #isStalled = false;
+  /** When librdkafka's queue was last found empty. */
+  #dryAt = 0;
+  readonly #listening = new CloseListening();
 
   constructor(native: NativeConsumer, events: ReaderEvents) {
     this.#native = native;
     this.#events = events;
     native.on('partition.eof', (end: NextOffset) => void this.#ends.push(end));
     this.#turner = new QueueTurner(native, {
-      want: () => (this.#hasRoom() ? this.#chunk.records : undefined),
+      want: () => (this.#hasRoom() ? (this.#listening.isOn ? 1 : this.#chunk.records) : undefined),
       received: (messages) => this.#receive(messages),
       failed: (error) => {
         this.#ends = [];
-        events.failed(error);
+        events.failed(error, this.#listening.end());
       },
     });
   }
@@ -62,6 +66,16 @@ export class LibrdkafkaReader {
   /** Whether everything that came was taken, so that only librdkafka can keep more from coming. */
   get isDrained(): boolean {
     return this.#buffer.records === 0 && !this.#isStalled;
+  }
+
+  /** Whether all that came of this partition was taken, and nothing more of it lies in librdkafka's queue since then. */
+  isDryOf(owned: OwnedPartition, since: number): boolean {
+    return this.#dryAt > since && !this.#isStalled && !this.#buffer.holds(owned);
+  }
+
+  /** Until this partition has said something, no error is lost behind records. */
+  listenClosely(owned: OwnedPartition): void {
+    this.#listening.begin(owned);
   }
 
   get owned(): Iterable<OwnedPartition> {
@@ -192,6 +206,7 @@ export class LibrdkafkaReader {
   #receive(messages: readonly RawMessage[]): number {
     const ends = this.#ends;
     this.#ends = [];
+    if (messages.length === 0 && ends.length === 0) this.#dryAt = Date.now();
     const records: ConfluentRecord[] = [];
     let bytes = 0;
     let largest = 0;

@@ -1,9 +1,11 @@
 import { types } from 'node:util';
-import { ClientError, InvalidOptionError } from '../errors.ts';
+import { AuthorizationError, ClientError, InvalidOptionError, type KafkaWorkerError } from '../errors.ts';
 import type { CommittedOffset, StartOffset } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
+import { checkNotHidden } from './hidden-topics.ts';
 import type { NativeConsumer } from './native-client.ts';
 import type { RawClient } from './raw-client.ts';
+import { groupRefused, isTopicRefusal, topicRefused } from './refusals.ts';
 
 const REQUEST_MS = 10_000;
 
@@ -25,12 +27,15 @@ const internalTopics: ReadonlySet<string> = new Set([
 export async function committedOffsets(
   raw: RawClient<NativeConsumer>,
   partitions: TopicPartition[],
+  groupId: string,
 ): Promise<CommittedOffset[]> {
   if (partitions.length === 0) return [];
   const what = 'committed offsets cannot be read';
-  const answer = await raw.call<unknown[]>(what, REQUEST_MS, (native, done) =>
-    native.committed(partitions, REQUEST_MS, done),
-  );
+  const answer = await raw
+    .call<unknown[]>(what, REQUEST_MS, (native, done) => native.committed(partitions, REQUEST_MS, done))
+    .catch((error: unknown) => {
+      throw error instanceof AuthorizationError ? groupRefused('DESCRIBE', groupId, error) : error;
+    });
   return partitions.map((asked, i) => {
     const { offset, metadata } = elementOf(answer, i, asked, what) as { offset?: number; metadata?: string };
     const isThere = typeof offset === 'number' && offset >= 0;
@@ -52,9 +57,14 @@ export async function resolveOffsets(
   if (partitions.length === 0) return [];
   const what = 'offsets cannot be looked up';
   const asked = partitions.map((partition) => ({ ...partition, offset: time }));
-  const answer = await raw.call<unknown[]>(what, REQUEST_MS, (native, done) =>
-    native.offsetsForTimes(asked, REQUEST_MS, done),
-  );
+  const answer = await raw
+    .call<unknown[]>(what, REQUEST_MS, (native, done) => native.offsetsForTimes(asked, REQUEST_MS, done))
+    .catch(async (error: unknown) => {
+      // Of topics that are hidden from us the client says that it does not know their partitions.
+      if (!(error as KafkaWorkerError).retriable)
+        await checkNotHidden(raw, [...new Set(partitions.map(({ topic }) => topic))]);
+      throw error;
+    });
   const starts = partitions.map((partition, i) => {
     const { offset } = elementOf(answer, i, partition, what) as { offset?: number };
     return { ...partition, offset: typeof offset === 'number' ? offset : -1 };
@@ -84,7 +94,10 @@ function timeOf(position: unknown): number {
   return Math.max(0, time);
 }
 
-/** Partition counts of these topics, or of all but internal ones. */
+/**
+ * Partition counts of these topics, or of all but internal ones.
+ * @throws AuthorizationError for a topic that is named and hidden from us, ClientError, ConnectionError
+ */
 export async function partitionCounts(
   raw: RawClient<NativeConsumer>,
   topics: readonly string[] | undefined,
@@ -97,6 +110,7 @@ export async function partitionCounts(
       if (isAsked && partitions.length > 0) counts.set(name, partitions.length);
     }
   }
+  await checkNotHidden(raw, topics?.filter((topic) => !counts.has(topic)) ?? []);
   return counts;
 }
 
@@ -106,7 +120,10 @@ function elementOf(answer: readonly unknown[], i: number, asked: TopicPartition,
   if (typeof element === 'object' && element !== null && 'topic' in element) return element;
   const reason = (element as { message?: string } | undefined)?.message ?? 'no answer';
   // There is no code, only librdkafka's text for it.
-  const isHopeless = /unknown topic|unknown partition|authorization|invalid/i.test(reason);
+  if (isTopicRefusal(reason)) throw topicRefused('DESCRIBE', [asked.topic], element);
+  if (/authorization/i.test(reason))
+    throw new AuthorizationError(`${asked.topic}/${asked.partition}: ${what}: ${reason}`, { cause: element });
+  const isHopeless = /unknown topic|unknown partition|invalid/i.test(reason);
   throw new ClientError(`${asked.topic}/${asked.partition}: ${what}: ${reason}`, {
     retriable: !isHopeless,
     cause: element,

@@ -33,6 +33,8 @@ export class OwnedPartition implements TopicPartition {
   /** When it last gave a sign of life, and how long silence is fine. */
   lastHeardAt: number = Date.now();
   silenceMs: number = FIRST_SILENCE_MS;
+  /** When its position was last compared with its log. */
+  lookedAt = 0;
   #aside: ConfluentRecord[] = [];
   #asideBytes = 0;
   #asidePosition: NextOffset | undefined;

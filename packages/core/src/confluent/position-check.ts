@@ -1,4 +1,4 @@
-import { type KafkaWorkerError, OffsetOutOfRangeError } from '../errors.ts';
+import { AuthenticationError, AuthorizationError, type KafkaWorkerError, OffsetOutOfRangeError } from '../errors.ts';
 import type { StartOffset } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
@@ -10,10 +10,13 @@ import type { RawClient } from './raw-client.ts';
 const LOOK_EVERY_MS = 2_500;
 const LONGEST_SILENCE_MS = 60_000;
 
+/** One that is at its end may be silent for ever; whether that is still its end is asked this often. */
+const IDLE_MS = 20_000;
+
 /**
  * Finds partitions whose position is outside their log. librdkafka stops reading such a partition with an error that names neither
  * topic nor partition, and the native client drops the error (and end-of-partition events with it) when records came in the same turn.
- * So partitions that are silent without being at their end are looked at, rarely, and all of them after any error.
+ * So partitions that are silent are looked at, rarely where they are at their end, and all of them after any error.
  */
 export class PositionCheck {
   readonly #raw: RawClient<NativeConsumer>;
@@ -22,7 +25,7 @@ export class PositionCheck {
   /** Has a partition read anew from where it stands. */
   readonly #restart: (start: StartOffset) => Promise<void>;
   /** Where partitions stood that had more to read and did not, at the last look. */
-  readonly #stalledAt = new WeakMap<OwnedPartition, number>();
+  readonly #stalled = new WeakMap<OwnedPartition, { readonly next: number; readonly at: number }>();
   /** Those of which one has been stopped. */
   readonly #suspects = new Set<OwnedPartition>();
   readonly #reported = new Set<string>();
@@ -70,12 +73,12 @@ export class PositionCheck {
     if (this.#isLooking) return;
     const now = Date.now();
     const silent = Array.from(this.#reader.owned).filter(
-      (owned) =>
-        this.#isOpen(owned) &&
-        !owned.isPaused &&
-        (this.#suspects.has(owned) || now - owned.lastHeardAt > owned.silenceMs),
+      (owned) => !owned.isWithheld && !owned.isPaused && (this.#suspects.has(owned) || isSilent(owned, now)),
     );
-    for (const owned of silent) owned.silenceMs = Math.min(owned.silenceMs * 2, LONGEST_SILENCE_MS);
+    for (const owned of silent) {
+      owned.lookedAt = now;
+      if (owned.end === undefined) owned.silenceMs = Math.min(owned.silenceMs * 2, LONGEST_SILENCE_MS);
+    }
     if (silent.length > 0) void this.#look(silent);
   }
 
@@ -87,28 +90,40 @@ export class PositionCheck {
   async #look(partitions: readonly OwnedPartition[]): Promise<void> {
     if (partitions.length === 0 || !this.#raw.isUsable) return;
     this.#isLooking = true;
-    try {
-      // One that is read meanwhile is well, whatever the answers of a moment ago say.
-      const before = partitions.map(({ next }) => next);
-      const asked = partitions.map(({ topic, partition }) => ({ topic, partition }));
-      const earliest = await resolveOffsets(this.#raw, asked, 'earliest');
-      const latest = await resolveOffsets(this.#raw, asked, 'latest');
-      const ours = new Set(this.#reader.owned);
-      for (const suspect of this.#suspects) if (!ours.has(suspect)) this.#suspects.delete(suspect);
-      for (const [i, owned] of partitions.entries()) {
-        const start = earliest[i];
-        const end = latest[i];
-        if (start === undefined || end === undefined || owned.next !== before[i]) continue;
-        await this.#compare(owned, start.offset, end.offset);
+    const ours = new Set(this.#reader.owned);
+    for (const suspect of this.#suspects) if (!ours.has(suspect)) this.#suspects.delete(suspect);
+    // One by one, so that a topic that is gone, or that we may not see, does not hide what is wrong with others.
+    for (const topic of new Set(partitions.map((owned) => owned.topic))) {
+      try {
+        await this.#lookAtTopic(partitions.filter((owned) => owned.topic === topic));
+      } catch (error) {
+        this.#failed(error);
       }
-    } catch {
-      // Brokers that cannot answer now are reported by what they cannot do for the reader.
-    } finally {
-      this.#isLooking = false;
     }
+    this.#isLooking = false;
     if (!this.#isWanted) return;
     this.#isWanted = false;
     this.lookAtAll();
+  }
+
+  async #lookAtTopic(partitions: readonly OwnedPartition[]): Promise<void> {
+    if (!this.#raw.isUsable) return;
+    // One that is read meanwhile is well, whatever the answers of a moment ago say.
+    const before = partitions.map(({ next }) => next);
+    const asked = partitions.map(({ topic, partition }) => ({ topic, partition }));
+    const earliest = await resolveOffsets(this.#raw, asked, 'earliest');
+    const latest = await resolveOffsets(this.#raw, asked, 'latest');
+    for (const [i, owned] of partitions.entries()) {
+      const start = earliest[i];
+      const end = latest[i];
+      if (start === undefined || end === undefined || owned.next !== before[i]) continue;
+      await this.#compare(owned, start.offset, end.offset);
+    }
+  }
+
+  #failed(error: unknown): void {
+    // Brokers that cannot answer now, and topics that are gone, are reported by what they cannot do for the reader.
+    if (error instanceof AuthorizationError || error instanceof AuthenticationError) this.#report(error);
   }
 
   async #compare(owned: OwnedPartition, earliest: number, latest: number): Promise<void> {
@@ -116,7 +131,12 @@ export class PositionCheck {
     const { topic, partition, next } = owned;
     const name = `${topic}/${partition}`;
     const isStillOurs = Array.from(this.#reader.owned).includes(owned) && !owned.isWithheld;
-    if (!isStillOurs || !this.#isOpen(owned)) return;
+    if (!isStillOurs) return;
+    if (!this.#isOpen(owned)) {
+      if (latest <= (owned.end ?? latest)) return;
+      // Its log has grown long ago, for all that is known, and nothing came.
+      owned.end = undefined;
+    }
     if (next >= earliest && next <= latest) {
       if (this.#suspects.has(owned)) {
         await this.#restartSuspect(owned);
@@ -139,19 +159,26 @@ export class PositionCheck {
   }
 
   /**
-   * librdkafka stops reading a partition at some errors for good, also where they pass (a follower that was behind, say). One that has more to
-   * read, and has not moved for two looks although everything that came was taken, is read anew.
+   * librdkafka stops reading a partition at some errors for good, also where they pass (a follower that was behind, say), and says of a topic
+   * that may not be read any more so only once. One that has more to read, and has not moved for two looks although everything that came was
+   * taken, is read anew, and listened to.
    */
   async #restartStalled(owned: OwnedPartition, next: number, latest: number): Promise<void> {
-    const isStalled =
-      owned.end === undefined && owned.next === next && next < latest && this.#reader.isDrained && !owned.isPaused;
-    if (!isStalled || owned.isWithheld) {
-      this.#stalledAt.delete(owned);
-    } else if (this.#stalledAt.get(owned) === next) {
-      this.#stalledAt.delete(owned);
+    const hasMore = owned.end === undefined && owned.next === next && next < latest && !owned.isPaused;
+    const stalled = this.#stalled.get(owned);
+    if (!hasMore || owned.isWithheld) {
+      this.#stalled.delete(owned);
+    } else if (stalled?.next !== next) {
+      this.#stalled.set(owned, { next, at: Date.now() });
+    } else if (this.#reader.isDryOf(owned, stalled.at)) {
+      this.#stalled.delete(owned);
       await this.#restart({ topic: owned.topic, partition: owned.partition, offset: next });
-    } else {
-      this.#stalledAt.set(owned, next);
+      this.#reader.listenClosely(owned);
     }
   }
+}
+
+function isSilent(owned: OwnedPartition, now: number): boolean {
+  if (owned.end === undefined) return now - owned.lastHeardAt > owned.silenceMs;
+  return now - Math.max(owned.lastHeardAt, owned.lookedAt) > IDLE_MS;
 }

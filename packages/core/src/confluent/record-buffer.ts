@@ -22,6 +22,11 @@ export class RecordBuffer {
     return this.#bytes;
   }
 
+  /** Whether records of a partition are in it. */
+  holds({ topic, partition }: TopicPartition): boolean {
+    return this.#entries.some(({ records }) => records.some((r) => r.partition === partition && r.topic === topic));
+  }
+
   push(records: ConfluentRecord[], bytes: number, positions: NextOffset[] = []): void {
     this.#insert(records, bytes, positions, false);
   }

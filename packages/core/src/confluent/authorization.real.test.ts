@@ -1,0 +1,187 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { kafkaTool } from '../../../../scripts/kafka-jars.ts';
+import { systemClock } from '../clock.ts';
+import { AuthorizationError, CommitError } from '../errors.ts';
+import { TestClients, uniqueName } from '../testing/cluster-under-test.ts';
+import { Worker } from '../worker.ts';
+import { confluentKafka } from './index.ts';
+
+const brokers = process.env.KAFKA_BROKERS;
+const file = process.env.KAFKA_SECURE;
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+interface SecureKafka {
+  readonly bootstrap: { readonly saslPlain: string };
+  readonly plainUser: { readonly username: string; readonly password: string };
+}
+
+if (brokers === undefined || file === undefined) {
+  describe('Kafka with ACLs', () => {
+    it.skip('needs a broker with an authorizer: set KAFKA_BROKERS and KAFKA_SECURE (npm run kafka -- start --secure)', () => {});
+  });
+} else {
+  describeAuthorization(brokers, JSON.parse(readFileSync(file, 'utf8')) as SecureKafka);
+}
+
+/** The plain listener's clients are administrators; whom the rules are about logs in. */
+function describeAuthorization(plain: string, secure: SecureKafka): void {
+  const { username, password } = secure.plainUser;
+  const asUser = confluentKafka({
+    brokers: [secure.bootstrap.saslPlain],
+    sasl: { mechanism: 'plain', username, password },
+    librdkafka: { 'fetch.wait.max.ms': 100 },
+  });
+  const asAdministrator = confluentKafka({ brokers: plain.split(',') });
+  const admins = new TestClients({ cluster: asAdministrator, clock: systemClock, dispose: () => Promise.resolve() });
+  const users = new TestClients({ cluster: asUser, clock: systemClock, dispose: () => Promise.resolve() });
+  const rules: string[][] = [];
+
+  async function acl(change: '--add' | '--remove', rule: readonly string[]): Promise<void> {
+    const force = change === '--remove' ? ['--force'] : [];
+    const args = ['--bootstrap-server', plain, change, ...force, ...rule];
+    const { exitCode, stdout, stderr } = await kafkaTool('AclCommand', args);
+    if (exitCode !== 0) throw new Error(`AclCommand failed: ${stdout}${stderr}`);
+  }
+
+  /** All rules at once: a tool's start takes seconds. Nobody else has rights on the resource then, but administrators. */
+  async function rule(
+    kind: 'allow' | 'deny',
+    resource: '--topic' | '--group',
+    name: string,
+    operation: string,
+  ): Promise<void> {
+    const one = [`--${kind}-principal`, `User:${username}`, '--operation', operation, resource, name];
+    rules.push(one);
+    await acl('--add', one);
+  }
+
+  describe('Kafka with ACLs', () => {
+    afterEach(async () => {
+      await Promise.all([users.close(), admins.close()]);
+      await Promise.all(rules.splice(0).map((one) => acl('--remove', one)));
+    });
+
+    it('names a topic that may not be described, in every question about it, and tells it from one that does not exist', async () => {
+      const [hidden, open] = [await admins.topic(1), await admins.topic(1)];
+      await rule('deny', '--topic', hidden, 'DESCRIBE');
+      const consumer = await users.consumer({ groupProtocol: 'consumer' });
+      const refused = {
+        name: 'AuthorizationError',
+        retriable: false,
+        operation: 'DESCRIBE',
+        topics: [hidden],
+        message: expect.stringContaining(`topic "${hidden}": this user may not DESCRIBE it`),
+      };
+      const partitions = [open, hidden].map((topic) => ({ topic, partition: 0 }));
+      await expect(consumer.partitionCounts([open, hidden])).rejects.toMatchObject(refused);
+      await expect(consumer.committed(partitions)).rejects.toMatchObject(refused);
+      await expect(consumer.offsetsFor(partitions, 'latest')).rejects.toMatchObject(refused);
+      await expect(consumer.offsetsFor(partitions.slice(1), 'earliest')).rejects.toMatchObject(refused);
+      expect([...(await consumer.partitionCounts([open, uniqueName('unknown')]))]).toEqual([[open, 1]]);
+      expect([...(await consumer.partitionCounts()).keys()]).not.toContain(hidden);
+    });
+
+    it('ends a worker on a topic that may not be described with an error that says so, and not that it is unknown', async () => {
+      const hidden = await admins.topic(1);
+      await rule('deny', '--topic', hidden, 'DESCRIBE');
+      const worker = new Worker({
+        ...{ kafka: asUser, groupId: uniqueName('group'), topics: hidden, logger: quiet },
+        handler: () => {},
+      });
+      worker.finished.catch(() => {});
+      await expect(worker.start()).rejects.toMatchObject({ name: 'AuthorizationError', topics: [hidden] });
+    });
+
+    it.each(['classic', 'consumer'] as const)(
+      'names a group that may not be read (%s), and says so of its commits',
+      async (groupProtocol) => {
+        const topic = await admins.topic(1);
+        const groupId = uniqueName('group');
+        await rule('allow', '--group', groupId, 'DESCRIBE');
+        const member = await users.member([topic], { groupProtocol, groupId });
+        await member.until('it is reported', () => member.errors.length > 0);
+        expect(member.errors[0]).toMatchObject({
+          name: 'AuthorizationError',
+          retriable: false,
+          operation: 'READ',
+          groupId,
+        });
+        // To this protocol's client it is fatal: it knows no more reason then.
+        if (groupProtocol === 'consumer') return;
+        const commit = member.consumer.commit([{ topic, partition: 0, offset: 0 }]);
+        const error: unknown = await commit.catch((thrown: unknown) => thrown);
+        expect(error).toBeInstanceOf(CommitError);
+        expect((error as CommitError).failures).toMatchObject([{ topic, partition: 0, kafkaCode: 30 }]);
+        expect(error).toMatchObject({ cause: { name: 'AuthorizationError', operation: 'READ', groupId } });
+      },
+    );
+
+    it('names the group when committed offsets may not be seen', async () => {
+      const topic = await admins.topic(1);
+      const groupId = uniqueName('group');
+      const member = await users.member([topic], { groupProtocol: 'consumer', groupId });
+      await member.untilOwned(1);
+      await rule('deny', '--group', groupId, 'DESCRIBE');
+      const refused = { name: 'AuthorizationError', operation: 'DESCRIBE', groupId };
+      await expect(member.consumer.committed([{ topic, partition: 0 }])).rejects.toMatchObject(refused);
+    });
+
+    // The client drops the fetch's error behind the records of the other topic, and librdkafka gives it once.
+    it.each([
+      ['while its records flow', 60_000],
+      ['while its records flow and are committed', 100],
+      ['while it is at its end', 100],
+    ])(
+      'ends a worker that may not read one of its topics any more, %s and the other flows',
+      async (when, everyMs) => {
+        const [lost, flowing] = [await admins.topic(1), await admins.topic(1)];
+        const groupId = uniqueName('group');
+        await rule('allow', '--topic', lost, 'DESCRIBE');
+        const read = ['--allow-principal', `User:${username}`, '--operation', 'READ', '--topic', lost];
+        await acl('--add', read);
+        const handled = new Map<string, number>();
+        const worker = new Worker({
+          ...{ kafka: asUser, groupId, topics: [lost, flowing], logger: quiet, commit: { everyMs, everyRecords: 1e6 } },
+          handler: ({ topic, offset }) => void handled.set(topic, offset + 1),
+        });
+        const ended = worker.finished.then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        await worker.start();
+        const producer = await admins.producer();
+        let isOver = false;
+        let flowsLost = true;
+        const flow = (async () => {
+          while (!isOver) {
+            const topics = [...Array<string>(20).fill(flowing), ...(flowsLost ? [lost] : [])];
+            await Promise.all(topics.map((topic) => producer.send({ topic, partition: 0, value: 'x' })));
+            await new Promise((resolve) => setTimeout(resolve, 1));
+          }
+        })();
+        void ended.then(() => {
+          isOver = true;
+        });
+        while ((handled.get(lost) ?? 0) < 10) await new Promise((resolve) => setTimeout(resolve, 10));
+        flowsLost = when !== 'while it is at its end';
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        await acl('--remove', read);
+        flowsLost = true;
+        const error = await ended;
+        await flow;
+        // What is still to be committed of it may tell sooner: a commit needs the same right.
+        const isCommit = everyMs === 100 && error instanceof CommitError;
+        const refusal = isCommit ? error.cause : error;
+        expect(refusal).toBeInstanceOf(AuthorizationError);
+        expect(refusal).toMatchObject({ operation: 'READ', topics: [lost] });
+        expect(worker.state).toBe('failed');
+        const groups = await admins.consumer({ groupProtocol: 'consumer', groupId });
+        const committed = await groups.committed([lost, flowing].map((topic) => ({ topic, partition: 0 })));
+        for (const { topic, offset } of committed) expect(offset ?? 0).toBeLessThanOrEqual(handled.get(topic) ?? 0);
+        expect(committed[1]?.offset).toBe(handled.get(flowing));
+      },
+      90_000,
+    );
+  });
+}

@@ -1,0 +1,80 @@
+import { AuthorizationError, ClientError, ConnectionError, type KafkaWorkerError } from '../errors.ts';
+import type { TopicPartition } from '../record.ts';
+import { consumeError, nativeCode, toNativeError } from './client-errors.ts';
+import { checkNotHidden } from './hidden-topics.ts';
+import type { LibrdkafkaReader } from './librdkafka-reader.ts';
+import type { NativeConsumer } from './native-client.ts';
+import type { PositionCheck } from './position-check.ts';
+import type { RawClient } from './raw-client.ts';
+import { groupRefused, topicRefused } from './refusals.ts';
+
+const FATAL_TEXT_MS = 20;
+
+/** A topic of which something came within this time is not the one that may not be read. */
+const LATELY_MS = 1_000;
+
+/** What it works with. */
+export interface ReadFailuresParts {
+  readonly raw: RawClient<NativeConsumer>;
+  readonly reader: LibrdkafkaReader;
+  readonly check: PositionCheck;
+  readonly brokers: readonly string[];
+  readonly groupId: string;
+  /** What is subscribed. */
+  readonly topics: () => readonly string[];
+  readonly report: (error: KafkaWorkerError) => void;
+}
+
+/** What to make of an error that came in the place of records: librdkafka has a code for it, and names neither topic nor partition. */
+export class ReadFailures {
+  readonly #parts: ReadFailuresParts;
+
+  constructor(parts: ReadFailuresParts) {
+    this.#parts = parts;
+  }
+
+  failed(thrown: unknown, suspect?: TopicPartition): void {
+    const { raw, check, report, brokers, groupId } = this.#parts;
+    if (!raw.isUsable) return;
+    const { code, message } = toNativeError(thrown);
+    if (code === nativeCode.noOffsetReset) check.oneHasStopped();
+    else check.lookAtAll();
+    // The check finds out which partitions it was, and names their ranges.
+    if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;
+    if (thrown instanceof RangeError) {
+      report(new ClientError(message));
+    } else if (code === nativeCode.fatal) {
+      // Its text comes as a log line, by another way.
+      setTimeout(() => report(raw.events.fatal ?? new ClientError(message)), FATAL_TEXT_MS);
+    } else if (code === nativeCode.groupAuthorizationFailed) {
+      report(groupRefused('READ', groupId, thrown));
+    } else if (code === nativeCode.topicAuthorizationFailed) {
+      void this.#topicRefused(thrown, suspect === undefined ? this.#unread() : [suspect.topic]);
+    } else {
+      const error = consumeError(thrown, brokers);
+      const detail = raw.events.lastFailure;
+      const isUnreachable = error instanceof ConnectionError && detail !== undefined;
+      report(isUnreachable ? new ConnectionError(`${error.message}: ${detail}`, { brokers, cause: thrown }) : error);
+    }
+  }
+
+  /** Whoever may not describe a topic is told so by the group; whoever may describe and not read it, by the fetch. */
+  async #topicRefused(thrown: unknown, unread: readonly string[]): Promise<void> {
+    const { raw, topics, report } = this.#parts;
+    try {
+      await checkNotHidden(raw, topics());
+      report(topicRefused('READ', unread, thrown));
+    } catch (error) {
+      report(error instanceof AuthorizationError ? error : topicRefused('READ', unread, thrown));
+    }
+  }
+
+  #unread(): readonly string[] {
+    const { reader, topics } = this.#parts;
+    const since = Date.now() - LATELY_MS;
+    const owned = Array.from(reader.owned);
+    const read = new Set(owned.filter((one) => one.lastHeardAt > since).map(({ topic }) => topic));
+    const unread = [...new Set(owned.map(({ topic }) => topic))].filter((topic) => !read.has(topic));
+    return unread.length > 0 ? unread : topics();
+  }
+}
