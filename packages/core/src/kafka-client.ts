@@ -56,7 +56,10 @@ export interface CommittedOffset extends TopicPartition {
   readonly metadata: string | undefined;
 }
 
-/** The ends of a partition's log as the client last heard of them; the end is the last stable offset under read_committed. */
+/**
+ * The ends of a partition's log as the client last heard of them. Under read_committed the end of a partition that is read as far as can be is
+ * the last stable offset; of any other it is the high watermark, so that what open and aborted transactions wrote counts until reading gets there.
+ */
 export interface Watermarks {
   readonly earliest: number;
   readonly latest: number;

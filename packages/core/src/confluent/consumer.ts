@@ -145,7 +145,9 @@ export class ConfluentConsumer implements KafkaConsumer {
     try {
       const { lowOffset, highOffset } = this.#raw.native.getWatermarkOffsets(topic, number);
       // Negative ones stand for "not heard yet".
-      return lowOffset < 0 || highOffset < 0 ? undefined : { earliest: lowOffset, latest: highOffset };
+      if (lowOffset < 0 || highOffset < 0) return undefined;
+      const stableEnd = this.#isReadCommitted ? this.#reader?.endOf(topic, number) : undefined;
+      return { earliest: lowOffset, latest: stableEnd ?? highOffset };
     } catch {
       return undefined;
     }
@@ -165,6 +167,11 @@ export class ConfluentConsumer implements KafkaConsumer {
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;
+  }
+
+  /** librdkafka's default. */
+  get #isReadCommitted(): boolean {
+    return this.#options.properties['isolation.level'] !== 'read_uncommitted';
   }
 
   get #groupId(): string {

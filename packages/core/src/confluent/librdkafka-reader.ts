@@ -82,6 +82,11 @@ export class LibrdkafkaReader {
     return this.#owned;
   }
 
+  /** The end that a partition has been read to, if it has. Unknown while what librdkafka has fetched waits for room. */
+  endOf(topic: string, partition: number): number | undefined {
+    return this.#hasRoom() ? this.#owned.get(topic, partition)?.end : undefined;
+  }
+
   start(): void {
     this.#turner.start();
   }
