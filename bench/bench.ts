@@ -1,7 +1,9 @@
 /** One measured thing. Further figures of it stand beside the rate. */
 export interface BenchRow {
   readonly name: string;
-  readonly [figure: string]: string | number;
+  /** Which table it stands in, where a benchmark has several. */
+  readonly table?: string;
+  readonly [figure: string]: string | number | undefined;
 }
 
 /** What a benchmark measured. */
@@ -16,5 +18,6 @@ export interface Bench {
   readonly name: string;
   /** The question that it answers. */
   readonly question: string;
-  run(say: (line: string) => void): Promise<BenchResult>;
+  /** @param isQuick a small version, to see that it works: its figures mean little */
+  run(say: (line: string) => void, isQuick: boolean): Promise<BenchResult>;
 }

@@ -1,16 +1,15 @@
-import { Worker } from '@kafka-worker/core';
-import { confluentKafka } from '@kafka-worker/core/confluent';
-import { startPrivateKafka } from '../scripts/private-kafka.ts';
 import type { Bench, BenchRow } from './bench.ts';
+import { dropTopic, type FilledTopic, fillTopic, zipfKeys } from './filled-topic.ts';
 import { watchLoopStall } from './loop-stall.ts';
 import { readRaw } from './raw-loop.ts';
 import { median, rounded } from './statistics.ts';
-import { fillZipfTopic, type ZipfTopic } from './zipf-topic.ts';
+import { withBroker } from './with-broker.ts';
+import { readByWorker } from './worker-loop.ts';
 
 const ROUNDS = 3;
-const workload: ZipfTopic = {
+const workload: FilledTopic = {
   topic: `throughput-${process.pid}`,
-  ...{ partitions: 8, records: 1_000_000, keys: 1_000, valueBytes: 100 },
+  ...{ partitions: 8, records: 1_000_000, valueBytes: 100, keyOf: zipfKeys(1_000) },
 };
 
 interface Measurement {
@@ -20,23 +19,22 @@ interface Measurement {
 
 const contestants: readonly { readonly name: string; readonly read: (brokers: string) => Promise<number> }[] = [
   { name: 'raw client loop', read: (brokers) => readRaw(brokers, workload.topic, workload.records) },
-  { name: 'worker, returns nothing', read: (brokers) => readByWorker(brokers, () => undefined) },
-  { name: 'worker, async', read: (brokers) => readByWorker(brokers, async () => {}) },
+  { name: 'worker, returns nothing', read: (brokers) => readByHandler(brokers, (done) => () => done()) },
+  { name: 'worker, async', read: (brokers) => readByHandler(brokers, (done) => async () => done()) },
 ];
 
 export const throughputBench: Bench = {
   name: 'throughput',
   question: `How fast are ${workload.records} records of ${workload.valueBytes} bytes read from a real broker, beside a bare loop on the same client?`,
   async run(say) {
-    const given = process.env.KAFKA_BROKERS;
-    const kafka = given === undefined ? await startPrivateKafka(say) : undefined;
-    const brokers = given ?? kafka?.cluster.bootstrap ?? '';
-    try {
-      await fillZipfTopic(brokers, workload);
-      return await compare(brokers, say);
-    } finally {
-      await kafka?.stop();
-    }
+    return withBroker(say, async (brokers) => {
+      await fillTopic(brokers, workload);
+      try {
+        return await compare(brokers, say);
+      } finally {
+        await dropTopic(brokers, workload.topic);
+      }
+    });
   },
 };
 
@@ -61,29 +59,6 @@ async function compare(brokers: string, say: (line: string) => void) {
   return { rows, ratios: { syncToRaw: toRaw('worker, returns nothing'), asyncToRaw: toRaw('worker, async') } };
 }
 
-async function readByWorker(brokers: string, handler: () => unknown): Promise<number> {
-  let handled = 0;
-  let startedAt = 0;
-  let finish = (_error?: unknown): void => {};
-  const all = new Promise<unknown>((resolve) => {
-    finish = resolve;
-  });
-  const worker = new Worker({
-    kafka: confluentKafka({ brokers: brokers.split(',') }),
-    groupId: `worker-${workload.topic}-${process.hrtime.bigint()}`,
-    topics: workload.topic,
-    handler: () => {
-      if (handled === 0) startedAt = performance.now();
-      if (++handled === workload.records) finish();
-      return handler();
-    },
-  });
-  await worker.start();
-  worker.finished.catch(finish);
-  const error = await all;
-  const seconds = (performance.now() - startedAt) / 1_000;
-  const summary = await worker.stop({ mode: 'drain' });
-  if (error !== undefined || summary.handled !== workload.records)
-    throw new Error('the worker did not read everything', { cause: error });
-  return seconds;
+function readByHandler(brokers: string, handler: (done: () => void) => () => unknown): Promise<number> {
+  return readByWorker({ brokers, topic: workload.topic, until: workload.records, handler });
 }

@@ -1,21 +1,22 @@
 import clients from '@confluentinc/kafka-javascript';
 import { called } from './called.ts';
 
-/** The workload: what is in the topic that every contestant reads. */
-export interface ZipfTopic {
+/** A workload: what is in the topic that every contestant reads. */
+export interface FilledTopic {
   readonly topic: string;
   readonly partitions: number;
   readonly records: number;
-  readonly keys: number;
   readonly valueBytes: number;
+  /** The number of the key that a record has, asked for in the order in which records are written. */
+  readonly keyOf: (record: number) => number;
 }
 
 const FLUSH_MS = 60_000;
 
-/** Makes the topic and fills it: keys as often as Zipf's law says, each in its own partition. */
-export async function fillZipfTopic(
+/** Makes the topic and fills it: every key in its own partition. */
+export async function fillTopic(
   brokers: string,
-  { topic, partitions, records, keys, valueBytes }: ZipfTopic,
+  { topic, partitions, records, valueBytes, keyOf }: FilledTopic,
 ): Promise<void> {
   const admin = clients.RdKafka.AdminClient.create({ 'bootstrap.servers': brokers });
   await called<void>((done) => admin.createTopic({ topic, num_partitions: partitions, replication_factor: 1 }, done));
@@ -31,13 +32,12 @@ export async function fillZipfTopic(
   });
   await called((done) => producer.connect({ topic, timeout: 10_000 }, done));
   const value = Buffer.alloc(valueBytes, 'x');
-  const names = Array.from({ length: keys }, (_, key) => Buffer.from(`key-${key}`));
-  const pick = zipf(keys);
-  for (let sent = 0; sent < records; ) {
-    const key = pick();
+  const names: Buffer[] = [];
+  for (let sent = 0, key = keyOf(0); sent < records; ) {
+    names[key] ??= Buffer.from(`key-${key}`);
     try {
       producer.produce(topic, key % partitions, value, names[key]);
-      sent++;
+      key = keyOf(++sent);
     } catch (error) {
       if ((error as { code?: number }).code !== clients.CODES.ERRORS.ERR__QUEUE_FULL) throw error;
       producer.poll();
@@ -48,18 +48,24 @@ export async function fillZipfTopic(
   await called((done) => producer.disconnect(done));
 }
 
+/** The broker may be one that others use too. */
+export async function dropTopic(brokers: string, topic: string): Promise<void> {
+  const admin = clients.RdKafka.AdminClient.create({ 'bootstrap.servers': brokers });
+  await called<void>((done) => admin.deleteTopic(topic, done));
+  admin.disconnect();
+}
+
 /** Numbers below `count`, the n-th of them with a weight of 1/n; the same sequence each time. */
-function zipf(count: number): () => number {
+export function zipfKeys(count: number): () => number {
   const sums: number[] = [];
   let sum = 0;
   for (let n = 1; n <= count; n++) {
     sum += 1 / n;
     sums.push(sum);
   }
-  let state = 42;
+  const random = sameNumbers();
   return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    const wanted = (state / 2 ** 32) * sum;
+    const wanted = random() * sum;
     let low = 0;
     let high = count - 1;
     while (low < high) {
@@ -68,5 +74,20 @@ function zipf(count: number): () => number {
       else high = middle;
     }
     return low;
+  };
+}
+
+/** Numbers below `count`, each as likely as any other; the same sequence each time. */
+export function uniformKeys(count: number): () => number {
+  const random = sameNumbers();
+  return () => Math.floor(random() * count);
+}
+
+/** From 0 up to 1, the same sequence each time. */
+function sameNumbers(): () => number {
+  let state = 42;
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return state / 2 ** 32;
   };
 }

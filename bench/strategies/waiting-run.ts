@@ -1,0 +1,48 @@
+import type { KafkaRecord } from '@kafka-worker/core';
+import { perKey } from '@kafka-worker/strategies';
+import type { BenchRow } from '../bench.ts';
+import { median, rounded } from '../statistics.ts';
+import { readByWorker } from '../worker-loop.ts';
+import { bareTimer, idealSeconds, settle, type TimerClock, type Wait } from './ideal.ts';
+
+const ROUNDS = 3;
+/** What takes longer is measured once: it varies less. */
+const REPEATED_BELOW_SECONDS = 10;
+
+/** A topic whose handlers wait, read per key. */
+export interface WaitingRun {
+  readonly table: string;
+  readonly name: string;
+  readonly brokers: string;
+  readonly topic: string;
+  /** Every record of the topic. */
+  readonly waits: readonly Wait[];
+  readonly waitMsOf: (record: KafkaRecord) => number;
+  readonly concurrency: number | 'unlimited';
+  readonly clock: TimerClock;
+  readonly say: (line: string) => void;
+}
+
+/** Measures it beside its ideal. */
+export async function measureWaiting(run: WaitingRun): Promise<BenchRow & { seconds: number; toIdeal: number }> {
+  const { table, name, brokers, topic, waits, waitMsOf, concurrency, clock, say } = run;
+  const ideal = idealSeconds(waits, concurrency === 'unlimited' ? Number.POSITIVE_INFINITY : concurrency, clock);
+  const all: number[] = [];
+  for (let round = 1; round <= (ideal < REPEATED_BELOW_SECONDS ? ROUNDS : 1); round++) {
+    await settle();
+    const seconds = await readByWorker({
+      ...{ brokers, topic, until: waits.length, concurrency: perKey({ concurrency }) },
+      // The bound of what is in flight is another matter: here everything may be.
+      limits: { inFlightRecords: 2 * waits.length },
+      handler: (done) => (record) => bareTimer(waitMsOf(record)).then(done),
+    });
+    all.push(seconds);
+    say(`${table}, round ${round}: ${name}: ${rounded(seconds, 3)} s, ideal ${rounded(ideal, 3)} s`);
+  }
+  const seconds = median(all);
+  return {
+    ...{ table, name, idealSeconds: rounded(ideal, 3), seconds: rounded(seconds, 3) },
+    toIdeal: rounded(seconds / ideal, 3),
+    recordsPerSecond: Math.round(waits.length / seconds),
+  };
+}
