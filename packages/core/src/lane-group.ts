@@ -16,6 +16,8 @@ export class LaneGroup<Call> {
   /** Its one child stays when it is empty: no record would get another one. */
   readonly isPermanent: boolean;
   readonly maxCalls: number;
+  /** Its children are groups, those for records without a key or a name excepted. */
+  readonly hasGroups: boolean;
   readonly children: Map<unknown, LaneNode<Call>> = new Map<unknown, LaneNode<Call>>();
   /** Ready children that hold no place among the active ones, and those that do: where places are limited only the latter may start. */
   readonly readyIdle: Fifo<LaneNode<Call>> = new Fifo<LaneNode<Call>>();
@@ -23,9 +25,8 @@ export class LaneGroup<Call> {
   running = 0;
   isActive = false;
   activeChildren = 0;
-  /** Active children whose turn is over: they start nothing, and leave when nothing of them runs. */
-  yieldingChildren = 0;
   listing: Listing = 'none';
+  /** Active, and its turn is over: it waits for the next one among the idle, and leaves its place when nothing of it runs. */
   isYielding = false;
   wasActiveServed = false;
   readonly #turn: { readonly maxRecords: number; readonly maxMs: number } | undefined;
@@ -37,6 +38,7 @@ export class LaneGroup<Call> {
     this.parent = parent;
     this.key = key;
     this.isPermanent = rule.by === 'all' && (parent === undefined || parent.isPermanent);
+    this.hasGroups = !('width' in rule.inside);
     this.maxCalls = rule.calls ?? Number.POSITIVE_INFINITY;
     if (parent !== undefined && Number.isFinite(parent.rule.active)) this.#turn = parent.rule.turn ?? DEFAULT_TURN;
   }
@@ -47,6 +49,7 @@ export class LaneGroup<Call> {
   }
 
   beginTurn(now: number): void {
+    this.isYielding = false;
     this.#turnBeganAt = now;
     this.#turnRecords = 0;
   }

@@ -20,6 +20,17 @@ export function hasKeyLanes({ by, inside }: LaneRule): boolean {
   return (by === 'key' || typeof by === 'function') && inside.width === 1 && inside.unordered !== true;
 }
 
+/**
+ * The rule with turns wherever they are needed: a lane that runs several calls at once need never run dry by itself, so where places are limited it
+ * becomes a group, which keeps its place for a turn.
+ */
+export function withTurns(rule: LaneRule): LaneRule {
+  const { by, active, inside } = rule;
+  if (!('width' in inside)) return { ...rule, inside: withTurns(inside) };
+  if (by === 'all' || active === Number.POSITIVE_INFINITY || inside.width === 1) return rule;
+  return { ...rule, inside: { by: 'all', active: 1, inside } };
+}
+
 interface Place {
   readonly isOutermost: boolean;
   /** A level above has parted the records by partition. */

@@ -105,9 +105,7 @@ export function deactivate<Call>(node: LaneNode<Call>): void {
   const { parent } = node;
   if (parent === undefined) return;
   parent.activeChildren--;
-  if (node.isLane || !node.isYielding) return;
-  node.isYielding = false;
-  parent.yieldingChildren--;
+  if (!node.isLane) node.isYielding = false;
 }
 
 function nullKeyLane<Call>(group: LaneGroup<Call>, partitionId: number): LaneNode<Call> {

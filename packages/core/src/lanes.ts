@@ -3,6 +3,7 @@ import type { LaneRule } from './concurrency.ts';
 import { IllegalStateError } from './errors.ts';
 import type { Lane } from './lane.ts';
 import type { LaneGroup, LaneNode } from './lane-group.ts';
+import { withTurns } from './lane-rule.ts';
 import { deactivate, LaneTree } from './lane-tree.ts';
 import type { KafkaRecord, ReceivedRecord } from './record.ts';
 import { StartRate } from './start-rate.ts';
@@ -12,7 +13,7 @@ import { StartRate } from './start-rate.ts';
  *
  * Every strategy is a tree of groups by its rules, with FIFO lanes as leaves. A lane is *ready* when it has something to start and a slot; ready
  * nodes wait in their parent's queues and are visited round robin. Where a group's active children are limited, a child with rules inside keeps its
- * place for a turn, then ends what runs and yields to one that waits. Lanes that are empty are removed.
+ * place for a turn, then waits for the next one behind the others, and ends what runs meanwhile. Lanes that are empty are removed.
  */
 export class Lanes<Call> {
   readonly #tree: LaneTree<Call>;
@@ -22,13 +23,15 @@ export class Lanes<Call> {
   readonly #hasTurns: boolean;
   readonly #countsBytes: boolean;
   #queued = 0;
+  #now = 0;
 
   /** @param viewOf the record as a lane function of the user's sees it */
   constructor(
-    rule: LaneRule,
+    givenRule: LaneRule,
     batching: Batching = singleRecords,
     viewOf: (record: ReceivedRecord) => KafkaRecord<unknown, unknown> = (record) => record,
   ) {
+    const rule = withTurns(givenRule);
     this.#tree = new LaneTree(rule, viewOf);
     this.#root = this.#tree.root;
     this.#filling = new BatchFilling(batching);
@@ -69,6 +72,7 @@ export class Lanes<Call> {
 
   /** The lane from which a call may start now, which then counts as running: take from it, and `end` it. */
   start(now: number): Lane<Call> | undefined {
+    this.#now = now;
     if (this.#filling.isWaiting) for (const lane of this.#filling.due(now)) this.#listUpwards(lane, now);
     if (this.#rate !== undefined && this.#rate.dueAt > now) return undefined;
     if (this.#root.running >= this.#root.maxCalls) return undefined;
@@ -202,14 +206,14 @@ export class Lanes<Call> {
   get nextDueAt(): number | undefined {
     const filledAt = this.#filling.nextDueAt;
     const isHeldByRate =
-      this.#rate !== undefined && this.#root.running < this.#root.maxCalls && this.#isReady(this.#root, 0);
+      this.#rate !== undefined && this.#root.running < this.#root.maxCalls && this.#isReady(this.#root, this.#now);
     if (this.#rate === undefined || !isHeldByRate) return filledAt;
     return filledAt === undefined ? this.#rate.dueAt : Math.min(filledAt, this.#rate.dueAt);
   }
 
   #startBelow(group: LaneGroup<Call>, now: number): Lane<Call> | undefined {
     for (;;) {
-      const node = queueToServe(group).shift();
+      const node = this.#queueToServe(group, now).shift();
       if (node === undefined) return undefined;
       // Listings are hints: what a node was listed for may be gone, or its place may have been given up meanwhile.
       const wasListedAs = node.listing;
@@ -218,11 +222,12 @@ export class Lanes<Call> {
         if (node.running === 0) deactivate(node);
         continue;
       }
-      if (wasListedAs === 'active' && !node.isActive && !group.mayActivate()) {
+      if (wasListedAs === 'active' && !node.isActive && (group.readyIdle.length > 0 || !group.mayActivate())) {
         this.#list(node);
         continue;
       }
-      if (!node.isLane && node.isActive && this.#mustYield(node, group, now)) continue;
+      if (!node.isLane && node.isYielding) node.beginTurn(now);
+      else if (!node.isLane && node.isActive && this.#mustYield(node, group, now)) continue;
       const lane = node.isLane ? node : this.#startBelow(node, now);
       if (lane === undefined) {
         if (node.running === 0) deactivate(node);
@@ -247,26 +252,40 @@ export class Lanes<Call> {
     if ((!node.isLane || node.width > 1) && this.#isReady(node, now)) this.#list(node);
   }
 
-  /** Whether an active child's turn is over and another one waits. It leaves now, or when what runs of it has ended. */
+  /** Whether an active child's turn is over and another one waits: then it waits behind it, and leaves its place when nothing of it runs. */
   #mustYield(node: LaneGroup<Call>, group: LaneGroup<Call>, now: number): boolean {
     if (!node.hasTurns || node.isInTurn(now) || group.mayActivate()) return false;
-    if (this.#readyIdleCount(group, now) <= group.yieldingChildren) return false;
-    if (node.running === 0) {
-      deactivate(node);
-      this.#list(node);
-    } else {
-      node.isYielding = true;
-      group.yieldingChildren++;
-    }
+    const first = this.#firstIdle(group, now);
+    if (first === undefined || (isYielding(first) && group.readyIdle.length === 1)) return false;
+    if (node.running === 0) deactivate(node);
+    else node.isYielding = true;
+    this.#list(node);
     return true;
   }
 
-  #readyIdleCount({ readyIdle }: LaneGroup<Call>, now: number): number {
-    for (let first = readyIdle.peek(); first !== undefined && !this.#isReady(first, now); first = readyIdle.peek()) {
+  /** Of the ready children without a place, or with one that they have to leave, the one that waits longest. */
+  #firstIdle({ readyIdle }: LaneGroup<Call>, now: number): LaneNode<Call> | undefined {
+    let first = readyIdle.peek();
+    for (; first !== undefined && !this.#isReady(first, now); first = readyIdle.peek()) {
       first.listing = 'none';
       readyIdle.shift();
     }
-    return readyIdle.length;
+    return first;
+  }
+
+  /** Whether the first of `readyIdle` may start: there is a place for it, or it has not left its own yet. */
+  #mayServeIdle(group: LaneGroup<Call>, now: number): boolean {
+    if (group.readyIdle.length === 0) return false;
+    return group.mayActivate() || (group.hasGroups && isYielding(this.#firstIdle(group, now)));
+  }
+
+  /** Which of a group's queues is served next: where both may start, they take turns. */
+  #queueToServe(group: LaneGroup<Call>, now: number): LaneGroup<Call>['readyIdle'] {
+    const { readyActive, readyIdle } = group;
+    if (!this.#mayServeIdle(group, now)) return readyActive;
+    if (readyActive.length === 0) return readyIdle;
+    group.wasActiveServed = !group.wasActiveServed;
+    return group.wasActiveServed ? readyActive : readyIdle;
   }
 
   /** Nothing of a child runs: it keeps its place only if it is in its turn and has more to start. */
@@ -277,8 +296,8 @@ export class Lanes<Call> {
 
   #isReady(node: LaneNode<Call>, now: number): boolean {
     if (!node.isLane) {
-      if (node.isYielding || node.running >= node.maxCalls) return false;
-      return node.readyActive.length > 0 || (node.readyIdle.length > 0 && node.mayActivate());
+      if (node.running >= node.maxCalls) return false;
+      return node.readyActive.length > 0 || this.#mayServeIdle(node, now);
     }
     if (node.running >= node.width || node.isBlocked()) return false;
     return node.resumed.length > 0 || this.#filling.isFilled(node, now);
@@ -297,19 +316,14 @@ export class Lanes<Call> {
     const { parent } = node;
     if (parent === undefined) return;
     // Without a limit the two queues would only spoil the round robin.
-    const isActive = node.isActive && parent.rule.active !== Number.POSITIVE_INFINITY;
+    const isActive = node.isActive && !isYielding(node) && parent.rule.active !== Number.POSITIVE_INFINITY;
     node.listing = isActive ? 'active' : 'idle';
     (isActive ? parent.readyActive : parent.readyIdle).push(node);
   }
 }
 
-/** Which of a group's queues is served next: where both may start, they take turns. */
-function queueToServe<Call>(group: LaneGroup<Call>): LaneGroup<Call>['readyIdle'] {
-  const { readyActive, readyIdle } = group;
-  if (readyIdle.length === 0 || !group.mayActivate()) return readyActive;
-  if (readyActive.length === 0) return readyIdle;
-  group.wasActiveServed = !group.wasActiveServed;
-  return group.wasActiveServed ? readyActive : readyIdle;
+function isYielding<Call>(node: LaneNode<Call> | undefined): boolean {
+  return node !== undefined && !node.isLane && node.isYielding;
 }
 
 function parentOf<Call>(node: LaneNode<Call>): LaneGroup<Call> | undefined {

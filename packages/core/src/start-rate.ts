@@ -15,7 +15,7 @@ export class StartRate {
   constructor(perSecond: number) {
     this.#intervalMs = 1_000 / perSecond;
     const remembered = Math.max(1, Math.min(MAX_REMEMBERED, Math.floor(perSecond)));
-    this.#windowMs = remembered * this.#intervalMs;
+    this.#windowMs = (remembered * 1_000) / perSecond;
     this.#starts = new Float64Array(remembered).fill(Number.NEGATIVE_INFINITY);
   }
 

@@ -32,12 +32,12 @@ export function laneBy<Value = Buffer | null, Key = Buffer | null>(
     throw new InvalidOptionError('laneBy.lane', 'a function that gives the name of a record’s lane', lane);
   }
   checkOptions('laneBy', options, ['concurrency', 'across', 'within', 'turn']);
-  const { across = 'partition', within } = options;
+  const { concurrency = 100, across = 'partition', within } = options;
   if (!['partition', 'topic', 'all'].includes(across)) {
     throw new InvalidOptionError('laneBy.across', "'partition', 'topic' or 'all'", across);
   }
-  const active = checkConcurrency('laneBy.concurrency', options.concurrency ?? 100);
-  const turn = turnOf('laneBy', { concurrency: active, ...options });
+  const active = checkConcurrency('laneBy.concurrency', concurrency);
+  const turn = turnOf('laneBy', { ...options, concurrency });
   if (within !== undefined) checkStrategyInside('laneBy.within', within);
   return strategy(within === undefined ? 'laneBy' : `laneBy(${within.name})`, {
     by: lane,

@@ -15,6 +15,7 @@ export interface ParallelOptions {
  */
 export function parallel(options: ParallelOptions = {}): ConcurrencyStrategy {
   checkOptions('parallel', options, ['concurrency']);
-  const width = checkConcurrency('parallel.concurrency', options.concurrency ?? 100);
+  const { concurrency = 100 } = options;
+  const width = checkConcurrency('parallel.concurrency', concurrency);
   return strategy('parallel', { by: 'all', active: 1, inside: { width, unordered: true } });
 }

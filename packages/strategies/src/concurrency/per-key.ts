@@ -21,8 +21,8 @@ export interface PerKeyOptions {
  */
 export function perKey(options: PerKeyOptions = {}): ConcurrencyStrategy {
   checkOptions('perKey', options, ['concurrency', 'nullKeys']);
-  const active = checkConcurrency('perKey.concurrency', options.concurrency ?? 100);
-  const { nullKeys = 'parallel' } = options;
+  const { concurrency = 100, nullKeys = 'parallel' } = options;
+  const active = checkConcurrency('perKey.concurrency', concurrency);
   if (!['parallel', 'per-partition', 'one-lane'].includes(nullKeys)) {
     throw new InvalidOptionError('perKey.nullKeys', "'parallel', 'per-partition' or 'one-lane'", nullKeys);
   }
