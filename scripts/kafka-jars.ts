@@ -12,26 +12,43 @@ const artifacts: readonly (readonly [group: string, artifact: string, version: s
   ['org.slf4j', 'slf4j-simple', '1.7.36'],
 ];
 
-/** The programs without which there is no broker on this machine, and how to get them; empty when all are there. */
-export function missingForKafka(): readonly string[] {
-  const programs: readonly (readonly [program: string, version: string, debianPackage: string])[] = [
-    ['java', '-version', 'openjdk-17-jre-headless'],
-    ['mvn', '-v', 'maven'],
-  ];
-  const needed = existsSync(jarDirectory()) ? programs.slice(0, 1) : programs;
-  return needed
-    .filter(([program, version]) => spawnSync(program, [version], { stdio: 'ignore' }).status !== 0)
-    .map(([, , debianPackage]) => debianPackage);
+/** The oldest Java that this Kafka runs on. */
+const javaFloor = 17;
+
+/** The Debian packages without which there is no broker on this machine; empty when Java is new enough and Maven is there. */
+export function missingForKafka(env: NodeJS.ProcessEnv = process.env): readonly string[] {
+  const java = javaVersion(env);
+  const missing = java === undefined || java < javaFloor ? [`openjdk-${javaFloor}-jre-headless`] : [];
+  // Maven fetches the jars, and nothing else.
+  const hasMaven = existsSync(jarDirectory(env)) || spawnSync('mvn', ['-v'], { stdio: 'ignore', env }).status === 0;
+  return hasMaven ? missing : [...missing, 'maven'];
+}
+
+/** What keeps Kafka from running on this machine and the command that mends it; `undefined` when nothing does. */
+export function whyNoKafka(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  const missing = missingForKafka(env);
+  if (missing.length === 0) return undefined;
+  const java = javaVersion(env);
+  const tooOld = java !== undefined && java < javaFloor ? `; the java on the PATH is Java ${java}` : '';
+  const install = `sudo apt-get update && sudo apt-get install ${missing.join(' ')}`;
+  const needed = missing.includes('maven') ? `Java ${javaFloor} or newer and Maven` : `Java ${javaFloor} or newer`;
+  return `a local Kafka needs ${needed}${tooOld}. On Debian: ${install}`;
+}
+
+/** The major version of the Java on the path; `undefined` where there is none that says which it is. */
+function javaVersion(env: NodeJS.ProcessEnv): number | undefined {
+  const { status, stdout, stderr } = spawnSync('java', ['-version'], { encoding: 'utf8', env });
+  // Java 8 and older call themselves 1.8 and so on.
+  const version = status === 0 ? /version "(?:1\.)?(\d+)/.exec(stdout + stderr)?.[1] : undefined;
+  return version === undefined ? undefined : Number(version);
 }
 
 /** Kafka's jars, fetched from Maven Central once and kept in the user's cache, so that a fresh clone has them too. */
 export function kafkaJars(say: (line: string) => void = () => {}): string {
   const directory = jarDirectory();
   if (existsSync(directory)) return directory;
-  const missing = missingForKafka();
-  if (missing.length > 0) {
-    throw new Error(`a local Kafka needs Java 17 and Maven. On Debian: sudo apt-get install ${missing.join(' ')}`);
-  }
+  const obstacle = whyNoKafka();
+  if (obstacle !== undefined) throw new Error(obstacle);
   say(`fetching Apache Kafka ${kafkaVersion} from Maven Central (54 MB) …`);
   const parent = join(directory, '..');
   mkdirSync(parent, { recursive: true });
@@ -95,8 +112,8 @@ function toolClass(name: string): string {
   return `org.apache.kafka.tools.${name}`;
 }
 
-function jarDirectory(): string {
-  const cache = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+function jarDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  const cache = env.XDG_CACHE_HOME || join(homedir(), '.cache');
   return join(cache, 'kafka-ts-worker', `kafka-${kafkaVersion}`);
 }
 

@@ -14,6 +14,9 @@ export interface KafkaUser {
   readonly password: string;
 }
 
+/** What both SASL listeners speak. */
+export const saslMechanisms: readonly string[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'];
+
 /** What a broker with secure listeners needs beside its ports. */
 export interface BrokerSecurity {
   readonly serverKeyStore: string;
@@ -86,10 +89,11 @@ function securityProperties({ serverKeyStore, ca, plainUser }: BrokerSecurity): 
   const mechanisms: Record<string, string> = {
     plain: loginModule('plain.PlainLoginModule', ` user_${plainUser.username}="${plainUser.password}"`),
     'scram-sha-256': loginModule('scram.ScramLoginModule'),
+    'scram-sha-512': loginModule('scram.ScramLoginModule'),
     oauthbearer: loginModule('oauthbearer.OAuthBearerLoginModule', ' unsecuredLoginStringClaim_sub="broker"'),
   };
   const saslListeners = ['sasl_tls', 'sasl_plain'].flatMap((listener) => [
-    [`listener.name.${listener}.sasl.enabled.mechanisms`, Object.keys(mechanisms).join(',').toUpperCase()] as const,
+    [`listener.name.${listener}.sasl.enabled.mechanisms`, saslMechanisms.join(',')] as const,
     ...Object.entries(mechanisms).map(
       ([mechanism, config]) => [`listener.name.${listener}.${mechanism}.sasl.jaas.config`, config] as const,
     ),

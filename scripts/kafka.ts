@@ -1,47 +1,61 @@
-// npm run kafka -- start [--brokers 1|3] [--secure] | stop | status | tool NAME ARGUMENTS…
+// npm run kafka -- start [--brokers 1|3] [--secure] | stop | status, each [--directory DIR]; start also [--free-ports]
+// npm run kafka -- tool NAME ARGUMENTS…
 
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import { runningKafka, startKafka, stopKafka } from './kafka-broker.ts';
+import { join, resolve } from 'node:path';
+import { readCommandLine, UsageError } from './command-line.ts';
+import { interruption } from './interruption.ts';
+import { runningKafka, startKafka, stopKafka } from './kafka-cluster.ts';
 import { kafkaToolCommand, kafkaVersion } from './kafka-jars.ts';
-import type { BrokerPorts } from './kafka-properties.ts';
+import { defaultPorts, freePorts } from './kafka-ports.ts';
 
-const directory = join(import.meta.dirname, '..', '.kafka');
-const usage = 'npm run kafka -- start [--brokers 1|3] [--secure] | stop | status | tool NAME ARGUMENTS…';
+const usage = `npm run kafka -- start [--brokers 1|3] [--secure] [--free-ports] | stop | status | tool NAME ARGUMENTS…
+       start, stop and status take [--directory DIR], which is .kafka otherwise`;
+const where = { directory: { type: 'string', default: join(import.meta.dirname, '..', '.kafka') } } as const;
 
-const [command, ...rest] = process.argv.slice(2);
-const commands: Record<string, () => Promise<void> | void> = { start, stop, status, tool };
+const [command = '', ...rest] = process.argv.slice(2);
+const commands = new Map<string, () => Promise<void> | void>([
+  ['start', start],
+  ['stop', stop],
+  ['status', () => status(givenDirectory())],
+  ['tool', tool],
+]);
 
 try {
-  const run = commands[command ?? ''];
-  if (run === undefined) throw new Error(`usage: ${usage}`);
+  const run = commands.get(command);
+  if (run === undefined) throw new UsageError(`usage: ${usage}`);
   await run();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+  process.exitCode = error instanceof UsageError ? 2 : 1;
 }
 
 async function start(): Promise<void> {
-  const { values } = parseArgs({
-    args: rest,
-    options: { brokers: { type: 'string', default: '1' }, secure: { type: 'boolean', default: false } },
-  });
-  if (values.brokers !== '1' && values.brokers !== '3') throw new Error(`--brokers is 1 or 3, not ${values.brokers}`);
-  const brokers = values.brokers === '1' ? 1 : 3;
+  const options = {
+    brokers: { type: 'string', default: '1' },
+    secure: { type: 'boolean', default: false },
+    'free-ports': { type: 'boolean', default: false },
+    ...where,
+  } as const;
+  const { values } = readCommandLine({ usage, options }, rest);
+  if (values.brokers !== '1' && values.brokers !== '3') {
+    throw new UsageError(`--brokers is 1 or 3, not ${JSON.stringify(values.brokers)}`);
+  }
   const started = performance.now();
-  const ports = Array.from({ length: brokers }, (_, index) => defaultPorts(index));
-  await startKafka({ directory, brokers, secure: values.secure, ports, say: console.log });
-  status();
+  const brokers = values.brokers === '1' ? 1 : 3;
+  const directory = resolve(values.directory);
+  const ports = values['free-ports'] ? await freePorts(brokers) : defaultPorts(brokers);
+  await startKafka({ directory, brokers, secure: values.secure, ports, say: console.log, signal: interruption() });
+  status(directory);
   console.log(`ready after ${((performance.now() - started) / 1_000).toFixed(1)} s`);
 }
 
 async function stop(): Promise<void> {
-  const stopped = await stopKafka(directory);
+  const stopped = await stopKafka(givenDirectory(), console.log);
   console.log(stopped === 0 ? 'no broker was running' : `stopped ${stopped} broker${stopped === 1 ? '' : 's'}`);
 }
 
-function status(): void {
+function status(directory: string): void {
   const cluster = runningKafka(directory);
   if (cluster === undefined) {
     console.log('not running');
@@ -53,22 +67,13 @@ function status(): void {
   if (cluster.secure !== undefined) console.log(`secure listeners, certificates and users: ${cluster.secure}`);
 }
 
+/** Its arguments are the tool's own. */
 function tool(): void {
   const [name, ...args] = rest;
-  if (name === undefined) throw new Error(`usage: ${usage}`);
+  if (name === undefined || name.startsWith('-')) throw new UsageError(`usage: ${usage}`);
   process.exitCode = spawnSync('java', kafkaToolCommand(name, args), { stdio: 'inherit' }).status ?? 1;
 }
 
-/** 9092, 9094, 9096 as everybody expects; the secure listeners from 9192 on. */
-function defaultPorts(index: number): BrokerPorts {
-  const plain = 9092 + 2 * index;
-  const secure = 9192 + 10 * index;
-  return {
-    plain,
-    controller: plain + 1,
-    tls: secure,
-    mutualTls: secure + 1,
-    saslTls: secure + 2,
-    saslPlain: secure + 3,
-  };
+function givenDirectory(): string {
+  return resolve(readCommandLine({ usage, options: where }, rest).values.directory);
 }

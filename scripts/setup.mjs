@@ -13,6 +13,8 @@ const stampFile = join(root, 'node_modules', '.kafka-ts-worker-setup');
 const started = performance.now();
 
 try {
+  const [argument] = process.argv.slice(2);
+  if (argument !== undefined) throw new StepError(`it takes no arguments, received ${argument}`);
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   checkNode(manifest.engines.node.replace('>=', ''));
   const stamp = stampOfInstallation();

@@ -5,32 +5,41 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { root } from './child.ts';
+import { readCommandLine, reportFailure } from './command-line.ts';
 import { brokenReferences, filesBelow } from './doc-references.ts';
 import { brokenSnippets } from './doc-snippets.ts';
 
-const isCheck = process.argv.includes('--check');
-const docs = [...readdirSync(root), ...filesBelow(['docs', 'packages', 'examples'])].filter((file) =>
-  file.endsWith('.md'),
-);
-const problems: string[] = [];
+const usage = 'node --import tsx scripts/sync-docs.ts [--check]';
+const options = { check: { type: 'boolean', default: false } } as const;
 
-for (const doc of docs) {
-  const file = join(root, doc);
-  const text = readFileSync(file, 'utf8');
-  const synced = withQuotes(doc, text);
-  if (synced === text) continue;
-  if (isCheck) problems.push(`${doc} differs from what it quotes: run node --import tsx scripts/sync-docs.ts`);
-  else {
-    writeFileSync(file, synced);
-    console.log(`written: ${doc}`);
+try {
+  const problems = syncDocs(readCommandLine({ usage, options }, process.argv.slice(2)).values.check);
+  for (const problem of problems) console.error(problem);
+  process.exitCode = problems.length > 0 ? 1 : 0;
+} catch (error) {
+  reportFailure(error);
+}
+
+function syncDocs(isCheck: boolean): string[] {
+  const docs = [...readdirSync(root), ...filesBelow(['docs', 'packages', 'examples'])].filter((file) =>
+    file.endsWith('.md'),
+  );
+  const problems: string[] = [];
+  for (const doc of docs) {
+    const file = join(root, doc);
+    const text = readFileSync(file, 'utf8');
+    const synced = withQuotes(doc, text);
+    if (synced === text) continue;
+    if (isCheck) problems.push(`${doc} differs from what it quotes: run node --import tsx scripts/sync-docs.ts`);
+    else {
+      writeFileSync(file, synced);
+      console.log(`written: ${doc}`);
+    }
   }
-}
-if (isCheck) {
+  if (!isCheck) return problems;
   const read = docs.map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
-  problems.push(...brokenReferences(read), ...brokenSnippets(read));
+  return [...problems, ...brokenReferences(read), ...brokenSnippets(read)];
 }
-for (const problem of problems) console.error(problem);
-process.exitCode = problems.length > 0 ? 1 : 0;
 
 function withQuotes(doc: string, text: string): string {
   return text.replaceAll(/<!-- from (\S+) -->\n.*?<!-- end -->/gs, (_all, source: string) => {

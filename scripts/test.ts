@@ -4,64 +4,60 @@
 
 import { checks } from './checks.ts';
 import { signalCurrent } from './child.ts';
+import { readCommandLine, reportFailure } from './command-line.ts';
+import { type Interrupted, interruption } from './interruption.ts';
 import { runJest } from './jest-run.ts';
-import { brokersThatAnswer } from './kafka-broker.ts';
-import { missingForKafka } from './kafka-jars.ts';
-import { type PrivateKafka, startPrivateKafka } from './private-kafka.ts';
+import { findRealTier, type RealTier, secureMissing } from './real-tier.ts';
 
-type RealTier = { readonly env: NodeJS.ProcessEnv } | { readonly skipped: string } | { readonly failed: string };
-
-const args = process.argv.slice(2);
-const withoutRealKafka = args.includes('--without-real-kafka');
-const patterns = args.filter((arg) => !arg.startsWith('--')).map(jestPattern);
+const usage = 'npm test [-- [example-NN | PATH PATTERN]… [--without-real-kafka]]';
+const options = { 'without-real-kafka': { type: 'boolean', default: false } } as const;
 const counts = { passed: 0, failed: 0, skipped: 0 };
 const failures: string[] = [];
-let interrupted: NodeJS.Signals | undefined;
-let kafka: Promise<PrivateKafka> | undefined;
-
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    interrupted ??= signal;
-    signalCurrent(signal);
-  });
-}
 
 try {
+  const { values, positionals } = readCommandLine({ usage, options, positionals: true }, process.argv.slice(2));
+  await testAll(positionals.map(jestPattern), values['without-real-kafka']);
+} catch (error) {
+  reportFailure(error);
+}
+
+async function testAll(patterns: readonly string[], withoutRealKafka: boolean): Promise<void> {
+  const interrupted = interruption();
+  interrupted.addEventListener('abort', () => signalCurrent((interrupted.reason as Interrupted).by));
   // The broker starts while the checks run.
-  const realTier = findRealTier();
-  realTier.catch(() => {});
-  if (patterns.length === 0) {
-    for (const check of checks) {
-      if (interrupted === undefined) await runCheck(check.name, check.run);
+  const realTier = findRealTier({ withoutRealKafka, say: console.log, signal: interrupted });
+  try {
+    if (patterns.length === 0) {
+      for (const check of checks) {
+        if (!interrupted.aborted) await runCheck(check.name, check.run);
+      }
     }
+    const tier = await realTier;
+    reportRealTier(tier);
+    const withoutSecure = secureMissing(tier);
+    if (withoutSecure !== undefined) reportSecureMissing(withoutSecure);
+    if (!interrupted.aborted) {
+      heading('tests (jest)');
+      const jest = await runJest(patterns, 'env' in tier ? tier.env : {});
+      if (jest.failed > 0) failures.push(`tests (jest): ${jest.failed}`);
+      counts.passed += jest.passed;
+      counts.failed += jest.failed;
+      counts.skipped += jest.skipped;
+    }
+    for (const failure of failures) console.log(`FAILED: ${failure}`);
+    if ('skipped' in tier) console.log(loud(tier.skipped));
+    if (withoutSecure !== undefined) console.log(loud(withoutSecure, 'TLS AND SASL ARE NOT TESTED'));
+  } finally {
+    const tier = await realTier;
+    if ('env' in tier) await tier.stop();
   }
-  const tier = await realTier;
-  reportRealTier(tier);
-  const withoutSecure = secureMissing(tier);
-  if (withoutSecure !== undefined) reportSecureMissing(withoutSecure);
-  if (interrupted === undefined) {
-    heading('tests (jest)');
-    const jest = await runJest(patterns, 'env' in tier ? tier.env : {});
-    if (jest.failed > 0) failures.push(`tests (jest): ${jest.failed}`);
-    counts.passed += jest.passed;
-    counts.failed += jest.failed;
-    counts.skipped += jest.skipped;
+  if (interrupted.aborted) {
+    console.log((interrupted.reason as Interrupted).message);
+    counts.failed += 1;
   }
-  for (const failure of failures) console.log(`FAILED: ${failure}`);
-  if ('skipped' in tier) console.log(loud(tier.skipped));
-  if (withoutSecure !== undefined) console.log(loud(withoutSecure, 'TLS AND SASL ARE NOT TESTED'));
-} finally {
-  await kafka?.then(
-    (started) => started.stop(),
-    () => {},
-  );
+  console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+  process.exitCode = counts.failed > 0 ? 1 : 0;
 }
-if (interrupted !== undefined) {
-  console.log(`interrupted by ${interrupted}`);
-  counts.failed += 1;
-}
-console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
-process.exitCode = counts.failed > 0 ? 1 : 0;
 
 async function runCheck(name: string, check: () => Promise<number | string>): Promise<void> {
   heading(name);
@@ -71,26 +67,6 @@ async function runCheck(name: string, check: () => Promise<number | string>): Pr
   console.log(`${code === 0 ? 'ok' : 'FAILED'}: ${name}, ${seconds} s`);
   if (code === 0) counts.passed += 1;
   else fail(name);
-}
-
-async function findRealTier(): Promise<RealTier> {
-  if (withoutRealKafka) return { skipped: 'left out as asked for; npm test has it.' };
-  const named = process.env.KAFKA_BROKERS;
-  if (named) {
-    return (await brokersThatAnswer(named)) > 0 ? { env: {} } : { failed: `nothing answers on KAFKA_BROKERS=${named}` };
-  }
-  const missing = missingForKafka();
-  if (missing.length > 0) {
-    const reason = `Java 17 and Maven are needed. Install them (on Debian: sudo apt-get update && sudo apt-get install ${missing.join(' ')}) or name a broker in KAFKA_BROKERS.`;
-    return process.env.CI ? { failed: reason } : { skipped: reason };
-  }
-  try {
-    kafka = startPrivateKafka(console.log);
-    const { cluster } = await kafka;
-    return { env: { KAFKA_BROKERS: cluster.bootstrap, KAFKA_SECURE: cluster.secure } };
-  } catch (error) {
-    return { failed: error instanceof Error ? error.message : String(error) };
-  }
 }
 
 function reportRealTier(tier: RealTier): void {
@@ -104,12 +80,6 @@ function reportRealTier(tier: RealTier): void {
     counts.skipped += 1;
     console.log(loud(tier.skipped));
   }
-}
-
-/** Why the secure listeners are left out, where a broker is there that was named without them. */
-function secureMissing(tier: RealTier): string | undefined {
-  if (!('env' in tier) || (tier.env.KAFKA_SECURE ?? process.env.KAFKA_SECURE)) return undefined;
-  return 'KAFKA_BROKERS is set and KAFKA_SECURE is not. npm run kafka -- start --secure prints both; without either, npm test starts a broker of its own.';
 }
 
 function reportSecureMissing(reason: string): void {
