@@ -1,16 +1,17 @@
-// npm run bench -- NAME [--json]: runs one benchmark. The last line of --json is its result.
+// npm run bench -- NAME [--json] [--quick]: runs one benchmark. The last line of --json is its result; --quick only shows that it works.
 
 import { readCommandLine, reportFailure, UsageError } from '../scripts/command-line.ts';
 import { machine } from '../scripts/machine.ts';
 import type { Bench, BenchResult } from './bench.ts';
 import { engineBench } from './engine.ts';
 import { ledgerBench } from './ledger.ts';
+import { strategiesBench } from './strategies.ts';
 import { throughputBench } from './throughput.ts';
 
-const benches: readonly Bench[] = [engineBench, ledgerBench, throughputBench];
+const benches: readonly Bench[] = [engineBench, ledgerBench, throughputBench, strategiesBench];
 
-const usage = 'npm run bench -- NAME [--json]';
-const options = { json: { type: 'boolean', default: false } } as const;
+const usage = 'npm run bench -- NAME [--json] [--quick]';
+const options = { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } } as const;
 
 try {
   const { values, positionals } = readCommandLine({ usage, options, positionals: true }, process.argv.slice(2));
@@ -20,7 +21,7 @@ try {
     throw new UsageError([`usage: ${usage}, where NAME is one of`, ...list].join('\n'));
   }
   console.log(bench.question);
-  report(bench, await bench.run((line) => console.log(line)), values.json);
+  report(bench, await bench.run((line) => console.log(line), values.quick), values.json);
 } catch (error) {
   reportFailure(error);
 }
@@ -30,7 +31,10 @@ function report({ name }: Bench, { rows, ratios }: BenchResult, json: boolean): 
     console.log(JSON.stringify({ bench: name, rows, ratios, machine: machine() }));
     return;
   }
-  console.table(rows);
+  for (const table of new Set(rows.map((row) => row.table))) {
+    if (table !== undefined) console.log(table);
+    console.table(rows.filter((row) => row.table === table).map(({ table: _, ...figures }) => figures));
+  }
   console.log('ratios', ratios);
   console.log(machine());
 }

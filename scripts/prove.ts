@@ -23,6 +23,7 @@ const proofs: readonly Proof[] = [
   bench('engine', 'records per second of the worker alone, without a broker', false),
   bench('ledger', 'the cost of settling a record does not grow with the records in flight', false),
   bench('throughput', 'records per second from a real broker, beside a bare loop on the raw client', true),
+  bench('strategies', 'what the strategies cost, and how near to their ideal handlers that wait are run', true),
 ];
 
 let current: ChildProcess | undefined;
