@@ -1,5 +1,5 @@
 import { InvalidOptionError } from '../errors.ts';
-import { nativeText } from './kafka-client-options.ts';
+import { isBytes, nativeText } from './kafka-client-options.ts';
 import { refuseProducerConflicts } from './producer-conflicts.ts';
 import { refuseReservedProperties } from './reserved-properties.ts';
 
@@ -141,7 +141,7 @@ function tlsProperties(tls: true | TlsOptions): ClientProperties {
 }
 
 function pem(option: string, value: unknown, fileProperty: string): string {
-  const text = Buffer.isBuffer(value) ? value.toString('utf8') : value;
+  const text = isBytes(value) ? value.toString('utf8') : value;
   if (typeof text !== 'string' || !text.includes('-----BEGIN ') || text.includes('\0')) {
     throw new InvalidOptionError(option, `PEM text (for a file use librdkafka["${fileProperty}"])`, value);
   }

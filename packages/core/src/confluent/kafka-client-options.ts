@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { InvalidOptionError } from '../errors.ts';
 import type { ConnectOptions } from '../kafka-client.ts';
 
@@ -50,6 +51,11 @@ export function nativeText(option: string, value: unknown): string {
   // It would cut the text short on its way into the native client.
   if (value.includes('\0')) throw new InvalidOptionError(option, 'a string without NUL', value);
   return value;
+}
+
+/** What only looks like a Buffer, by its prototype, has no bytes. */
+export function isBytes(value: unknown): value is Buffer {
+  return Buffer.isBuffer(value) && types.isUint8Array(value);
 }
 
 function isLogger(value: unknown): boolean {

@@ -98,12 +98,30 @@ export function newNativeAdmin(client: NativeClient): NativeAdmin {
 /** Turns librdkafka's complaint about a configuration into an error that names the property. */
 export function configurationError(thrown: unknown, properties: ClientProperties): InvalidOptionError {
   const message = toNativeError(thrown).message.trim();
-  const name = /[`"]([a-z0-9._]+)[`"]/.exec(message)?.[1];
+  const name = namedProperty(message, properties);
   if (name === undefined)
     return new InvalidOptionError('librdkafka', `properties that fit together (${message})`, properties);
   const isUnknown = /no such configuration property/i.test(message);
   const expected = isUnknown ? 'a property that librdkafka knows' : `what librdkafka takes (${message})`;
   return new InvalidOptionError(propertyPath(name), expected, properties[name]);
+}
+
+/** librdkafka's own names, which its complaints have, and the others that people write. */
+const aliases: Readonly<Record<string, string>> = {
+  'queue.buffering.max.ms': 'linger.ms',
+  'compression.codec': 'compression.type',
+  'message.send.max.retries': 'retries',
+  'max.in.flight.requests.per.connection': 'max.in.flight',
+  'message.timeout.ms': 'delivery.timeout.ms',
+  'fetch.message.max.bytes': 'max.partition.fetch.bytes',
+  'sasl.mechanisms': 'sasl.mechanism',
+};
+
+/** The property that a complaint is about, as it was written. What else is quoted is a value, or a property beside it. */
+function namedProperty(message: string, properties: ClientProperties): string | undefined {
+  const quoted = Array.from(message.matchAll(/[`"]([A-Za-z0-9._]+)[`"]/g), ([, name = '']) => name);
+  const isGiven = (name: string | undefined): name is string => name !== undefined && Object.hasOwn(properties, name);
+  return quoted.find(isGiven) ?? quoted.map((name) => aliases[name]).find(isGiven) ?? quoted[0];
 }
 
 function construct<T>(create: () => T, properties: ClientProperties): T {

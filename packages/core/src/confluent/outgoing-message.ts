@@ -1,6 +1,6 @@
-import { types } from 'node:util';
 import { InvalidOptionError } from '../errors.ts';
 import type { OutgoingRecord } from '../record.ts';
+import { isBytes } from './kafka-client-options.ts';
 import { nativePartitionNumber, nativeTopic } from './native-arguments.ts';
 
 /** A message in the form in which the native producer takes it. */
@@ -36,9 +36,7 @@ export function toNativeMessage(message: OutgoingRecord): NativeMessage {
 function bytes(option: string, value: unknown): Buffer | null {
   if (value === null) return null;
   const buffer = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
-  // What only looks like one, by its prototype, has no bytes.
-  if (!Buffer.isBuffer(buffer) || !types.isUint8Array(buffer))
-    throw new InvalidOptionError(option, 'a Buffer, a string or null', value);
+  if (!isBytes(buffer)) throw new InvalidOptionError(option, 'a Buffer, a string or null', value);
   return buffer.length === 0 ? empty : buffer;
 }
 

@@ -1,0 +1,32 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+
+const program = join(import.meta.dirname, 'wrong-arguments-process.ts');
+const SEED = 20_260_101;
+
+/** What it says, in a process of its own: a native crash would take the tests with it. It is done only when it says so. */
+function run(...parameters: string[]): Promise<string> {
+  const child = spawn(process.execPath, ['--import', 'tsx', program, ...parameters], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output += part.toString()));
+  return new Promise((resolve) => {
+    child.on('close', () => resolve(output));
+  });
+}
+
+describe('wrong arguments end neither the process nor anything but their call', () => {
+  it.each([
+    ['clusters', 150],
+    ['clients', 50],
+    ['methods', 1_000],
+  ])(
+    'of %s',
+    async (what, runs) => {
+      expect(await run(what, String(runs), String(SEED))).toBe('done\n');
+    },
+    60_000,
+  );
+});
