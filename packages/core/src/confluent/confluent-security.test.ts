@@ -58,6 +58,7 @@ function describeSecurity(kafka: SecureKafka): void {
     ['PLAIN over TLS', { brokers: [saslTls], tls: { ca }, sasl: plain }],
     ['PLAIN', { brokers: [saslPlain], sasl: plain }],
     ['SCRAM-SHA-256', { brokers: [saslPlain], sasl: scram }],
+    ['SCRAM-SHA-512', { brokers: [saslPlain], sasl: { ...scram, mechanism: 'scram-sha-512' } }],
     ['SCRAM-SHA-256 over TLS', { brokers: [saslTls], tls: { ca }, sasl: scram }],
     ['OAUTHBEARER', { brokers: [saslPlain], sasl: oauth(3_600_000) }],
     ['OAUTHBEARER over TLS', { brokers: [saslTls], tls: { ca }, sasl: oauth(3_600_000) }],
