@@ -73,4 +73,18 @@ describe('a connection that is lost during the login', () => {
     expect(reported.length).toBeGreaterThan(0);
     expect(reported.every(({ name }) => name === 'AuthenticationError')).toBe(true);
   });
+
+  // What a broker says when it is told anew too soon, and what a listener without SASL says.
+  it('is a login that came too soon, for a client that has been let in before', () => {
+    const text = `${host}: SASL OAUTHBEARER mechanism handshake failed: Broker: Request not valid in current SASL state: broker's supported mechanisms:  (after 1ms in state AUTH_HANDSHAKE)`;
+    for (const isAccepted of [false, true]) {
+      const reported: KafkaWorkerError[] = [];
+      const events = new ClientEvents(['b:1'], logger, (error) => reported.push(error));
+      if (isAccepted) events.accepted();
+      events.log({ severity: 3, fac: 'FAIL', message: `[thrd:${host}]: ${text}` });
+      events.error('Local: Authentication failure');
+      const expected = isAccepted ? { name: 'ConnectionError', retriable: true } : { name: 'AuthenticationError' };
+      expect(reported).toMatchObject([expected]);
+    }
+  });
 });

@@ -25,7 +25,12 @@ const LOST_LOGIN = [
   /SSL handshake failed: (SSL transport error: )?(Disconnected|Connection (reset|closed|aborted|timed out)|Broken pipe|Operation timed out|Timed out)/i,
   /: (Disconnected|Connection setup timed out in state \w+) \(after \d+ms in state (SSL_HANDSHAKE|AUTH_\w+|REAUTH)/i,
 ];
-const CONNECTION = /transport failure|broker connections are down|resolution failure|timed out|disconnected/;
+/**
+ * A broker refuses to be told who we are anew within a second of the last time, as happens with a token that has hardly any time left. A listener
+ * without SASL says the same; so it passes only for a client that has been let in before.
+ */
+const TOO_SOON = /mechanism handshake failed: Broker: Request not valid in current SASL state/i;
+const CONNECTION = /transport failure|broker connections are down|resolution failure|timed out|disconnected/i;
 /** A connection that was fine and idle, closed by the broker: the client opens another when it needs one. */
 const IDLE = /: Disconnected \(after \d+ms in state UP/;
 const SAME_REPORT_MS = 5_000;
@@ -58,6 +63,7 @@ export class ClientEvents {
   #authentication: AuthenticationError | undefined;
   #tokenFailure: AuthenticationError | undefined;
   #fatal: string | undefined;
+  #isAccepted = false;
   readonly #reportedAt = new Map<string, number>();
 
   constructor(brokers: readonly string[], logger: Logger, report: (error: KafkaWorkerError) => void) {
@@ -86,22 +92,28 @@ export class ClientEvents {
     return this.#tokenFailure;
   }
 
+  /** A broker has let us in. */
+  accepted(): void {
+    this.#isAccepted = true;
+  }
+
   log(line: ClientLogLine): void {
     const text = line.message.replace(/^\[thrd:[^\]]*\]: /, '');
     this.#logger.debug('kafka client log', { facility: line.fac, severity: line.severity, text });
     if (line.fac === 'FATAL') this.#fatal = text;
     if (line.fac !== 'FAIL' && line.fac !== 'ERROR') return;
-    if (line.fac === 'ERROR' && !isAuthenticationText(text) && this.#lastFailure !== undefined) return;
+    const isRefusal = isAuthenticationText(text) && !this.#isLostLogin(text);
+    if (line.fac === 'ERROR' && !isRefusal && this.#lastFailure !== undefined) return;
     this.#lastFailure = text;
-    if (isAuthenticationText(text)) this.#refused(text);
+    if (isRefusal) this.#refused(text);
   }
 
   error(message: string): void {
     const text = this.#lastFailure ?? message;
-    if (/authentication failure|ssl error/.test(message)) {
-      if (isLostLoginText(text)) this.#lost('connection lost during the login', text);
+    if (/authentication failure|ssl error/i.test(message)) {
+      if (this.#isLostLogin(text)) this.#lost('connection lost during the login', text);
       else this.#refused(text);
-    } else if (/fatal error/.test(message)) this.#report(fatalError(this.#fatal ?? message));
+    } else if (/fatal error/i.test(message)) this.#report(fatalError(this.#fatal ?? message));
     else if (!CONNECTION.test(message)) this.#reportOnce(otherError(message));
     else if (this.#authentication === undefined && !(/transport failure/.test(message) && IDLE.test(text))) {
       this.#lost(message, text);
@@ -120,6 +132,10 @@ export class ClientEvents {
   tokenAccepted(): void {
     if (this.#authentication === this.#tokenFailure) this.#authentication = undefined;
     this.#tokenFailure = undefined;
+  }
+
+  #isLostLogin(text: string): boolean {
+    return isLostLoginText(text) || (this.#isAccepted && TOO_SOON.test(text));
   }
 
   #lost(what: string, text: string): void {
@@ -149,7 +165,7 @@ export class ClientEvents {
 }
 
 function otherError(message: string): KafkaWorkerError {
-  if (/unknown (topic|partition)/.test(message)) {
+  if (/unknown (topic|partition)/i.test(message)) {
     const text = `a subscribed topic or one of its partitions is not there (any more): ${message}`;
     return new PollError(text, { retriable: true });
   }

@@ -86,6 +86,7 @@ export class RawClient<Native extends NativeClient> {
       await this.#start();
       started();
       await this.#reachBrokers(options);
+      this.events.accepted();
       this.#state = this.#state === 'connecting' ? 'connected' : this.#state;
     } catch (error) {
       await stop();
