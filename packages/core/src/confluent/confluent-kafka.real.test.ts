@@ -24,6 +24,7 @@ if (brokers === undefined) {
     rebalances: 'cooperative',
     limitsMessageSize: true,
     keepsStaticMembers: true,
+    writesControlRecords: true,
     readsNullHeaders: false,
   } as const;
   describeKafkaCluster('real', () => realCluster(brokers, {}), capabilities);

@@ -16,7 +16,7 @@ import type { NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from 
 /** A cluster as the contract suite gets it. */
 export interface ClusterUnderTest {
   readonly cluster: KafkaCluster;
-  /** One of the same kind whose brokers do not answer; its cases are left out without it. */
+  /** One of the same kind whose brokers do not answer; the contract suite fails without it. */
   readonly unreachable?: KafkaCluster;
   readonly clock: Clock;
   /** Writes records as a transaction does, so that control records follow them. */
@@ -37,6 +37,8 @@ export interface ClusterCapabilities {
   readonly limitsMessageSize: boolean;
   /** A static member that is away keeps its partitions for a session timeout. */
   readonly keepsStaticMembers?: boolean;
+  /** There is `sendInTransaction`. */
+  readonly writesControlRecords: boolean;
   /** A null header value is told from an empty one when it is read. */
   readonly readsNullHeaders: boolean;
 }

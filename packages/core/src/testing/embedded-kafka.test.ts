@@ -21,6 +21,7 @@ describeKafkaCluster(
     rebalances: 'cooperative',
     limitsMessageSize: true,
     keepsStaticMembers: false,
+    writesControlRecords: false,
     readsNullHeaders: false,
   },
 );

@@ -173,7 +173,7 @@ class Embedded implements EmbeddedKafka {
     checkCount('apiKey', apiKey, 0, MAX_INT16);
     if (!Array.isArray(codes)) throw new InvalidOptionError('codes', 'a list of Kafka error codes', codes);
     // A code of Kafka's, or one of librdkafka's own, which are negative.
-    codes.forEach((code, i) => checkCount(`codes[${i}]`, code, -MAX_INT16, MAX_INT16));
+    for (const [i, code] of codes.entries()) checkCount(`codes[${i}]`, code, -MAX_INT16, MAX_INT16);
     if (codes.length > 0) this.#open.pushErrors(apiKey, codes);
   }
 

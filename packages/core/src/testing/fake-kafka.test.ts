@@ -26,6 +26,7 @@ describeKafkaCluster(
     findsDates: true,
     rebalances: 'cooperative',
     limitsMessageSize: false,
+    writesControlRecords: true,
     readsNullHeaders: true,
   },
 );
