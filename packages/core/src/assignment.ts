@@ -5,10 +5,16 @@ import type { Start } from './start-offset.ts';
 /** The partitions that are ours now, and which of them a record belongs to. */
 export class Assignment implements Iterable<OwnedPartition> {
   readonly #byTopic = new Map<string, (OwnedPartition | undefined)[]>();
+  readonly #begun: (owned: OwnedPartition) => void;
   #nextId = 0;
   #size = 0;
   #lastTopic: string | undefined;
   #lastPartitions: (OwnedPartition | undefined)[] = [];
+
+  /** @param begun told of every epoch that begins */
+  constructor(begun: (owned: OwnedPartition) => void = () => {}) {
+    this.#begun = begun;
+  }
 
   /** Begins an epoch of a partition. */
   begin(start: NextOffset, committedOffset: number | undefined): OwnedPartition {
@@ -17,6 +23,7 @@ export class Assignment implements Iterable<OwnedPartition> {
     if (partitions[start.partition] === undefined) this.#size++;
     partitions[start.partition] = owned;
     this.#byTopic.set(start.topic, partitions);
+    this.#begun(owned);
     return owned;
   }
 

@@ -11,7 +11,12 @@ export const perPartitionStrategy: ConcurrencyStrategy = {
 };
 
 /** A failure ends the worker, with the failed record not done. */
-export const stopPolicy: FailurePolicy = { kind: 'failure', name: 'stop', may: ['stop'], decide: () => ({ do: 'stop' }) };
+export const stopPolicy: FailurePolicy = {
+  kind: 'failure',
+  name: 'stop',
+  may: ['stop'],
+  decide: () => ({ do: 'stop' }),
+};
 
 /** Five attempts, then the worker stops. */
 export const retryThenStopPolicy: FailurePolicy = retryPolicy({ then: stopPolicy });

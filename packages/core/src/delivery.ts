@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts';
+import type { PolicyAction } from './failure.ts';
 import type { KafkaCluster, KafkaConsumer, StartOffset } from './kafka-client.ts';
 import type { Logger } from './logger.ts';
 import type { KafkaRecord, NextOffset, TopicPartition } from './record.ts';
@@ -7,6 +8,10 @@ import type { KafkaRecord, NextOffset, TopicPartition } from './record.ts';
 export interface Delivery<Extra extends object = object> {
   readonly kind: 'delivery';
   readonly name: string;
+  /** What is `received` is committed by that: it is handled before its partition is released or the worker stops, as far as the time goes. */
+  readonly commitsReceived?: boolean;
+  /** What a failure policy may not decide under it, and why, with the way out. */
+  readonly refuses?: { readonly actions: readonly PolicyAction[]; readonly why: string };
   /** Called once per run of a worker, when its consumer is connected and has not joined yet. */
   open(context: DeliveryContext): Promise<DeliverySession<Extra>>;
 }
@@ -29,7 +34,10 @@ export interface Progress {
 export interface DeliverySession<Extra extends object = object> {
   /** Where newly assigned partitions start, for a delivery with a store of its own; a partition left out starts as Kafka's offsets say. */
   startOffsets?(partitions: readonly TopicPartition[]): Promise<StartOffset[]>;
-  /** Awaited before any of a polled chunk is dispatched; `next` is what lies behind the chunk. */
+  /**
+   * Awaited before any of a polled chunk is dispatched; `next` is what lies behind the chunk. What a `CommitError` that
+   * is retriable (or that a rebalance explains) names is not dispatched, and polled again; any other error ends the worker.
+   */
   received?(records: readonly KafkaRecord[], next: readonly NextOffset[]): Promise<void>;
   /** What the context of a record's handler call gains. */
   contextFor?(record: KafkaRecord): Extra;

@@ -3,6 +3,7 @@ import type { Clock, Timer } from './clock.ts';
 import type { DeliverySession } from './delivery.ts';
 import { LaneError } from './errors.ts';
 import { type CallItem, HandlerCall } from './handler-call.ts';
+import type { HandlerDeadlines } from './handler-deadlines.ts';
 import type { Lane } from './lane.ts';
 import type { Lanes } from './lanes.ts';
 import { type Invoke, withMiddleware } from './middleware.ts';
@@ -10,6 +11,7 @@ import type { OwnedPartition } from './owned-partition.ts';
 import type { ReceivedRecord } from './record.ts';
 import type { RecordViews } from './record-views.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
+import type { Suspensions } from './suspensions.ts';
 import { TimeSlice } from './time-slice.ts';
 import type { Turns } from './turns.ts';
 
@@ -28,8 +30,10 @@ export interface DispatcherParts {
   readonly returned: (call: HandlerCall) => void;
   /** When the last poll came, at most about a second ago: a time that costs nothing. */
   readonly polledAt: () => number;
-  /** Whether a call's start has to be known exactly. */
+  /** Whether somebody wants to know exactly how long calls took. */
   readonly isTimed: () => boolean;
+  readonly deadlines: HandlerDeadlines;
+  readonly suspensions: Suspensions;
 }
 
 /** Where a call's promise reports to. Reused, so that a call costs no closures. */
@@ -90,7 +94,7 @@ export class Dispatcher {
 
   /** Starts every call that may start now. */
   dispatch(): void {
-    const { lanes, laneNow } = this.#parts;
+    const { lanes, laneNow, suspensions } = this.#parts;
     this.#isExhausted = false;
     while (!this.#isPaused && !this.#slice.isUsedUp()) {
       const lane = lanes.start(laneNow());
@@ -102,7 +106,7 @@ export class Dispatcher {
       const call = lane.resumed.shift() ?? this.#nextCall(lane);
       // A call that waited for its turn may have been left by its partitions meanwhile.
       if (call?.owner.phase !== 'active' || call.items !== undefined) call?.withdraw('leaving');
-      if (call === undefined || call.isEmpty) lanes.end(lane, laneNow());
+      if (call === undefined || call.isEmpty || suspensions.keep(call)) lanes.end(lane, laneNow());
       else this.#start(call);
     }
   }
@@ -152,8 +156,10 @@ export class Dispatcher {
 
   #start(call: HandlerCall): void {
     if (call.items === undefined) call.owner.callStarted();
-    else for (const owner of ownersOf(call.items)) owner.callStarted();
-    if (this.#parts.isTimed()) call.startedAt = this.#clock.now();
+    else for (const owner of call.owners()) owner.callStarted();
+    const { deadlines } = this.#parts;
+    const isTimed = this.#parts.isTimed() || deadlines.isOn;
+    if (isTimed) call.startedAt = this.#clock.now();
     const context = new CallContext(call, this.#parts.context);
     call.context = context;
     let result: unknown;
@@ -172,7 +178,8 @@ export class Dispatcher {
       return;
     }
     // Somebody may ask how long it has been running; to the second is enough for that.
-    if (!this.#parts.isTimed()) call.startedAt = this.#parts.polledAt();
+    if (!isTimed) call.startedAt = this.#parts.polledAt();
+    deadlines.started(call);
     const slot = this.#freeSlots.pop() ?? this.#newSlot();
     slot.call = call;
     // A foreign thenable may call back twice, or throw; a promise does neither.
@@ -203,6 +210,7 @@ export class Dispatcher {
   /** The handler has returned; what it sent may be under way still. */
   #returned(call: HandlerCall): void {
     call.context = undefined;
+    this.#parts.deadlines.returned(call);
     if (call.pendingSends === 0) {
       this.#finish(call);
       return;
@@ -211,20 +219,35 @@ export class Dispatcher {
     this.#sending.add(call);
   }
 
+  /**
+   * Gives up on a handler that does not return: its slot is free, its attempt has failed. What it still does is done beside its successor, and its
+   * late result is dropped.
+   */
+  release(call: HandlerCall): void {
+    const slot = this.#slots.find((one) => one.call === call);
+    if (slot === undefined) return;
+    slot.call = undefined;
+    call.context = undefined;
+    // Whoever is still in the old call must not reach what the next attempt has.
+    const next = call.split(call.items ?? [call]);
+    next.timeout = call.timeout;
+    this.#finish(next);
+  }
+
   /** Everything that a call sent is acknowledged, or has failed. */
   acknowledged(call: HandlerCall): void {
     if (this.#sending.delete(call)) this.#finish(call);
   }
 
   #finish(call: HandlerCall): void {
+    if (call.timeout !== undefined) {
+      call.failure = { error: call.timeout };
+      call.failedItems = undefined;
+    }
     if (call.items === undefined) call.owner.callEnded();
-    else for (const owner of ownersOf(call.items)) owner.callEnded();
+    else for (const owner of call.owners()) owner.callEnded();
     this.#parts.returned(call);
   }
-}
-
-function ownersOf(items: readonly CallItem[]): ReadonlySet<OwnedPartition> {
-  return new Set(items.map((item) => item.owner));
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -3,23 +3,35 @@ import type { ContextServices } from './call-context.ts';
 import { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { ClientError, IllegalStateError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
+import {
+  ClientError,
+  IllegalStateError,
+  isKafkaWorkerError,
+  type KafkaWorkerError,
+  StuckHandlerError,
+  toError,
+} from './errors.ts';
 import type { EventListeners } from './events.ts';
+import type { UnfreezeTarget } from './freezer.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
+import { HandlerDeadlines } from './handler-deadlines.ts';
 import { Intake } from './intake.ts';
 import type { KafkaConsumer, Poll } from './kafka-client.ts';
 import { usesLaneFunction } from './lane-rule.ts';
 import { Lanes } from './lanes.ts';
 import { Outcomes } from './outcomes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
+import { Pauses } from './pauses.ts';
 import { Poller } from './poller.ts';
 import { PositionCheck } from './position-check.ts';
 import { Rebalances } from './rebalances.ts';
-import type { NextOffset, ReceivedRecord, TopicPartition } from './record.ts';
+import { Receipts } from './receipts.ts';
+import type { KafkaRecord, NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
 import { RecordViews } from './record-views.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { StartResolver } from './start-resolver.ts';
 import type { Subscription } from './subscription.ts';
+import { Suspensions } from './suspensions.ts';
 import { Turns } from './turns.ts';
 
 /** How soon positions are looked at again when the broker did not answer. */
@@ -32,6 +44,8 @@ export interface EngineParts {
   readonly session: DeliverySession;
   readonly subscription: Subscription;
   readonly context: ContextServices;
+  /** Produces a message for a record; resolves when the broker has acknowledged it. */
+  readonly write: (message: OutgoingRecord, source: KafkaRecord<unknown, unknown>) => Promise<unknown>;
   readonly events: EventListeners;
   /** The engine cannot go on: the worker is to end with this error. */
   readonly fail: (error: KafkaWorkerError) => void;
@@ -42,10 +56,12 @@ export interface EngineParts {
  * poller → ledger and lanes (`#receive`) → dispatcher → outcomes → ledger (`#settle`) → committer.
  */
 export class Engine {
-  readonly assignment: Assignment = new Assignment();
+  readonly assignment: Assignment = new Assignment((owner) => this.#pauses.applyTo(owner));
   readonly intake: Intake;
   readonly turns: Turns;
+  readonly suspensions: Suspensions;
   readonly outcomes: Outcomes;
+  readonly deadlines: HandlerDeadlines;
   readonly dispatcher: Dispatcher;
   readonly committer: Committer;
   readonly rebalances: Rebalances;
@@ -53,6 +69,7 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
   readonly #positions: PositionCheck;
+  readonly #pauses: Pauses;
   #polledAt = 0;
   #quietWaiters: (() => void)[] = [];
 
@@ -67,27 +84,37 @@ export class Engine {
     const { turns, assignment } = this;
     this.intake = new Intake({
       ...{ limits: options.limits, consumer, assignment, clock, logger: options.logger, turns },
-      accepted: (record, owner, now) => this.#lanes.add(record, owner.id, now),
+      accepted: (record, owner, now) => this.#queue(record, owner, now),
     });
     const views = new RecordViews(options, usesLaneFunction(options.concurrency.lanes));
     const batching = options.batchHandler === undefined ? undefined : options.batch;
     this.#lanes = new Lanes(options.concurrency.lanes, batching, (record) => views.of(record));
     const lanes = this.#lanes;
     const laneNow = lanes.needsTime ? (): number => clock.now() : (): number => 0;
+    const { intake } = this;
+    const ownerOf = (record: ReceivedRecord): OwnedPartition | undefined => assignment.ownerOf(record);
+    const polledAt = (): number => this.#polledAt;
+    this.suspensions = new Suspensions({
+      ...{ lanes, intake, laneNow, ownerOf },
+      queue: (record, owner, now) => this.#queue(record, owner, now),
+    });
+    const { suspensions } = this;
+    this.#pauses = new Pauses(assignment, suspensions);
     this.outcomes = new Outcomes({
-      options,
-      lanes,
-      turns,
-      laneNow,
-      events,
+      ...{ options, lanes, intake, suspensions, turns, laneNow, polledAt, events, ownerOf, write: parts.write },
       settle: (item) => this.#settle(item),
       stop: parts.fail,
     });
+    const { handlerTimeoutMs, stuckAfterMs } = options;
+    this.deadlines = new HandlerDeadlines({
+      ...{ clock, turns, handlerTimeoutMs, stuckAfterMs },
+      stuck: (call, waitedMs) => this.#stuck(call, waitedMs),
+    });
     this.dispatcher = new Dispatcher({
-      ...{ options, session, lanes, turns, laneNow, views, context: parts.context },
-      ownerOf: (record) => assignment.ownerOf(record),
+      ...{ options, session, lanes, turns, laneNow, views, ownerOf, polledAt, suspensions },
+      context: parts.context,
+      deadlines: this.deadlines,
       returned: (call) => this.outcomes.returned(call),
-      polledAt: () => this.#polledAt,
       isTimed: () => events.listensToSettled,
     });
     this.committer = new Committer({
@@ -100,6 +127,7 @@ export class Engine {
       committer: this.committer,
       starts: new StartResolver(options, consumer, session, subscription),
       leave: (partitions) => this.#leave(partitions),
+      drain: (partitions) => this.#drain(partitions),
       end: (partitions) => this.#end(partitions),
       abort: (partitions, reason) => this.#abort(partitions, reason),
     });
@@ -113,7 +141,7 @@ export class Engine {
     this.poller = new Poller({
       ...{ consumer, clock, turns },
       room: () => this.intake.room(),
-      beforeReceived: session.received === undefined ? undefined : (poll) => this.#announce(poll),
+      beforeReceived: this.#receiptsOf(session),
       received: (poll) => this.#receive(poll),
       failed: (error) =>
         parts.fail(isKafkaWorkerError(error) ? error : new ClientError('polling failed', { cause: error })),
@@ -153,6 +181,39 @@ export class Engine {
     return this.poller.between(() => this.#seek(to));
   }
 
+  /** Nothing of these (or of any partition, now and later) is started or polled any more. */
+  pause(partitions: readonly TopicPartition[] | undefined): void {
+    this.turns.run(() => this.#pauses.pause(partitions));
+  }
+
+  resume(partitions: readonly TopicPartition[] | undefined): void {
+    this.turns.run(() => this.#pauses.resume(partitions));
+    this.#checkPositions();
+  }
+
+  /** @throws IllegalStateError when nothing is frozen there */
+  async unfreeze(which: UnfreezeTarget): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.turns.run(() => {
+        try {
+          this.outcomes.freezer.unfreeze(which);
+          resolve();
+        } catch (error) {
+          reject(toError(error));
+        }
+      });
+    });
+    // While it stood still, the log may have been cut where it goes on.
+    this.#checkPositions();
+  }
+
+  /** What was paused goes on for the last time: under some deliveries it counts as committed. */
+  releasePaused(): void {
+    this.turns.run(() => {
+      for (const owner of this.assignment) this.suspensions.release(owner, 'paused');
+    });
+  }
+
   /** Partitions with records that were received and are not finished. */
   left(): NextOffset[] {
     return [...this.assignment]
@@ -166,18 +227,24 @@ export class Engine {
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();
-    if (this.#quietWaiters.length > 0 && this.dispatcher.isQuiet) {
+    if (this.#quietWaiters.length > 0 && this.dispatcher.isQuiet && this.outcomes.isQuiet) {
       const waiters = this.#quietWaiters;
       this.#quietWaiters = [];
       for (const resolve of waiters) resolve();
     }
   }
 
-  async #announce(poll: Poll): Promise<void> {
-    const next = new Map<string, NextOffset>();
-    for (const { topic, partition, offset } of poll.records)
-      next.set(`${topic}/${partition}`, { topic, partition, offset: offset + 1 });
-    await this.#parts.session.received?.(poll.records, [...next.values()]);
+  #receiptsOf(session: DeliverySession): ((poll: Poll) => Promise<Poll>) | undefined {
+    if (session.received === undefined) return undefined;
+    const { consumer, options } = this.#parts;
+    const { clock, logger } = options;
+    const { assignment, intake } = this;
+    const receipts = new Receipts({
+      ...{ received: session.received.bind(session), assignment, consumer, clock, logger },
+      commitsReceived: options.delivery.commitsReceived === true,
+      isStopped: () => intake.isStopped,
+    });
+    return (poll) => receipts.note(poll);
   }
 
   #receive(poll: Poll): void {
@@ -200,15 +267,44 @@ export class Engine {
     if (events.has('polled')) events.emit('polled', { records: records.length, bytes });
   }
 
+  #queue(record: ReceivedRecord, owner: OwnedPartition, now: number): void {
+    if (owner.isSuspended) this.suspensions.keepRecord(record, owner);
+    else if (this.#lanes.add(record, owner.id, now).isFrozen) this.outcomes.freezer.noteQueued(owner, record);
+  }
+
+  #stuck(call: HandlerCall, waitedMs: number): void {
+    const { options, events, fail } = this.#parts;
+    const { topic, partition, offset } = call.received;
+    options.logger.error('a handler ignores its aborted signal', {
+      topic,
+      partition,
+      offset,
+      waitedMs,
+      then: options.onStuckHandler,
+    });
+    events.emit('stuck', { topic, partition, offset, waitedMs });
+    if (options.onStuckHandler === 'release') this.dispatcher.release(call);
+    else fail(new StuckHandlerError(call.owners(), waitedMs, 'timed out'));
+  }
+
   #settle({ owner, received }: CallItem): void {
     owner.ledger.settle(received.offset);
     this.intake.settled(owner, received.sizeBytes);
+    owner.noteFinished();
     this.committer.noteProgress(1);
   }
 
   #leave(partitions: readonly OwnedPartition[]): void {
     for (const owned of partitions) if (owned.phase === 'active') owned.phase = 'leaving';
     this.#forgetQueued();
+  }
+
+  /** What was received of these is finished first. */
+  #drain(partitions: readonly OwnedPartition[]): void {
+    for (const owned of partitions) {
+      owned.isDraining = true;
+      this.suspensions.release(owned, 'paused');
+    }
   }
 
   #end(partitions: readonly OwnedPartition[]): void {
@@ -250,9 +346,9 @@ export class Engine {
       throw thrown;
     }
     this.turns.run(() => {
+      if (owned.isHeldBack) this.#parts.consumer.resume([to]);
       // What is committed is not known: a commit of the epoch before may be under way.
       this.assignment.begin({ topic, partition, offset, metadata: owned.commitMetadata }, undefined);
-      if (owned.isHeldBack) this.#parts.consumer.resume([to]);
       this.committer.noteProgress(0);
     });
   }

@@ -17,7 +17,9 @@ export type ErrorCode =
   | 'COMMIT'
   | 'PRODUCE'
   | 'HANDLER'
+  | 'DEAD_LETTER_BRAKE'
   | 'DESERIALIZATION'
+  | 'HANDLER_TIMEOUT'
   | 'LANE'
   | 'NON_RETRIABLE'
   | 'RETRIABLE'
@@ -232,6 +234,46 @@ export class HandlerError extends KafkaWorkerError implements TopicPartition {
   }
 }
 
+/** Too many records would become dead letters to be right: the worker ends instead, with this record not done. */
+export class DeadLetterBrakeError extends KafkaWorkerError implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+
+  constructor(record: TopicPartition & { readonly offset: number }, why: string, cause: unknown) {
+    const { topic, partition, offset } = record;
+    super(
+      'DEAD_LETTER_BRAKE',
+      `${topic}/${partition} offset ${offset} is not written as a dead letter: ${why}. The last failure: ${toError(cause).message}`,
+      { cause },
+    );
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+  }
+}
+
+/** A handler had not returned `handlerTimeoutMs` after it was called: the reason of its signal, and its record's failure, also if it succeeds late. */
+export class HandlerTimeoutError extends KafkaWorkerError implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+
+  constructor(record: TopicPartition & { readonly offset: number }, timeoutMs: number) {
+    const { topic, partition, offset } = record;
+    super(
+      'HANDLER_TIMEOUT',
+      `${topic}/${partition} offset ${offset}: its handler did not return within ${timeoutMs} ms`,
+      {
+        retriable: true,
+      },
+    );
+    this.topic = topic;
+    this.partition = partition;
+    this.offset = offset;
+  }
+}
+
 /** A record's key or value is not what the deserializer takes. Never retried: the bytes will be the same. */
 export class DeserializationError extends KafkaWorkerError implements TopicPartition {
   readonly topic: string;
@@ -296,15 +338,18 @@ export class ShutdownTimeoutError extends KafkaWorkerError {
   }
 }
 
-/** A handler whose partition was revoked has not returned, although its signal was aborted: it may still write, so the partition is kept until the end. */
+/**
+ * A handler has not returned, although its signal was aborted: its partition was revoked, or its time (`handlerTimeoutMs`) was up. It may still write,
+ * so its partitions are kept until the end.
+ */
 export class StuckHandlerError extends KafkaWorkerError {
   readonly partitions: readonly TopicPartition[];
 
-  constructor(partitions: readonly TopicPartition[], waitedMs: number) {
+  constructor(partitions: readonly TopicPartition[], waitedMs: number, why: 'revoked' | 'timed out' = 'revoked') {
     const names = partitions.map(({ topic, partition }) => `${topic}/${partition}`).join(', ');
     super(
       'STUCK_HANDLER',
-      `a handler of ${names}, revoked ${Math.round(waitedMs)} ms ago, ignores its aborted signal. The worker ends, so that nobody handles the same ` +
+      `a handler of ${names}, ${why} ${Math.round(waitedMs)} ms ago, ignores its aborted signal. The worker ends, so that nobody handles the same ` +
         'records beside it: let the handler heed context.signal, or end the process',
     );
     this.partitions = partitions;

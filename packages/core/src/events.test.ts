@@ -87,7 +87,9 @@ describe('EventListeners', () => {
     const { events } = listeners();
     const listen = (): unknown => events.on(event as 'settled', () => {});
     expect(listen).toThrow(InvalidOptionError);
-    expect(listen).toThrow(/state, assigned, revoked, polled, settled, failed, committed, commit-failed, error/);
+    expect(listen).toThrow(
+      /state, assigned, revoked, polled, settled, failed, committed, dead-letter-failed, frozen, .*error/,
+    );
   });
 
   it('refuses a listener that is no function', () => {

@@ -19,12 +19,38 @@ export interface WorkerEvents {
   /** A record is done. `durationMs` is the last call's. */
   settled(event: {
     readonly record: KafkaRecord<unknown, unknown>;
-    readonly outcome: 'handled' | 'skipped';
+    readonly outcome: 'handled' | 'skipped' | 'dead-lettered';
     readonly attempts: number;
     readonly durationMs: number;
   }): void;
   /** A handler call failed, and what is done about it. */
   failed(event: Failure & { readonly decision: Decision }): void;
+  /** A failed record could not be written to its dead letter topic. It is tried again; its record stays, and its lane waits. */
+  'dead-letter-failed'(event: {
+    readonly record: KafkaRecord<unknown, unknown>;
+    readonly topic: string;
+    readonly error: Error;
+    /** In a row, with this one. */
+    readonly failures: number;
+  }): void;
+  /** A partition, or a key, stands still at a record that failed. */
+  frozen(
+    event: TopicPartition & {
+      readonly scope: 'partition' | 'key';
+      readonly key: string | null;
+      readonly offset: number;
+      readonly error: unknown;
+    },
+  ): void;
+  unfrozen(
+    event: TopicPartition & {
+      readonly scope: 'partition' | 'key';
+      readonly key: string | null;
+      readonly skipped: boolean;
+    },
+  ): void;
+  /** A handler has not returned `stuckAfterMs` after its signal was aborted. */
+  stuck(event: TopicPartition & { readonly offset: number; readonly waitedMs: number }): void;
   committed(event: { readonly offsets: readonly NextOffset[]; readonly durationMs: number }): void;
   'commit-failed'(event: { readonly offsets: readonly NextOffset[]; readonly error: Error }): void;
   /** Something went wrong that no other event tells: a broker went away, a listener threw, … */
@@ -35,6 +61,7 @@ type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
 
 const eventNames: Readonly<Record<keyof WorkerEvents, true>> = {
   ...{ state: true, assigned: true, revoked: true, polled: true, settled: true, failed: true, committed: true },
+  ...{ 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true },
   ...{ 'commit-failed': true, error: true },
 };
 

@@ -29,6 +29,10 @@ export class Fifo<T> {
     return item;
   }
 
+  *[Symbol.iterator](): Generator<T> {
+    for (let i = 0; i < this.length; i++) yield this.#ring[(this.#head + i) & this.#mask] as T;
+  }
+
   /** Takes out everything that `isTaken` says, in order, and keeps the order of the rest. */
   extract(isTaken: (item: T) => boolean): T[] {
     const taken: T[] = [];

@@ -1,4 +1,5 @@
 import type { CallContext } from './call-context.ts';
+import { IllegalStateError } from './errors.ts';
 import type { Lane } from './lane.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { KafkaRecord, ReceivedRecord } from './record.ts';
@@ -15,7 +16,8 @@ export interface CallItem {
  * Running (its `context` is open), waiting for what it sent, or parked for its next attempt.
  */
 export class HandlerCall implements CallItem {
-  readonly lane: Lane<HandlerCall>;
+  /** Where it runs, or waits; another one of the same name when it was taken out and comes back. */
+  lane: Lane<HandlerCall>;
   readonly received: ReceivedRecord;
   readonly owner: OwnedPartition;
   readonly record: KafkaRecord<unknown, unknown>;
@@ -27,6 +29,7 @@ export class HandlerCall implements CallItem {
   /** When the attempt started, in milliseconds since the epoch; not measured for a handler that returns at once unless somebody listens. */
   startedAt = 0;
   firstFailedAt: number | undefined;
+  lastFailedAt: number | undefined;
   lastError: unknown;
   /** Open while the handler runs. */
   context: CallContext | undefined;
@@ -38,6 +41,10 @@ export class HandlerCall implements CallItem {
   laneError: Error | undefined;
   /** Records of a batch that failed alone. */
   failedItems: Map<CallItem, unknown> | undefined;
+  /** Its records are wanted elsewhere: what it does not finish is no failure. */
+  isTakenAway = false;
+  /** Its time was up. */
+  timeout: Error | undefined;
   #controller: AbortController | undefined;
   #abortReason: Error | undefined;
 
@@ -65,12 +72,19 @@ export class HandlerCall implements CallItem {
 
   /** The handler is asked to return: its records are taken away. */
   abort(reason: Error): void {
-    this.#abortReason = reason;
-    this.#controller?.abort(reason);
+    this.isTakenAway = true;
+    this.#abort(reason);
   }
 
-  get isAborted(): boolean {
-    return this.#abortReason !== undefined;
+  /** The handler is asked to return: its time is up, and the attempt has failed, whatever it still does. */
+  timeOut(reason: Error): void {
+    this.timeout = reason;
+    this.#abort(reason);
+  }
+
+  #abort(reason: Error): void {
+    this.#abortReason ??= reason;
+    this.#controller?.abort(reason);
   }
 
   /** Takes records out whose partitions have gone as far as `phase`: nobody waits for them any more. */
@@ -85,15 +99,38 @@ export class HandlerCall implements CallItem {
     return this.items === undefined ? this.isDropped : this.items.length === 0;
   }
 
+  /** Whose records it has. */
+  owners(): readonly OwnedPartition[] {
+    return this.items === undefined ? [this.owner] : [...new Set(this.items.map((item) => item.owner))];
+  }
+
   /** The record that stands for the call: the only one, or the first one left of a batch. */
   get first(): CallItem {
     return this.items?.[0] ?? this;
+  }
+
+  /** Takes some of its records out, into a call of their own that has failed as often. */
+  split(items: readonly CallItem[]): HandlerCall {
+    const [first] = items;
+    if (first === undefined) throw new IllegalStateError('a call without a record');
+    const own = this.items === undefined ? undefined : items;
+    const call = new HandlerCall(this.lane, first.received, first.owner, first.record, own);
+    call.attempt = this.attempt;
+    call.firstFailedAt = this.firstFailedAt;
+    call.lastFailedAt = this.lastFailedAt;
+    call.lastError = this.lastError;
+    call.laneError = this.laneError;
+    if (this.items === undefined) this.isDropped = true;
+    else this.items = this.items.filter((item) => !items.includes(item));
+    return call;
   }
 
   /** The same attempt once more, after it was interrupted. */
   begin(): void {
     this.failure = undefined;
     this.failedItems = undefined;
+    this.isTakenAway = false;
+    this.timeout = undefined;
     this.#controller = undefined;
     this.#abortReason = undefined;
   }

@@ -1,5 +1,8 @@
 import type { Engine } from './engine.ts';
+import { toError } from './errors.ts';
+import type { HandlerCall } from './handler-call.ts';
 import type { WorkerState } from './lifecycle.ts';
+import type { OwnedPartition } from './owned-partition.ts';
 import type { WorkerHealth } from './worker-status.ts';
 
 /** A worker's health, with reasons. `ready` is: it is subscribed and polls, and is not draining. */
@@ -14,30 +17,61 @@ export function healthOf(state: WorkerState, engine: Engine | undefined, now: nu
   if (engine !== undefined && state === 'running') {
     if (engine.rebalances.isUnderWay) reasons.push('a rebalance is in progress');
     else if (owned.length === 0) reasons.push('no partition is assigned to this member');
-    for (const { topic, partition, heldBackFor, ledger } of owned) {
-      const { aheadCount, openCount, nextOffset } = ledger;
-      if (heldBackFor.has('ahead')) {
-        reasons.push(
-          `${topic}/${partition} takes no more records: ${aheadCount} lie above unfinished offset ${nextOffset}`,
-        );
-      }
-      if (heldBackFor.has('share')) {
-        reasons.push(
-          `${topic}/${partition} takes no more records: it is stuck at offset ${nextOffset} with ${openCount} in flight`,
-        );
-      }
-    }
-    for (const { owner } of engine.dispatcher.running()) {
-      if (owner.phase === 'ended') {
-        reasons.push(`${owner.topic}/${owner.partition}: a handler from before it was taken away still runs`);
-      }
-    }
-    for (const { call, dueAt } of engine.outcomes.parked()) {
-      const { topic, partition, offset } = call.received;
-      const waitMs = Math.max(0, Math.round(dueAt - now));
-      reasons.push(`${topic}/${partition}: offset ${offset} waits ${waitMs} ms for attempt ${call.attempt}`);
-    }
+    for (const one of owned) reasons.push(...intakeReasons(one));
+    reasons.push(...handlerReasons(engine, now), ...failureReasons(engine, now));
     if (engine.committer.failures > 0) reasons.push(`the last ${engine.committer.failures} commits failed`);
   }
   return { live: state !== 'failed', ready: state === 'running', reasons };
+}
+
+function intakeReasons({ topic, partition, heldBackFor, ledger }: OwnedPartition): string[] {
+  const { aheadCount, openCount, nextOffset } = ledger;
+  const name = `${topic}/${partition}`;
+  const reasons: string[] = [];
+  if (heldBackFor.has('paused')) reasons.push(`${name} is paused`);
+  if (heldBackFor.has('ahead'))
+    reasons.push(`${name} takes no more records: ${aheadCount} lie above unfinished offset ${nextOffset}`);
+  if (heldBackFor.has('share'))
+    reasons.push(`${name} takes no more records: it is stuck at offset ${nextOffset} with ${openCount} in flight`);
+  return reasons;
+}
+
+function handlerReasons({ dispatcher, deadlines }: Engine, now: number): string[] {
+  const reasons: string[] = [];
+  for (const { owner } of dispatcher.running()) {
+    if (owner.phase !== 'ended') continue;
+    reasons.push(`${owner.topic}/${owner.partition}: a handler from before it was taken away still runs`);
+  }
+  for (const [call, since] of deadlines.overdue()) {
+    reasons.push(`${placeOf(call)}: its time is up, but its handler has not returned for ${seconds(now - since)}`);
+  }
+  return reasons;
+}
+
+function failureReasons({ outcomes }: Engine, now: number): string[] {
+  const reasons: string[] = [];
+  for (const { call, dueAt } of outcomes.retries.waiting()) {
+    reasons.push(`${placeOf(call)} waits ${Math.max(0, Math.round(dueAt - now))} ms for attempt ${call.attempt}`);
+  }
+  for (const { call, item, message, since, lastError } of outcomes.deadLetters.pending()) {
+    if (lastError === undefined) continue;
+    const what = `its dead letter could not be written to ${message.topic} for ${seconds(now - since)}`;
+    reasons.push(`${placeOf({ first: item })}: ${what} (attempt ${call.attempt} had failed): ${lastError.message}`);
+  }
+  for (const { scope, owner, item, key, since, error } of outcomes.freezer.frozen()) {
+    const what = scope === 'partition' ? '' : `, key ${key === null ? 'null' : `'${key}'`},`;
+    reasons.push(
+      `${owner.topic}/${owner.partition}${what} has been frozen at offset ${item.received.offset} for ${seconds(now - since)}: ${toError(error).message}`,
+    );
+  }
+  return reasons;
+}
+
+function placeOf({ first }: Pick<HandlerCall, 'first'>): string {
+  const { topic, partition, offset } = first.received;
+  return `${topic}/${partition}: offset ${offset}`;
+}
+
+function seconds(ms: number): string {
+  return `${Math.max(0, Math.round(ms / 1_000))} s`;
 }

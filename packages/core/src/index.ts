@@ -2,6 +2,7 @@
 export { type Clock, systemClock, type Timer } from './clock.ts';
 // For authors of strategies, deliveries and Kafka clients.
 export type { ConcurrencyStrategy, LaneRule, LaneTurn, LaneWidth } from './concurrency.ts';
+export { deadLetterHeaders } from './dead-letter-message.ts';
 export { atLeastOnceDelivery, perPartitionStrategy, stopPolicy } from './defaults.ts';
 export type { Delivery, DeliveryContext, DeliverySession, Progress } from './delivery.ts';
 export { type Deserializer, json, type StandardSchema, string } from './deserializer.ts';
@@ -12,9 +13,11 @@ export {
   CommitError,
   type CommitFailure,
   ConnectionError,
+  DeadLetterBrakeError,
   DeserializationError,
   type ErrorCode,
   HandlerError,
+  HandlerTimeoutError,
   IllegalStateError,
   InvalidOptionError,
   isKafkaWorkerError,
@@ -32,7 +35,8 @@ export {
   UnsupportedBrokerError,
 } from './errors.ts';
 export type { WorkerEvents } from './events.ts';
-export type { Decision, Failure, FailurePolicy } from './failure.ts';
+export type { Brake, Decision, Failure, FailurePolicy, PolicyAction } from './failure.ts';
+export type { UnfreezeTarget } from './freezer.ts';
 export type { BatchContext, BatchHandler, Handler, HandlerContext } from './handler.ts';
 export type {
   AssignmentEvent,

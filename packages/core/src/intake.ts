@@ -3,7 +3,7 @@ import type { Clock, Timer } from './clock.ts';
 import { InFlight } from './in-flight.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { Logger } from './logger.ts';
-import type { HoldReason, OwnedPartition } from './owned-partition.ts';
+import { type HoldReason, NOTHING_ASIDE, type OwnedPartition, type SuspendReason } from './owned-partition.ts';
 import type { ReceivedRecord } from './record.ts';
 import type { Turns } from './turns.ts';
 
@@ -45,6 +45,9 @@ export class Intake {
   #frontiers = new Map<OwnedPartition, number>();
   /** Partitions that are held back for having more than their share, and what of it is not counted. */
   readonly #overdrawn = new Map<OwnedPartition, { readonly records: number; readonly bytes: number }>();
+  /** What all partitions keep for later, and what of it is not counted: at most as much again as the limit. */
+  #aside: { readonly records: number; readonly bytes: number } = NOTHING_ASIDE;
+  #forgivenAside: { readonly records: number; readonly bytes: number } = NOTHING_ASIDE;
   #look: Timer | undefined;
   #isStopped = false;
 
@@ -59,6 +62,10 @@ export class Intake {
     const room = this.inFlight.room();
     if (room === 0) this.#lookSoon();
     return room;
+  }
+
+  get isStopped(): boolean {
+    return this.#isStopped;
   }
 
   /** No record is polled from now on. */
@@ -82,7 +89,7 @@ export class Intake {
       if (sizeBytes > largest) largest = sizeBytes;
       accepted(record, owner, now);
       if (owner.ledger.aheadCount >= limits.aheadOfFrontier) this.#hold(owner, 'ahead');
-      if (this.#overdrawn.size > 0 && this.#isOverdrawn(owner, 1)) this.#overdraw(owner);
+      if (this.#areSharesKept && this.#isOverdrawn(owner, 1)) this.#overdraw(owner);
     }
     this.inFlight.polled(largest);
     return bytes;
@@ -99,16 +106,51 @@ export class Intake {
     if (!this.#isOverdrawn(owner, RELEASE_AT)) this.#release(owner, 'share');
   }
 
+  /** Nothing more of a partition is polled, until this reason and every other one is gone. */
+  suspend(owner: OwnedPartition, reason: SuspendReason): void {
+    this.#hold(owner, reason);
+  }
+
+  /** True when the partition is polled again. */
+  unsuspend(owner: OwnedPartition, reason: SuspendReason): boolean {
+    return this.#release(owner, reason);
+  }
+
+  /** So much of what a partition has in flight is kept for later. */
+  setAside(owner: OwnedPartition, aside: { readonly records: number; readonly bytes: number }): void {
+    const { limits } = this.#parts;
+    this.#aside = {
+      records: this.#aside.records + aside.records - owner.aside.records,
+      bytes: this.#aside.bytes + aside.bytes - owner.aside.bytes,
+    };
+    owner.aside = aside;
+    const forgiven = {
+      records: Math.min(this.#aside.records, limits.inFlightRecords),
+      bytes: Math.min(this.#aside.bytes, limits.inFlightBytes),
+    };
+    this.inFlight.forgive(forgiven.records - this.#forgivenAside.records, forgiven.bytes - this.#forgivenAside.bytes);
+    this.#forgivenAside = forgiven;
+  }
+
   /** A partition's epoch is over. */
   ended(owner: OwnedPartition): void {
+    this.setAside(owner, NOTHING_ASIDE);
     this.inFlight.remove(owner.ledger.openCount, owner.inFlightBytes);
     this.#unforgive(owner);
     this.#frontiers.delete(owner);
   }
 
-  #isOverdrawn({ ledger, inFlightBytes }: OwnedPartition, part: number): boolean {
+  /** Nobody gets more than its share while others keep back so much that twice the limit could be passed. */
+  get #areSharesKept(): boolean {
+    const { limits } = this.#parts;
+    const { records, bytes } = this.#aside;
+    return this.#overdrawn.size > 0 || records > limits.inFlightRecords / 2 || bytes > limits.inFlightBytes / 2;
+  }
+
+  #isOverdrawn(owner: OwnedPartition, part: number): boolean {
     const { records, bytes } = this.#share();
-    return ledger.openCount > records * part || inFlightBytes > bytes * part;
+    const own = counted(owner);
+    return own.records > records * part || own.bytes > bytes * part;
   }
 
   #share(): { readonly records: number; readonly bytes: number } {
@@ -135,7 +177,12 @@ export class Intake {
     for (const owner of this.#parts.assignment) {
       const { nextOffset } = owner.ledger;
       this.#frontiers.set(owner, nextOffset);
-      if (before.get(owner) === nextOffset && owner.phase === 'active' && this.#isOverdrawn(owner, 1))
+      if (
+        before.get(owner) === nextOffset &&
+        owner.phase === 'active' &&
+        !owner.isSuspended &&
+        this.#isOverdrawn(owner, 1)
+      )
         this.#overdraw(owner);
     }
   }
@@ -148,8 +195,9 @@ export class Intake {
   #forgive(owner: OwnedPartition): void {
     this.#unforgive(owner);
     const share = this.#share();
-    const records = Math.max(0, Math.floor(owner.ledger.openCount - share.records));
-    const bytes = Math.max(0, Math.floor(owner.inFlightBytes - share.bytes));
+    const own = counted(owner);
+    const records = Math.max(0, Math.floor(own.records - share.records));
+    const bytes = Math.max(0, Math.floor(own.bytes - share.bytes));
     this.#overdrawn.set(owner, { records, bytes });
     this.inFlight.forgive(records, bytes);
   }
@@ -165,6 +213,7 @@ export class Intake {
     if (owner.heldBackFor.has(reason)) return;
     if (!owner.isHeldBack) this.#parts.consumer.pause([owner]);
     owner.heldBackFor.add(reason);
+    if (reason === 'frozen' || reason === 'paused') return;
     const { topic, partition, ledger } = owner;
     this.#parts.logger.warn('a partition is held back: too many of its records wait for one that is not finished', {
       ...{
@@ -178,9 +227,19 @@ export class Intake {
     });
   }
 
-  #release(owner: OwnedPartition, reason: HoldReason): void {
+  /** True when nothing holds the partition back any more. */
+  #release(owner: OwnedPartition, reason: HoldReason): boolean {
     if (reason === 'share') this.#unforgive(owner);
-    if (!owner.heldBackFor.delete(reason) || owner.isHeldBack || owner.phase !== 'active') return;
+    if (!owner.heldBackFor.delete(reason) || owner.isHeldBack || owner.phase !== 'active') return false;
     this.#parts.consumer.resume([owner]);
+    return true;
   }
+}
+
+/** What a partition has in flight of its own, without what it keeps for later. */
+function counted({ ledger, inFlightBytes, aside }: OwnedPartition): {
+  readonly records: number;
+  readonly bytes: number;
+} {
+  return { records: ledger.openCount - aside.records, bytes: inFlightBytes - aside.bytes };
 }

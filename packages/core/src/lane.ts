@@ -43,6 +43,8 @@ export class Lane<Call> implements LaneTraits {
   running = 0;
   parked = 0;
   isActive = false;
+  /** What is queued here is kept until somebody unfreezes the key. */
+  isFrozen = false;
   listing: Listing = 'none';
   /** The batch at the head of the queue, as long as it waits to fill. */
   filling: FillingBatch<Call> | undefined;

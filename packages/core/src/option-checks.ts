@@ -40,13 +40,12 @@ export function oneOf(option: string, value: unknown, allowed: readonly string[]
 }
 
 /** Kafka's own rule for topic names. */
+export function isTopicName(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(value) && value !== '.' && value !== '..';
+}
+
 export function topicName(option: string, value: unknown): string {
   const expected = 'a topic name (1 to 249 of A-Z a-z 0-9 . _ -) or a RegExp';
-  check(
-    option,
-    value,
-    expected,
-    (v) => typeof v === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(v) && v !== '.' && v !== '..',
-  );
+  check(option, value, expected, isTopicName);
   return value as string;
 }

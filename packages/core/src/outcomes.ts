@@ -1,273 +1,228 @@
-import type { Clock, Timer } from './clock.ts';
+import { DeadLetters } from './dead-letters.ts';
 import { HandlerError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
-import type { Decision, Failure } from './failure.ts';
-import { type CallItem, HandlerCall } from './handler-call.ts';
+import type { Decision } from './failure.ts';
+import { Freezer } from './freezer.ts';
+import type { CallItem, HandlerCall } from './handler-call.ts';
+import type { Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
-import type { TopicPartition } from './record.ts';
+import type { OwnedPartition } from './owned-partition.ts';
+import type { KafkaRecord, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
+import { Retries } from './retries.ts';
+import type { Suspensions } from './suspensions.ts';
 import type { Turns } from './turns.ts';
+import { Verdicts } from './verdicts.ts';
 
 /** What outcomes act on. */
 export interface OutcomeParts {
   readonly options: ResolvedWorkerOptions;
   readonly lanes: Lanes<HandlerCall>;
+  readonly intake: Intake;
+  readonly suspensions: Suspensions;
   readonly turns: Turns;
   /** The time as the lanes want it. */
   readonly laneNow: () => number;
+  /** When the last poll came: a time that costs nothing. */
+  readonly polledAt: () => number;
   readonly events: EventListeners;
+  readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
+  readonly write: (message: OutgoingRecord, source: KafkaRecord<unknown, unknown>) => Promise<unknown>;
   /** A record is finished: the ledger and the limits follow. */
   readonly settle: (item: CallItem) => void;
-  /** The policy said stop. */
-  readonly stop: (error: HandlerError) => void;
+  /** The policy, or the brake, said stop. */
+  readonly stop: (error: KafkaWorkerError) => void;
 }
 
-/** A call that waits for its next attempt. */
-interface ParkedCall {
-  readonly call: HandlerCall;
-  readonly dueAt: number;
-  readonly timer: Timer;
-}
-
-/** Decides what becomes of a call that has returned, and carries it out: settle its records, park it for a retry, or stop the worker. */
+/** Decides what becomes of a call that has returned, and sees to it that it is carried out: settled, repeated, written elsewhere, frozen, or the end. */
 export class Outcomes {
   handled = 0;
   failed = 0;
+  readonly retries: Retries;
+  readonly deadLetters: DeadLetters;
+  readonly freezer: Freezer;
   readonly #parts: OutcomeParts;
-  readonly #clock: Clock;
-  readonly #parked = new Set<ParkedCall>();
-  #hasStopped = false;
+  readonly #verdicts: Verdicts;
+  readonly #hasBrake: boolean;
 
   constructor(parts: OutcomeParts) {
     this.#parts = parts;
-    this.#clock = parts.options.clock;
+    const { options, lanes, turns, laneNow, events, suspensions, intake, ownerOf, write } = parts;
+    const { clock, logger, onFailure } = options;
+    this.#verdicts = new Verdicts(options, events);
+    this.retries = new Retries({ clock, lanes, turns, laneNow, kept: (call) => suspensions.keep(call) });
+    this.deadLetters = new DeadLetters({
+      ...{ options, lanes, turns, laneNow, events, write },
+      written: (call, item) => this.#settle(call, item, 'dead-lettered'),
+    });
+    this.freezer = new Freezer({
+      ...{ lanes, intake, suspensions, events, clock, logger, laneNow, ownerOf },
+      skipped: (call, item) => this.#settle(call, item, 'skipped'),
+    });
+    this.#hasBrake = onFailure.may === undefined || onFailure.may.includes('dead-letter');
   }
 
-  /** Calls that wait for their next attempt. */
-  *parked(): Generator<{ readonly call: HandlerCall; readonly dueAt: number }> {
-    yield* this.#parked;
+  /** Whether nothing is being written that its record waits for, nor tried again where everything received has to be handled. */
+  get isQuiet(): boolean {
+    if (this.deadLetters.isWriting) return false;
+    const waitsForRetries = this.#parts.options.delivery.commitsReceived === true && !this.retries.hasStopped;
+    return !waitsForRetries || this.retries.isEmpty;
   }
 
   /** The handler has returned, and what it sent is acknowledged. */
   returned(call: HandlerCall): void {
-    const { lanes } = this.#parts;
+    const { lane } = call;
     if (call.failure === undefined && call.failedItems === undefined) {
       if (call.items === undefined) this.#settle(call, call, 'handled');
       else for (const item of call.items) this.#settle(call, item, 'handled');
-      lanes.end(call.lane, this.#parts.laneNow());
-      return;
-    }
-    if (call.isAborted) {
+    } else if (call.isTakenAway) {
       this.#interrupted(call);
-      return;
-    }
-    call.withdraw('ended');
-    if (call.isEmpty) {
-      lanes.end(call.lane, this.#parts.laneNow());
-    } else if (call.failure !== undefined) {
-      this.#failedAsAWhole(call, call.failure.error);
     } else {
-      this.#failedInPart(call);
+      call.withdraw('ended');
+      if (!call.isEmpty) this.#decide(call);
     }
+    this.#parts.lanes.end(lane, this.#parts.laneNow());
   }
 
-  /** Records of partitions that leave, or have left, wait for no further attempt. */
+  /** Records of partitions that leave, or have left, wait for nothing any more. */
   dropLeaving(): void {
-    for (const parked of this.#parked) {
-      const { call } = parked;
-      call.withdraw('leaving');
-      if (!call.isEmpty) continue;
-      parked.timer.clear();
-      this.#parked.delete(parked);
-      this.#parts.lanes.unpark(call.lane, undefined, this.#parts.laneNow());
-    }
+    this.retries.dropLeaving();
+    this.deadLetters.dropLeaving();
+    this.freezer.dropLeaving();
+    this.#parts.suspensions.dropLeaving();
   }
 
-  /** No further attempt is begun: what waits for one, now or later, is left. */
+  /** Nothing is tried again: what waits for that, now or later, is left. */
   stopRetries(): void {
-    this.#hasStopped = true;
-    for (const { timer } of this.#parked) timer.clear();
+    this.retries.stop();
+    this.deadLetters.stop();
   }
 
   /** We have interrupted the handler: that it did not succeed is no failure of its records, and no policy is asked. */
   #interrupted(call: HandlerCall): void {
-    const { lanes, laneNow } = this.#parts;
+    const { lanes } = this.#parts;
     const { failure, failedItems } = call;
     if (failure === undefined && failedItems !== undefined && call.items !== undefined) {
       for (const item of call.items) if (!failedItems.has(item)) this.#settle(call, item, 'handled');
       call.items = call.items.filter((item) => failedItems.has(item));
     }
     call.withdraw('leaving');
-    if (call.isEmpty) lanes.end(call.lane, laneNow());
+    if (call.isEmpty) return;
     // Left: no later record of the lane may start.
-    else if (this.#hasStopped) lanes.park(call.lane, laneNow());
+    if (this.retries.hasStopped) lanes.hold(call.lane);
     else this.#again(call);
   }
 
-  #failedAsAWhole(call: HandlerCall, error: unknown): void {
-    const culprit = call.items === undefined ? undefined : undecodable(call.items, error);
-    const decision = this.#decide(call, culprit ?? call.first, error);
-    if (decision.do === 'retry') {
-      this.#park(call, decision.afterMs);
-    } else if (decision.do === 'stop') {
-      this.#stop(call, culprit ?? call.first, error);
-    } else if (culprit !== undefined && call.items !== undefined) {
-      // Only that record is at fault: the others have not been handled, and get their call without it.
-      this.#skip(call, culprit, error, decision.log);
-      call.items = call.items.filter((item) => item !== culprit);
-      call.withdraw('leaving');
-      if (call.isEmpty) this.#parts.lanes.end(call.lane, this.#parts.laneNow());
-      else this.#again(call);
-    } else {
-      for (const item of call.items ?? [call]) this.#skip(call, item, error, decision.log);
-      this.#parts.lanes.end(call.lane, this.#parts.laneNow());
+  #decide(call: HandlerCall): void {
+    const { failure, failedItems } = call;
+    if (failure === undefined) {
+      this.#failedInPart(call, failedItems ?? new Map<CallItem, unknown>());
+      return;
     }
+    const { error } = failure;
+    const culprit = call.items === undefined ? undefined : undecodable(call.items, error);
+    const item = culprit ?? call.first;
+    const decision = this.#verdicts.of(call, item, error);
+    if (culprit === undefined) {
+      this.#carryOut(decision, call, item, error);
+      return;
+    }
+    // Only that record is at fault: the others have not been handled, and get their call without it.
+    const alone = call.split([culprit]);
+    this.#carryOut(decision, alone, culprit, error);
+    call.withdraw('leaving');
+    if (!call.isEmpty) this.#again(call);
   }
 
-  #failedInPart(call: HandlerCall): void {
-    const failedItems = call.failedItems ?? new Map<CallItem, unknown>();
+  #failedInPart(call: HandlerCall, failedItems: ReadonlyMap<CallItem, unknown>): void {
+    const items = call.items ?? [call];
+    for (const item of items) if (!failedItems.has(item)) this.#settle(call, item, 'handled');
     const again: CallItem[] = [];
     let afterMs = 0;
-    let stopped: readonly [CallItem, unknown] | undefined;
-    for (const item of call.items ?? [call]) {
-      if (!failedItems.has(item)) {
-        this.#settle(call, item, 'handled');
-        continue;
-      }
+    for (const item of items) {
+      if (!failedItems.has(item)) continue;
       const error = failedItems.get(item);
-      const decision = this.#decide(call, item, error);
-      if (decision.do === 'skip') this.#skip(call, item, error, decision.log);
-      else if (decision.do === 'stop') stopped ??= [item, error];
-      else {
+      const decision = this.#verdicts.of(call, item, error);
+      if (decision.do === 'retry') {
         again.push(item);
         afterMs = Math.max(afterMs, decision.afterMs);
+      } else {
+        this.#carryOut(decision, call.split([item]), item, error);
       }
     }
-    if (stopped !== undefined) {
-      this.#stop(call, ...stopped);
-      return;
-    }
-    const [first] = again;
-    if (first === undefined) {
-      this.#parts.lanes.end(call.lane, this.#parts.laneNow());
-      return;
-    }
-    // One call for all that failed, so that they keep their order.
-    const next = new HandlerCall(call.lane, first.received, first.owner, first.record, again);
-    next.attempt = call.attempt;
-    next.firstFailedAt = call.firstFailedAt;
-    next.lastError = call.lastError;
-    this.#park(next, afterMs);
+    // One call for all that is tried again, so that they keep their order.
+    if (again.length > 0) this.#retry(call.split(again), afterMs);
   }
 
-  #decide(call: HandlerCall, item: CallItem, error: unknown): Decision {
-    const now = this.#now();
-    call.firstFailedAt ??= now;
-    call.lastError = error;
-    const { options, events } = this.#parts;
-    const failure: Failure = {
-      record: item.record,
-      error,
-      attempt: call.attempt,
-      firstFailedAt: call.firstFailedAt,
-      random: options.random(),
-    };
-    const decision = this.#verdict(failure, now);
-    if (events.has('failed')) events.emit('failed', { ...failure, decision });
-    return decision;
+  /** Carries a decision out for all records of a call; `item` is the one that it was made for. The caller ends the call. */
+  #carryOut(decision: Decision, call: HandlerCall, item: CallItem, error: unknown): void {
+    switch (decision.do) {
+      case 'retry':
+        this.#retry(call, decision.afterMs);
+        break;
+      case 'skip':
+        for (const one of call.items ?? [call]) this.#skip(call, one, error, decision.log);
+        break;
+      case 'dead-letter':
+        for (const one of call.items ?? [call]) this.#deadLetter(decision, call, one, error);
+        break;
+      case 'freeze':
+        if (decision.scope === 'partition') this.freezer.freezePartition(call, item, error);
+        else this.freezer.freezeKey(call, item, error);
+        break;
+      case 'stop':
+        this.#stop(call, new HandlerError(item.received, call.attempt, error));
+    }
   }
 
-  /** What the policy says, if it can be carried out; anything else counts as stop, which loses nothing. */
-  #verdict(failure: Failure, now: number): Decision {
-    const { onFailure, logger } = this.#parts.options;
-    const refuse = (why: string, error?: Error): Decision => {
-      logger.error(`the failure policy ${why}, which counts as stop`, {
-        policy: onFailure.name,
-        ...(error && { error }),
-      });
-      return { do: 'stop' };
-    };
-    let decision: Decision;
-    try {
-      decision = onFailure.decide(failure, now);
-    } catch (thrown) {
-      return refuse('threw', toError(thrown));
-    }
-    if (decision?.do === 'skip' || decision?.do === 'stop') return decision;
-    if (decision?.do !== 'retry') return refuse(`said ${JSON.stringify(decision)}, which this version does not know`);
-    if (!(decision.afterMs >= 0) || decision.afterMs === Number.POSITIVE_INFINITY)
-      return refuse(`said retry after ${decision.afterMs} ms`);
-    if (isKafkaWorkerError(failure.error) && ['DESERIALIZATION', 'LANE'].includes(failure.error.code)) {
-      return refuse('said retry for a record that will be the same');
-    }
-    return decision;
-  }
-
-  #park(call: HandlerCall, afterMs: number): void {
-    const { lanes, turns } = this.#parts;
+  #retry(call: HandlerCall, afterMs: number): void {
     call.withdraw('leaving');
-    if (call.isEmpty) {
-      lanes.end(call.lane, this.#parts.laneNow());
-      return;
-    }
-    call.nextAttempt();
-    lanes.park(call.lane, this.#parts.laneNow());
-    if (this.#hasStopped) return;
-    const parked: ParkedCall = {
-      call,
-      dueAt: this.#now() + afterMs,
-      timer: this.#clock.setTimeout(() => {
-        turns.run(() => {
-          if (this.#parked.delete(parked)) lanes.unpark(call.lane, call, this.#parts.laneNow());
-        });
-      }, afterMs),
-    };
-    this.#parked.add(parked);
+    if (!call.isEmpty) this.retries.add(call, afterMs);
   }
 
   /** The same attempt, at once. */
   #again(call: HandlerCall): void {
-    const { lanes } = this.#parts;
+    const { lanes, turns, laneNow } = this.#parts;
     call.begin();
-    lanes.park(call.lane, this.#parts.laneNow());
-    lanes.unpark(call.lane, call, this.#parts.laneNow());
+    lanes.hold(call.lane);
+    turns.run(() => lanes.unpark(call.lane, call, laneNow()));
   }
 
   #skip(call: HandlerCall, item: CallItem, error: unknown, log: boolean | undefined): void {
     if (log === true) {
       const { topic, partition, offset } = item.received;
-      this.#parts.options.logger.error('record skipped', {
-        topic,
-        partition,
-        offset,
-        attempts: call.attempt,
-        error: toError(error),
-      });
+      const fields = { topic, partition, offset, attempts: call.attempt, error: toError(error) };
+      this.#parts.options.logger.error('record skipped', fields);
     }
     this.#settle(call, item, 'skipped');
   }
 
-  #stop(call: HandlerCall, item: CallItem, error: unknown): void {
-    // Parked for good: no later record of the lane may start.
-    this.#parts.lanes.park(call.lane, this.#parts.laneNow());
-    this.failed++;
-    this.#parts.stop(new HandlerError(item.received, call.attempt, error));
+  #deadLetter(decision: Decision & { do: 'dead-letter' }, call: HandlerCall, item: CallItem, error: unknown): void {
+    if (item.owner.phase !== 'active') return;
+    const objection = this.deadLetters.objection(item, decision.brake, error);
+    if (objection === undefined) this.deadLetters.add(call, item, decision.topic, error);
+    else this.#stop(call, objection);
   }
 
-  #settle(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped'): void {
-    if (item.owner.phase === 'ended') return;
+  #stop(call: HandlerCall, error: KafkaWorkerError): void {
+    // Held for good: no later record of the lane may start.
+    this.#parts.lanes.hold(call.lane);
+    this.failed++;
+    this.#parts.stop(error);
+  }
+
+  #settle(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered'): void {
+    const { owner } = item;
+    if (owner.phase === 'ended') return;
     if (outcome === 'handled') this.handled++;
     else this.failed++;
     this.#parts.settle(item);
+    if (this.#hasBrake && outcome === 'handled') this.deadLetters.noteHandled(owner, this.#parts.polledAt());
     const { events } = this.#parts;
     if (events.listensToSettled) {
-      const durationMs = this.#now() - call.startedAt;
+      const durationMs = this.#parts.options.clock.now() - call.startedAt;
       events.emit('settled', { record: item.record, outcome, attempts: call.attempt, durationMs });
     }
-  }
-
-  #now(): number {
-    return this.#clock.now();
   }
 }
 

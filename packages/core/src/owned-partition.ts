@@ -1,8 +1,16 @@
 import { Ledger } from './ledger.ts';
 import type { NextOffset, TopicPartition } from './record.ts';
 
-/** `ahead`: too much lies above its frontier. `share`: it is stuck with more than its share of what may be in flight. */
-export type HoldReason = 'ahead' | 'share';
+/**
+ * Why a partition's intake is stopped. `ahead`: too much lies above its frontier. `share`: it is stuck with more than its share of what may be in flight.
+ * `frozen`: a record of it has failed, and the policy said freeze. `paused`: the user said so.
+ */
+export type HoldReason = 'ahead' | 'share' | SuspendReason;
+
+/** Why nothing of a partition is started either. */
+export type SuspendReason = 'frozen' | 'paused';
+
+export const NOTHING_ASIDE = { records: 0, bytes: 0 } as const;
 
 /**
  * A partition that is ours, in one epoch: from the assignment (or a seek) until it is released (or the next seek).
@@ -19,6 +27,10 @@ export class OwnedPartition implements TopicPartition {
   committedOffset: number | undefined;
   /** Handler calls under way that have a record of it. */
   runningCalls = 0;
+  /** Dead letters of it that are being written. */
+  #writes = 0;
+  /** Of its records in flight, those that are kept for later: they take no room from others. */
+  aside: { readonly records: number; readonly bytes: number } = NOTHING_ASIDE;
   /** Of records received and not finished. */
   inFlightBytes = 0;
   /** Why its intake is stopped, if it is. */
@@ -28,7 +40,10 @@ export class OwnedPartition implements TopicPartition {
    * starts. `ended`: the epoch is over, nothing that still comes back counts.
    */
   phase: 'active' | 'leaving' | 'ended' = 'active';
+  /** What was received of it is handled before it is released. */
+  isDraining = false;
   readonly #idle: (() => void)[] = [];
+  readonly #finished: (() => void)[] = [];
 
   constructor(id: number, start: NextOffset, committedOffset: number | undefined) {
     this.id = id;
@@ -39,6 +54,11 @@ export class OwnedPartition implements TopicPartition {
     this.committedOffset = committedOffset;
   }
 
+  /** Nothing of it is started. */
+  get isSuspended(): boolean {
+    return this.heldBackFor.has('frozen') || this.heldBackFor.has('paused');
+  }
+
   get isHeldBack(): boolean {
     return this.heldBackFor.size > 0;
   }
@@ -47,7 +67,10 @@ export class OwnedPartition implements TopicPartition {
   progress(): NextOffset | undefined {
     const { topic, partition, commitMetadata, committedOffset } = this;
     const offset = this.ledger.nextOffset;
-    return offset === committedOffset ? undefined : { topic, partition, offset, metadata: commitMetadata };
+    // A delivery may have committed more than is finished, where that is what it promises.
+    return committedOffset !== undefined && offset <= committedOffset
+      ? undefined
+      : { topic, partition, offset, metadata: commitMetadata };
   }
 
   /** Notes a received record. False for one that was received before, or lies below the start: it is of no use. */
@@ -63,18 +86,47 @@ export class OwnedPartition implements TopicPartition {
   }
 
   callEnded(): void {
-    if (--this.runningCalls > 0 || this.#idle.length === 0) return;
-    for (const resolve of this.#idle.splice(0)) resolve();
+    this.runningCalls--;
+    this.#checkIdle();
+  }
+
+  writeStarted(): void {
+    this.#writes++;
+  }
+
+  writeEnded(): void {
+    this.#writes--;
+    this.#checkIdle();
+  }
+
+  /** Resolves when every record that was received is finished, or nobody has to wait for that. */
+  whenFinished(): Promise<void> {
+    return this.ledger.openCount === 0 ? Promise.resolve() : new Promise((resolve) => this.#finished.push(resolve));
+  }
+
+  /** A record of it was finished. */
+  noteFinished(): void {
+    if (this.#finished.length > 0 && this.ledger.openCount === 0)
+      for (const resolve of this.#finished.splice(0)) resolve();
   }
 
   /** The epoch is over: nobody waits for its handlers any more. */
   end(): void {
     this.phase = 'ended';
-    for (const resolve of this.#idle.splice(0)) resolve();
+    for (const resolve of [...this.#idle.splice(0), ...this.#finished.splice(0)]) resolve();
   }
 
-  /** Resolves when no handler call with a record of it runs, or nobody has to wait for one. */
+  /** Resolves when no handler call with a record of it runs and no dead letter is being written, or nobody has to wait for that. */
   whenIdle(): Promise<void> {
-    return this.runningCalls === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+    return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #isIdle(): boolean {
+    return this.runningCalls === 0 && this.#writes === 0;
+  }
+
+  #checkIdle(): void {
+    if (this.#idle.length === 0 || !this.#isIdle()) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 }

@@ -14,8 +14,8 @@ export interface PollerParts {
   readonly clock: Clock;
   /** How many records may come now; 0 for events only. */
   readonly room: () => number;
-  /** Awaited before a poll is taken in, if there is anything to await. */
-  readonly beforeReceived: ((poll: Poll) => Promise<void>) | undefined;
+  /** Awaited before a poll with records is taken in, if there is anything to await. Gives what is to be taken in. */
+  readonly beforeReceived: ((poll: Poll) => Promise<Poll>) | undefined;
   /** Takes a poll in, inside a turn. */
   readonly received: (poll: Poll) => void;
   readonly turns: Turns;
@@ -73,9 +73,9 @@ export class Poller {
     const { clock, beforeReceived, received, turns } = this.#parts;
     let next: Promise<Poll> | undefined = this.#poll();
     while (next !== undefined && !this.#isClosed) {
-      const poll: Poll = await next;
+      let poll: Poll = await next;
       next = undefined;
-      if (beforeReceived !== undefined && poll.records.length > 0) await beforeReceived(poll);
+      if (beforeReceived !== undefined && poll.records.length > 0) poll = await beforeReceived(poll);
       if (poll.errors.length > 0 && poll.records.length === 0 && poll.events.length === 0) {
         await new Promise<void>((resolve) => clock.setTimeout(resolve, ERROR_PAUSE_MS));
       }

@@ -25,8 +25,6 @@ import { withTimeout } from './with-timeout.ts';
 const RETRY_MS = 250;
 /** What the last commit before a release gets at least, whatever the handlers have used up. */
 const MIN_COMMIT_MS = 2_000;
-/** A handler that has not returned this long after its signal was aborted is stuck. */
-const STUCK_AFTER_MS = 10_000;
 /** After so many tries it is asked whether what is assigned exists at all. */
 const TRIES_BEFORE_DOUBT = 5;
 
@@ -42,6 +40,8 @@ export interface RebalanceParts {
   readonly events: EventListeners;
   /** Nothing of these starts any more; what runs goes on. */
   readonly leave: (partitions: readonly OwnedPartition[]) => void;
+  /** What was received of these is to be finished before they leave. */
+  readonly drain: (partitions: readonly OwnedPartition[]) => void;
   /** Their epochs are over. */
   readonly end: (partitions: readonly OwnedPartition[]) => void;
   /** The signals of handlers that run with a record of these are aborted. */
@@ -69,7 +69,10 @@ export class Rebalances {
   handle(event: AssignmentEvent): void {
     const owned = this.#parts.assignment.among(event.partitions);
     // What must not wait for the events before: nothing of these is started, or counts, any more.
-    if (event.type === 'revoked') this.#parts.leave(owned);
+    if (event.type === 'revoked') {
+      if (this.#commitsReceived) this.#parts.drain(owned);
+      else this.#parts.leave(owned);
+    }
     if (event.type === 'lost') this.#lose(owned);
     this.#pending++;
     this.#queue = this.#queue
@@ -162,7 +165,7 @@ export class Rebalances {
     if (event.type === 'revoked' && owned.length > 0) {
       const isDrained = await this.#drain(owned);
       const stuck = owned.filter((one) => one.phase !== 'ended' && one.runningCalls > 0);
-      if (!isDrained && stuck.length > 0) {
+      if (!isDrained && stuck.length > 0 && options.onStuckHandler === 'fail') {
         // Not released: whoever got it would handle the same records beside the handler that may still write.
         this.#parts.fail(new StuckHandlerError(stuck, options.clock.now() - startedAt));
         return;
@@ -190,21 +193,40 @@ export class Rebalances {
   /** Waits for the handlers that run, then commits what they and those before them have finished. False when some have not returned. */
   async #drain(owned: readonly OwnedPartition[]): Promise<boolean> {
     const { committer, options, abort } = this.#parts;
-    const { clock, revokeDrainMs } = options;
+    const { clock, revokeDrainMs, stuckAfterMs } = options;
     const deadline = clock.now() + revokeDrainMs;
+    if (this.#commitsReceived) await this.#finishReceived(owned);
     // Partitions may have been assigned and revoked before this event was its turn.
     this.#parts.turns.run(() => this.#parts.leave(owned));
     const idle = Promise.all(owned.map((one) => one.whenIdle()));
-    let isDrained = await withTimeout(idle, revokeDrainMs, clock);
+    let isDrained = await withTimeout(idle, Math.max(0, deadline - clock.now()), clock);
     if (!isDrained) {
       abort(
         owned,
         new IllegalStateError(`the partition was revoked, and the handler did not return within ${revokeDrainMs} ms`),
       );
-      isDrained = await withTimeout(idle, STUCK_AFTER_MS, clock);
+      isDrained = await withTimeout(idle, stuckAfterMs, clock);
     }
     await committer.commitBefore(owned, Math.max(deadline - clock.now(), MIN_COMMIT_MS));
     return isDrained;
+  }
+
+  get #commitsReceived(): boolean {
+    return this.#parts.options.delivery.commitsReceived === true;
+  }
+
+  /** Records that count as committed are handled while the time lasts; what is left then is lost, and said aloud. */
+  async #finishReceived(owned: readonly OwnedPartition[]): Promise<void> {
+    const { turns, drain, options } = this.#parts;
+    const { clock, revokeDrainMs, logger } = options;
+    turns.run(() => drain(owned));
+    const waiting = owned.filter((one) => !one.heldBackFor.has('frozen'));
+    await withTimeout(Promise.all(waiting.map((one) => one.whenFinished())), revokeDrainMs, clock);
+    for (const { topic, partition, ledger, phase } of owned) {
+      if (phase === 'ended' || ledger.openCount === 0) continue;
+      const fields = { topic, partition, records: ledger.openCount, firstOffset: ledger.nextOffset };
+      logger.error('records that were committed before they were handled are lost with their partition', fields);
+    }
   }
 
   /** Repeats what fails for a reason that passes. Undefined when the worker closes before it succeeds. */

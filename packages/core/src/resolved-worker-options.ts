@@ -5,10 +5,10 @@ import { atLeastOnceDelivery, perPartitionStrategy, retryThenStopPolicy } from '
 import type { Delivery } from './delivery.ts';
 import type { Deserializer } from './deserializer.ts';
 import { InvalidOptionError } from './errors.ts';
-import type { FailurePolicy } from './failure.ts';
+import type { FailurePolicy, PolicyAction } from './failure.ts';
 import type { BatchHandler, Handler } from './handler.ts';
 import type { KafkaCluster } from './kafka-client.ts';
-import { checkLaneRule } from './lane-rule.ts';
+import { checkLaneRule, hasKeyLanes } from './lane-rule.ts';
 import { type Logger, stderrLogger } from './logger.ts';
 import {
   atLeastOne,
@@ -46,6 +46,9 @@ export interface ResolvedWorkerOptions {
     readonly inFlightBytes: number;
     readonly aheadOfFrontier: number;
   };
+  readonly handlerTimeoutMs: number | undefined;
+  readonly stuckAfterMs: number;
+  readonly onStuckHandler: 'fail' | 'release';
   readonly revokeDrainMs: number;
   readonly connectTimeoutMs: number;
   readonly logger: Logger;
@@ -63,6 +66,7 @@ const knownOptions: Readonly<Record<string, readonly string[] | undefined>> = {
   ...{ value: undefined, key: undefined, name: undefined, logger: undefined, clock: undefined, random: undefined },
   ...{ groupProtocol: undefined, groupInstanceId: undefined, startFrom: undefined, onOffsetOutOfRange: undefined },
   ...{ revokeDrainMs: undefined, connectTimeoutMs: undefined },
+  ...{ handlerTimeoutMs: undefined, stuckAfterMs: undefined, onStuckHandler: undefined },
   batch: ['maxRecords', 'maxBytes', 'maxWaitMs'],
   commit: ['everyMs', 'everyRecords'],
   limits: ['inFlightRecords', 'inFlightBytes', 'aheadOfFrontier'],
@@ -94,6 +98,9 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
   optional('limits.inFlightRecords', options.limits?.inFlightRecords, positiveInteger);
   optional('limits.inFlightBytes', options.limits?.inFlightBytes, positiveInteger);
   optional('limits.aheadOfFrontier', options.limits?.aheadOfFrontier, positiveInteger);
+  optional('handlerTimeoutMs', options.handlerTimeoutMs, atLeastOne);
+  optional('stuckAfterMs', options.stuckAfterMs, nonNegative);
+  oneOf('onStuckHandler', options.onStuckHandler, ['fail', 'release']);
   optional('revokeDrainMs', options.revokeDrainMs, nonNegative);
   optional('connectTimeoutMs', options.connectTimeoutMs, atLeastOne);
   optional('batch.maxRecords', options.batch?.maxRecords, positiveInteger);
@@ -123,6 +130,9 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
       inFlightBytes: options.limits?.inFlightBytes ?? 64 * 1024 * 1024,
       aheadOfFrontier: options.limits?.aheadOfFrontier ?? 50_000,
     },
+    handlerTimeoutMs: options.handlerTimeoutMs,
+    stuckAfterMs: options.stuckAfterMs ?? 10_000,
+    onStuckHandler: options.onStuckHandler ?? 'fail',
     revokeDrainMs: options.revokeDrainMs ?? 25_000,
     connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
     logger: options.logger ?? stderrLogger,
@@ -178,6 +188,7 @@ function checkMenus(options: WorkerOptions<unknown, unknown>): void {
   if (onFailure !== undefined)
     check('onFailure', onFailure, 'a failure policy, such as retry({ then: stop() })', ofKind('failure'));
   if (delivery !== undefined) check('delivery', delivery, 'a delivery, such as atLeastOnce()', ofKind('delivery'));
+  checkTogether(onFailure?.may, concurrency ?? perPartitionStrategy, delivery ?? atLeastOnceDelivery);
   if (plugins !== undefined) {
     check('plugins', plugins, 'an array of plugins', Array.isArray);
     for (const [i, plugin] of plugins.entries())
@@ -189,6 +200,25 @@ function checkMenus(options: WorkerOptions<unknown, unknown>): void {
     check('logger', logger, 'an object with debug, info, warn and error', has('debug', 'info', 'warn', 'error'));
   if (clock !== undefined) check('clock', clock, 'an object with now and setTimeout', has('now', 'setTimeout'));
   if (random !== undefined) check('random', random, 'a function', (v) => typeof v === 'function');
+}
+
+/** What the policy may decide has to be possible under the other two answers. */
+function checkTogether(
+  actions: readonly PolicyAction[] | undefined,
+  concurrency: ConcurrencyStrategy,
+  { name, refuses }: Delivery,
+): void {
+  if (actions?.includes('freeze-key') === true && !hasKeyLanes(concurrency.lanes)) {
+    const expected = `a policy without freezeKey(), for ${concurrency.name} has no lanes of keys: freezePartition(), or perKey() or laneBy() as concurrency`;
+    throw new InvalidOptionError('onFailure', expected, 'freezeKey()');
+  }
+  const refused = actions?.find((action) => refuses?.actions.includes(action));
+  if (refused === undefined || refuses === undefined) return;
+  throw new InvalidOptionError(
+    'onFailure',
+    `a policy that never decides ${refused} under ${name}: ${refuses.why}`,
+    refused,
+  );
 }
 
 function resolveTopics(topics: unknown): readonly (string | RegExp)[] {

@@ -2,7 +2,7 @@ import { IllegalStateError, toError } from './errors.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { ConnectOptions, KafkaProducer } from './kafka-client.ts';
 import type { Plugin } from './plugin.ts';
-import type { OutgoingRecord } from './record.ts';
+import type { KafkaRecord, OutgoingRecord } from './record.ts';
 
 interface OpenProducer {
   readonly client: KafkaProducer;
@@ -44,10 +44,8 @@ export class Sender {
   send(call: HandlerCall, item: CallItem, message: OutgoingRecord): void {
     if (this.#isClosed) throw new IllegalStateError('the worker has stopped: nothing more can be sent');
     assertOwned(call, item);
-    let outgoing = message;
-    for (const pass of this.#outgoing) outgoing = pass(outgoing, item.record);
     const attempt = call.attempt;
-    const delivered = this.#produce(outgoing);
+    const delivered = this.write(message, item.record);
     call.pendingSends++;
     const settle = (failure: { readonly error: unknown } | undefined): void => {
       if (call.attempt === attempt) call.failure ??= failure;
@@ -58,6 +56,14 @@ export class Sender {
       () => settle(undefined),
       (error: unknown) => settle({ error: toError(error) }),
     );
+  }
+
+  /** Produces a message that stands for a record; resolves when the broker has acknowledged it. */
+  write(message: OutgoingRecord, source: KafkaRecord<unknown, unknown>): Promise<unknown> {
+    if (this.#isClosed) throw new IllegalStateError('the worker has stopped: nothing more can be sent');
+    let outgoing = message;
+    for (const pass of this.#outgoing) outgoing = pass(outgoing, source);
+    return this.#produce(outgoing);
   }
 
   /** Waits for what was sent, at most `timeoutMs`. */

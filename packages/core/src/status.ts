@@ -1,4 +1,6 @@
 import type { Engine } from './engine.ts';
+import { toError } from './errors.ts';
+import type { Frozen } from './freezer.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { WorkerState } from './lifecycle.ts';
@@ -13,8 +15,15 @@ export function statusOf(
   now: number,
 ): WorkerStatus {
   if (engine === undefined) return { state, partitions: [], inFlightRecords: 0, inFlightBytes: 0 };
-  const calls = [...engine.dispatcher.running(), ...[...engine.outcomes.parked()].map(({ call }) => call)];
-  const partitions = [...engine.assignment].map((owned) => partitionStatus(owned, calls, consumer, now));
+  const calls = [...engine.dispatcher.running(), ...[...engine.outcomes.retries.waiting()].map(({ call }) => call)];
+  const frozen = [...engine.outcomes.freezer.frozen()];
+  const pending = [...engine.outcomes.deadLetters.pending()];
+  calls.push(...frozen.map(({ call }) => call), ...pending.map(({ call }) => call));
+  const partitions = [...engine.assignment].map((owned) => ({
+    ...partitionStatus(owned, calls, consumer, now),
+    isPaused: owned.heldBackFor.has('paused'),
+    frozen: frozen.filter((one) => one.owner === owned).map(frozenStatus),
+  }));
   return {
     state,
     partitions,
@@ -23,12 +32,16 @@ export function statusOf(
   };
 }
 
+function frozenStatus({ scope, item, key, since, error }: Frozen): PartitionStatus['frozen'][number] {
+  return { scope, offset: item.received.offset, key, since, error: toError(error).message };
+}
+
 function partitionStatus(
   owned: OwnedPartition,
   calls: readonly HandlerCall[],
   consumer: KafkaConsumer | undefined,
   now: number,
-): PartitionStatus {
+): Omit<PartitionStatus, 'frozen' | 'isPaused'> {
   const { topic, partition, ledger, committedOffset } = owned;
   const end = consumer?.watermarks({ topic, partition })?.latest;
   const nextOffset = ledger.nextOffset;

@@ -209,7 +209,7 @@ describe('nothing is lost by', () => {
   });
 
   it.each([
-    ['an unknown decision', { do: 'dead-letter', topic: 'dlq' }],
+    ['an unknown decision', { do: 'bury' }],
     ['no decision', undefined],
     ['a retry at no time', { do: 'retry', afterMs: Number.NaN }],
   ])('%s of a policy: it counts as stop', async (_name, decision) => {

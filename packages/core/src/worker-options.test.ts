@@ -44,6 +44,9 @@ describe('worker options', () => {
       onOffsetOutOfRange: 'fail',
       commit: { everyMs: 1_000, everyRecords: Number.POSITIVE_INFINITY },
       limits: { inFlightRecords: 10_000, inFlightBytes: 64 * 1024 * 1024, aheadOfFrontier: 50_000 },
+      handlerTimeoutMs: undefined,
+      stuckAfterMs: 10_000,
+      onStuckHandler: 'fail',
       revokeDrainMs: 25_000,
       connectTimeoutMs: 30_000,
       logger: stderrLogger,
@@ -256,7 +259,7 @@ describe('the types of worker options', () => {
   it('give listeners the event that they listen to', () => {
     const worker = new Worker(required);
     const off = worker.on('settled', ({ outcome, attempts }) => {
-      expectTypeOf(outcome).toEqualTypeOf<'handled' | 'skipped'>();
+      expectTypeOf(outcome).toEqualTypeOf<'handled' | 'skipped' | 'dead-lettered'>();
       expectTypeOf(attempts).toEqualTypeOf<number>();
     });
     off();

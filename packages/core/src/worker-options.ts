@@ -53,6 +53,18 @@ export interface CommonWorkerOptions<Value, Key, Extra extends object> {
     /** Records of a partition that lie above its first unfinished one, finished or not. @defaultValue 50_000 */
     readonly aheadOfFrontier?: number;
   };
+  /**
+   * How long a handler may run, in milliseconds. Then its signal is aborted and the attempt has failed with a `HandlerTimeoutError`, also if it
+   * succeeds late; what the policy says is done when it has returned. @defaultValue as long as it likes
+   */
+  readonly handlerTimeoutMs?: number;
+  /** A handler that has not returned so long after its signal was aborted is stuck, in milliseconds. @defaultValue 10_000 */
+  readonly stuckAfterMs?: number;
+  /**
+   * What a stuck handler means: the end of the worker (`'fail'`), so that nobody handles the same records beside it; or only of its slot
+   * (`'release'`): it counts as failed, its late result is dropped, and what it still writes is written beside its successor. @defaultValue `'fail'`
+   */
+  readonly onStuckHandler?: 'fail' | 'release';
   /** How long a revoked partition waits for its running handlers and last commit, in milliseconds. @defaultValue 25_000 */
   readonly revokeDrainMs?: number;
   /** How long `start` tries to reach a broker, in milliseconds. @defaultValue 30_000 */

@@ -58,8 +58,8 @@ export class WorkerRun {
     });
   }
 
-  /** Resolves when records are polled. */
-  async start(signal: AbortSignal | undefined): Promise<void> {
+  /** Resolves when records are polled; `engineMade` is told before any are. */
+  async start(signal: AbortSignal | undefined, engineMade: () => void): Promise<void> {
     const { kafka, groupId, clock, logger, connectTimeoutMs, plugins, delivery } = this.#options;
     const { consumer } = this;
     await consumer.connect({ timeoutMs: connectTimeoutMs, ...(signal === undefined ? {} : { signal }) });
@@ -67,12 +67,14 @@ export class WorkerRun {
     this.engine = new Engine({
       ...{ options: this.#options, consumer, session: this.#session, subscription: this.#subscription },
       ...{ events: this.#events, fail: this.#fail },
+      write: (message, source) => this.#sender.write(message, source),
       context: {
         send: (call, item, message) => this.#sender.send(call, item, message),
         logFor: (record, attempt) =>
           plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, recordLogger(logger, record, attempt)),
       },
     });
+    engineMade();
     signal?.throwIfAborted();
     await this.#subscription.start();
     signal?.throwIfAborted();
@@ -119,8 +121,11 @@ export class WorkerRun {
 
   async #drain(engine: Engine, mode: 'in-flight' | 'drain', timeoutMs: number, errors: Error[]): Promise<void> {
     engine.stopIntake();
-    engine.outcomes.stopRetries();
-    if (mode === 'in-flight') engine.dispatcher.pause();
+    // What counts as committed already is handled in either mode, with its retries.
+    const commitsReceived = this.#options.delivery.commitsReceived === true;
+    if (commitsReceived) engine.releasePaused();
+    else engine.outcomes.stopRetries();
+    if (mode === 'in-flight' && !commitsReceived) engine.dispatcher.pause();
     else engine.stopFilling();
     const quiet = engine.whenQuiet();
     if (!(await withTimeout(quiet, timeoutMs, this.#options.clock))) {
@@ -136,8 +141,16 @@ export class WorkerRun {
       engine.abortAll(error);
       await withTimeout(quiet, ABORT_GRACE_MS, this.#options.clock);
     }
+    if (commitsReceived) this.#logLost(engine);
     // A poll that was under way may still bring records: they are left.
     engine.dispatcher.pause();
+    engine.outcomes.stopRetries();
+    engine.deadlines.stop();
     engine.committer.close();
+  }
+
+  #logLost(engine: Engine): void {
+    for (const left of engine.left())
+      this.#options.logger.error('records that were committed before they were handled are lost', { ...left });
   }
 }

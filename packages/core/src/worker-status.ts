@@ -10,6 +10,18 @@ export interface PartitionStatus extends TopicPartition {
   readonly inFlight: number;
   /** Records between `nextOffset` and the log's end; undefined until the client has heard of the end. */
   readonly lag: number | undefined;
+  /** The user has paused it. */
+  readonly isPaused: boolean;
+  /** Where it, or keys of it, stand still until they are unfrozen. */
+  readonly frozen: readonly {
+    readonly scope: 'partition' | 'key';
+    readonly offset: number;
+    /** The record's key as text; under `laneBy` the lane's name. */
+    readonly key: string | null;
+    /** Milliseconds since the epoch. */
+    readonly since: number;
+    readonly error: string;
+  }[];
   /** What keeps `nextOffset` where it is, if a handler call has failed or is running there. */
   readonly blockedBy?: {
     readonly offset: number;

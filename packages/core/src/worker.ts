@@ -1,8 +1,9 @@
-import { IllegalStateError, OffsetOutOfRangeError, toError } from './errors.ts';
+import { IllegalStateError, InvalidOptionError, OffsetOutOfRangeError, toError } from './errors.ts';
 import { EventListeners, type WorkerEvents } from './events.ts';
+import type { UnfreezeTarget } from './freezer.ts';
 import { healthOf } from './health.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
-import { check, nonNegative, oneOf, optional } from './option-checks.ts';
+import { check, has, nonNegative, oneOf, optional, topicName } from './option-checks.ts';
 import type { Plugin } from './plugin.ts';
 import type { TopicPartition } from './record.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions } from './resolved-worker-options.ts';
@@ -49,6 +50,9 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   #started: Promise<void> | undefined;
   #ending: Promise<WorkerSummary> | undefined;
   readonly #lateErrors: Error[] = [];
+  /** What was asked for before there was anything to pause. */
+  readonly #pauses: { readonly do: 'pause' | 'resume'; readonly partitions: readonly TopicPartition[] | undefined }[] =
+    [];
 
   /** @throws {@link InvalidOptionError} naming the option, what was expected and what came */
   constructor(options: WorkerOptions<Value, Key, Extra>) {
@@ -146,6 +150,39 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     await run.engine.seek({ topic, partition: number, offset });
   }
 
+  /**
+   * Nothing of these partitions (without any: of all, also of those assigned later) is polled or started until `resume`; what runs may end, what was
+   * polled is kept, and the membership stays. A partition that is assigned again is still paused.
+   * @throws {@link InvalidOptionError} for what is no list of partitions
+   */
+  pause(partitions?: readonly TopicPartition[]): void {
+    this.#pauses.push({ do: 'pause', partitions: checkPartitions(partitions) });
+    this.#applyPauses();
+  }
+
+  /** Ends `pause` for these partitions; without any, for all, however they were paused. */
+  resume(partitions?: readonly TopicPartition[]): void {
+    this.#pauses.push({ do: 'resume', partitions: checkPartitions(partitions) });
+    this.#applyPauses();
+  }
+
+  /**
+   * Lets a frozen partition (or, with `key`, a frozen key of it) go on: the failed record is tried again, or with `skip` passed over. What it is frozen
+   * at is in `status()`.
+   * @throws {@link IllegalStateError} when nothing is frozen there
+   */
+  async unfreeze(which: UnfreezeTarget): Promise<void> {
+    checkPartitions([which]);
+    const { key, skip } = which;
+    if (key !== undefined && key !== null && typeof key !== 'string' && !Buffer.isBuffer(key))
+      throw new InvalidOptionError('key', 'a string, a Buffer or null', key);
+    if (skip !== undefined && typeof skip !== 'boolean') throw new InvalidOptionError('skip', 'true or false', skip);
+    const engine = this.#run?.engine;
+    if (engine === undefined || this.state !== 'running')
+      throw new IllegalStateError(`the worker is ${this.state}: nothing can be unfrozen`);
+    await engine.unfreeze(which);
+  }
+
   /** Per partition: next offset, committed offset, in flight, lag, and what blocks it. */
   status(): WorkerStatus {
     return statusOf(this.state, this.#run?.engine, this.#run?.consumer, this.#options.clock.now());
@@ -172,6 +209,12 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     }
   }
 
+  #applyPauses(): void {
+    const engine = this.#run?.engine;
+    if (engine === undefined) return;
+    for (const { do: what, partitions } of this.#pauses.splice(0)) engine[what](partitions);
+  }
+
   async #start(): Promise<void> {
     const startedPlugins: Plugin[] = [];
     this.#stopPlugins = () => stopPlugins(startedPlugins, this.#options);
@@ -186,7 +229,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
         this.#events,
         (error) => void this.#end(error, 'in-flight', DEFAULT_STOP_TIMEOUT_MS),
       );
-      await this.#run.start(this.#starting.signal);
+      await this.#run.start(this.#starting.signal, () => this.#applyPauses());
       this.#starting.signal.throwIfAborted();
       // It may have failed already, in its first poll: then that is what start rejects with.
       this.#lifecycle.to('running');
@@ -243,6 +286,21 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     else this.#rejectFinished(error);
     return summary;
   }
+}
+
+function checkPartitions(partitions: readonly TopicPartition[] | undefined): readonly TopicPartition[] | undefined {
+  if (partitions === undefined) return undefined;
+  check('partitions', partitions, 'an array of { topic, partition }', Array.isArray);
+  for (const [i, one] of partitions.entries()) {
+    check(`partitions[${i}]`, one, 'an object with topic and partition', has('topic', 'partition'));
+    topicName(`partitions[${i}].topic`, one.topic);
+    check(`partitions[${i}].partition`, one.partition, 'a whole number, at least 0', isPartitionNumber);
+  }
+  return partitions.map(({ topic, partition }) => ({ topic, partition }));
+}
+
+function isPartitionNumber(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function isSeekTarget(to: unknown): boolean {

@@ -4,7 +4,8 @@ import * as strategies from './index.ts';
 describe('@kafka-worker/strategies', () => {
   it('exports the three menus and nothing else', () => {
     expect(Object.keys(strategies).sort()).toEqual([
-      ...['atLeastOnce', 'laneBy', 'limited', 'parallel', 'perKey', 'perPartition', 'retry', 'serial', 'skip', 'stop'],
+      ...['atLeastOnce', 'atMostOnce', 'deadLetter', 'freezeKey', 'freezePartition', 'laneBy', 'limited', 'parallel'],
+      ...['perKey', 'perPartition', 'retry', 'serial', 'skip', 'stop'],
     ]);
   });
 });

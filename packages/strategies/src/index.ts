@@ -8,7 +8,11 @@ export { serial } from './concurrency/serial.ts';
 export type { TurnOptions } from './concurrency/turn.ts';
 // What is promised?
 export { atLeastOnce } from './delivery/at-least-once.ts';
+export { type AtMostOnceOptions, atMostOnce } from './delivery/at-most-once.ts';
 // What happens when the handler fails?
+export { type DeadLetterOptions, deadLetter } from './failure/dead-letter.ts';
+export { freezeKey } from './failure/freeze-key.ts';
+export { freezePartition } from './failure/freeze-partition.ts';
 export { retry } from './failure/retry.ts';
 export type { SkipOptions } from './failure/skip.ts';
 export { skip } from './failure/skip.ts';

@@ -50,3 +50,10 @@ export function checkRange(option: string, value: number | undefined, atLeast: n
     throw new InvalidOptionError(option, expected, value);
   }
 }
+
+/** Kafka's own rule for topic names. */
+export function checkTopic(option: string, value: unknown): void {
+  const isName = typeof value === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(value) && value !== '.' && value !== '..';
+  if (!isName)
+    throw new InvalidOptionError(option, 'a topic name (1 to 249 of A-Z a-z 0-9 . _ -), or a function', value);
+}

@@ -13,5 +13,5 @@ export interface SkipOptions {
 export function skip(options: SkipOptions = {}): FailurePolicy {
   const { log = true } = options;
   checkBoolean('skip.log', log);
-  return { kind: 'failure', name: 'skip', decide: () => ({ do: 'skip', log }) };
+  return { kind: 'failure', name: 'skip', may: ['skip'], decide: () => ({ do: 'skip', log }) };
 }

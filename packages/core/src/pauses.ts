@@ -1,0 +1,48 @@
+import type { Assignment } from './assignment.ts';
+import type { OwnedPartition } from './owned-partition.ts';
+import type { TopicPartition } from './record.ts';
+import type { Suspensions } from './suspensions.ts';
+
+/** Which partitions the user has paused: all of them, or those that were named, now and when they are assigned again. */
+export class Pauses {
+  readonly #assignment: Assignment;
+  readonly #suspensions: Suspensions;
+  readonly #named = new Set<string>();
+  #areAllPaused = false;
+
+  constructor(assignment: Assignment, suspensions: Suspensions) {
+    this.#assignment = assignment;
+    this.#suspensions = suspensions;
+  }
+
+  pause(partitions: readonly TopicPartition[] | undefined): void {
+    if (partitions === undefined) this.#areAllPaused = true;
+    for (const one of partitions ?? []) this.#named.add(nameOf(one));
+    for (const owner of this.#assignment) this.applyTo(owner);
+  }
+
+  /** Of all, also those that were paused by name. */
+  resume(partitions: readonly TopicPartition[] | undefined): void {
+    if (partitions === undefined) {
+      this.#areAllPaused = false;
+      this.#named.clear();
+    }
+    for (const one of partitions ?? []) this.#named.delete(nameOf(one));
+    for (const owner of this.#assignment) {
+      if (!this.#isPaused(owner)) this.#suspensions.release(owner, 'paused');
+    }
+  }
+
+  /** Where somebody paused everything, whatever is assigned later is paused too. */
+  applyTo(owner: OwnedPartition): void {
+    if (owner.phase === 'active' && this.#isPaused(owner)) this.#suspensions.suspend(owner, 'paused');
+  }
+
+  #isPaused(partition: TopicPartition): boolean {
+    return this.#areAllPaused || this.#named.has(nameOf(partition));
+  }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}

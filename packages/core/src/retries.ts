@@ -1,0 +1,84 @@
+import type { Clock, Timer } from './clock.ts';
+import type { HandlerCall } from './handler-call.ts';
+import type { Lanes } from './lanes.ts';
+import type { Turns } from './turns.ts';
+
+/** What retries act on. */
+export interface RetryParts {
+  readonly clock: Clock;
+  readonly lanes: Lanes<HandlerCall>;
+  readonly turns: Turns;
+  readonly laneNow: () => number;
+  /** Takes a call whose partition is frozen or paused; false for one that may start. */
+  readonly kept: (call: HandlerCall) => boolean;
+}
+
+/** A call that waits for its next attempt. */
+export interface WaitingRetry {
+  readonly call: HandlerCall;
+  readonly dueAt: number;
+  readonly timer: Timer | undefined;
+}
+
+/** Calls that wait for their next attempt. Their lanes are held by that. */
+export class Retries {
+  readonly #parts: RetryParts;
+  readonly #waiting = new Set<WaitingRetry>();
+  #hasStopped = false;
+
+  constructor(parts: RetryParts) {
+    this.#parts = parts;
+  }
+
+  *waiting(): Generator<WaitingRetry> {
+    yield* this.#waiting;
+  }
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** Whether retries are no longer begun. */
+  get hasStopped(): boolean {
+    return this.#hasStopped;
+  }
+
+  /** The lane is held from now on; the caller ends the call that has failed. */
+  add(call: HandlerCall, afterMs: number): void {
+    const { lanes, clock, turns } = this.#parts;
+    lanes.hold(call.lane);
+    call.nextAttempt();
+    const timer = this.#hasStopped
+      ? undefined
+      : clock.setTimeout(() => {
+          turns.run(() => this.#due(waiting));
+        }, afterMs);
+    const waiting: WaitingRetry = { call, dueAt: clock.now() + afterMs, timer };
+    this.#waiting.add(waiting);
+  }
+
+  /** Records of partitions that leave, or have left, wait for no further attempt. */
+  dropLeaving(): void {
+    for (const waiting of this.#waiting) {
+      const { call, timer } = waiting;
+      call.withdraw('leaving');
+      if (!call.isEmpty) continue;
+      timer?.clear();
+      this.#waiting.delete(waiting);
+      this.#parts.lanes.unpark(call.lane, undefined, this.#parts.laneNow());
+    }
+  }
+
+  /** No further attempt is begun: what waits for one, now or later, is left. */
+  stop(): void {
+    this.#hasStopped = true;
+    for (const { timer } of this.#waiting) timer?.clear();
+  }
+
+  #due(waiting: WaitingRetry): void {
+    if (!this.#waiting.delete(waiting)) return;
+    const { lanes, laneNow, kept } = this.#parts;
+    const { call } = waiting;
+    lanes.unpark(call.lane, kept(call) ? undefined : call, laneNow());
+  }
+}

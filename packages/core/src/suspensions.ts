@@ -1,0 +1,114 @@
+import type { HandlerCall } from './handler-call.ts';
+import type { Intake } from './intake.ts';
+import type { Lanes } from './lanes.ts';
+import type { OwnedPartition, SuspendReason } from './owned-partition.ts';
+import type { ReceivedRecord } from './record.ts';
+
+/** What suspensions act on. */
+export interface SuspensionParts {
+  readonly lanes: Lanes<HandlerCall>;
+  readonly intake: Intake;
+  readonly laneNow: () => number;
+  readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
+  /** A record goes into its lane. */
+  readonly queue: (record: ReceivedRecord, owner: OwnedPartition, now: number) => void;
+}
+
+interface Kept {
+  readonly records: ReceivedRecord[];
+  readonly calls: HandlerCall[];
+  bytes: number;
+}
+
+/**
+ * Partitions of which nothing is started, because they are frozen or paused: what is queued of them leaves the lanes, is kept, and comes back in its
+ * order. Nothing more of them is polled meanwhile.
+ */
+export class Suspensions {
+  readonly #parts: SuspensionParts;
+  readonly #kept = new Map<OwnedPartition, Kept>();
+
+  constructor(parts: SuspensionParts) {
+    this.#parts = parts;
+  }
+
+  /** What runs may finish. */
+  suspend(owner: OwnedPartition, reason: SuspendReason): void {
+    const { intake, lanes, ownerOf } = this.#parts;
+    const wasSuspended = owner.isSuspended;
+    intake.suspend(owner, reason);
+    if (wasSuspended) return;
+    this.#kept.set(owner, { records: [], calls: [], bytes: 0 });
+    for (const record of lanes.extract((one) => ownerOf(one) === owner)) this.keepRecord(record, owner);
+    for (const call of lanes.extractResumed((one) => (one.items ?? [one]).some((item) => item.owner === owner))) {
+      if (this.keep(call)) continue;
+      // Of a batch over several partitions, the others go on.
+      call.lane = lanes.resume(call, call.first.received, call.first.owner.id, this.#parts.laneNow());
+    }
+  }
+
+  /** True when the partition goes on. */
+  release(owner: OwnedPartition, reason: SuspendReason): boolean {
+    const { intake, lanes, laneNow, queue } = this.#parts;
+    if (!owner.heldBackFor.has(reason)) return false;
+    intake.unsuspend(owner, reason);
+    if (owner.isSuspended) return false;
+    const kept = this.#kept.get(owner);
+    this.forget(owner);
+    if (kept === undefined) return true;
+    const now = laneNow();
+    // Calls first: whatever is behind them in their lanes must not overtake them.
+    for (const call of kept.calls.sort((a, b) => a.first.received.offset - b.first.received.offset))
+      call.lane = lanes.resume(call, call.first.received, owner.id, now);
+    for (const record of kept.records.sort((a, b) => a.offset - b.offset)) queue(record, owner, now);
+    return true;
+  }
+
+  /** A record that was polled of a suspended partition. */
+  keepRecord(record: ReceivedRecord, owner: OwnedPartition): void {
+    const kept = this.#kept.get(owner);
+    if (kept === undefined) return;
+    kept.records.push(record);
+    kept.bytes += record.sizeBytes;
+    this.#count(owner, kept);
+  }
+
+  /** Takes what a call that may start has of suspended partitions. True when nothing is left of the call. */
+  keep(call: HandlerCall): boolean {
+    if (this.#kept.size === 0) return false;
+    if (call.items === undefined) {
+      if (!this.#kept.has(call.owner)) return false;
+      this.keepCall(call, call.owner);
+      return true;
+    }
+    for (const owner of this.#kept.keys()) {
+      const items = call.items.filter((item) => item.owner === owner);
+      if (items.length > 0) this.keepCall(call.split(items), owner);
+    }
+    return call.isEmpty;
+  }
+
+  /** Takes a call of one suspended partition. */
+  keepCall(call: HandlerCall, owner: OwnedPartition): void {
+    const kept = this.#kept.get(owner);
+    if (kept === undefined) return;
+    kept.calls.push(call);
+    kept.bytes += (call.items ?? [call]).reduce((bytes, { received }) => bytes + received.sizeBytes, 0);
+    this.#count(owner, kept);
+  }
+
+  /** A partition is ours no longer. */
+  forget(owner: OwnedPartition): void {
+    if (this.#kept.delete(owner)) this.#parts.intake.setAside(owner, { records: 0, bytes: 0 });
+  }
+
+  /** Forgets all that has left. */
+  dropLeaving(): void {
+    for (const owner of this.#kept.keys()) if (owner.phase !== 'active') this.forget(owner);
+  }
+
+  #count(owner: OwnedPartition, { records, calls, bytes }: Kept): void {
+    const inCalls = calls.reduce((count, call) => count + (call.items?.length ?? 1), 0);
+    this.#parts.intake.setAside(owner, { records: records.length + inCalls, bytes });
+  }
+}
