@@ -64,7 +64,9 @@ export class BatchFilling<Call> {
   *due(now: number): Generator<Lane<Call>> {
     for (let first = this.#filling.peek(); first !== undefined && first.dueAt <= now; first = this.#filling.peek()) {
       this.#filling.shift();
-      if (first.lane !== undefined) yield first.lane;
+      if (first.lane === undefined) continue;
+      first.lane.filling = undefined;
+      yield first.lane;
     }
   }
 

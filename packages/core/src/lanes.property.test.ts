@@ -2,214 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Batching } from './batch-filling.ts';
 import type { LaneRule } from './concurrency.ts';
-import type { Lane } from './lane.ts';
 import { LaneGroup } from './lane-group.ts';
-import { Lanes } from './lanes.ts';
-import { type KafkaRecord, noHeaders, OwnedRecord, type ReceivedRecord } from './record.ts';
-
-interface Call {
-  readonly records: readonly ReceivedRecord[];
-  readonly leaf: Leaf;
-  readonly lane: Lane<Call>;
-}
-
-/** What the model knows of one lane. */
-interface Leaf {
-  /** From the root down to the lane: the whole name at each level, and how many may be active beside it. */
-  readonly path: readonly { readonly group: string; readonly name: string; readonly active: number }[];
-  readonly width: number;
-  queue: ReceivedRecord[];
-  since: number;
-  readonly resumed: Call[];
-  running: number;
-  parked: number;
-}
-
-/** Lanes and a model of them, moved together. Every start is checked against what the model allows, every refusal against what it could do. */
-class CheckedLanes {
-  readonly lanes: Lanes<Call>;
-  readonly running: Call[] = [];
-  readonly parked: Call[] = [];
-  readonly leaves = new Map<string, Leaf>();
-  /** Offsets that came out, by partition and lane, in their order; a retried call once. */
-  readonly cameOut: ReceivedRecord[] = [];
-  readonly extracted = new Set<ReceivedRecord>();
-  readonly added: ReceivedRecord[] = [];
-  now = 1_000;
-  root: LaneGroup<Call> | undefined;
-  started: (leaf: Leaf) => void = () => {};
-  readonly #rule: LaneRule;
-  readonly #batching: Batching;
-
-  constructor(rule: LaneRule, batching: Batching = { maxRecords: 1, maxWaitMs: 0 }) {
-    this.lanes = new Lanes<Call>(rule, batching);
-    this.#rule = rule;
-    this.#batching = batching;
-  }
-
-  add(partition: number, key: string): void {
-    const record = new OwnedRecord('t', partition, this.added.length, 0, Buffer.from(key), null, noHeaders);
-    this.added.push(record);
-    const leaf = this.#leafOf(record);
-    leaf.queue.push(record);
-    if (leaf.queue.length === 1) leaf.since = this.now;
-    this.lanes.add(record, partition, this.now);
-  }
-
-  /** Whether a call was started. */
-  start(): boolean {
-    const lane = this.lanes.start(this.now);
-    if (lane === undefined) {
-      // Nothing that may start is left waiting.
-      for (const leaf of this.leaves.values()) check(!this.mayStart(leaf), `${leaf.path.at(-1)?.name} is left waiting`);
-      return false;
-    }
-    this.root = rootOf(lane);
-    const resumed = lane.resumed.shift();
-    const records = resumed?.records ?? this.#take(lane);
-    const leaf = this.#leafOf(records[0]);
-    check(this.mayStart(leaf), 'a call starts that may not');
-    if (resumed === undefined) {
-      check(leaf.resumed.length === 0, 'a retry is overtaken');
-      for (const record of records) check(record === leaf.queue.shift(), 'a record comes out of turn');
-      if (leaf.queue.length > 0) leaf.since = this.now;
-      this.cameOut.push(...records);
-    } else {
-      check(resumed === leaf.resumed.shift(), 'a retry comes out of turn');
-    }
-    leaf.running++;
-    this.running.push({ records, leaf, lane });
-    this.started(leaf);
-    return true;
-  }
-
-  end(index: number): void {
-    const [call] = this.running.splice(index % Math.max(this.running.length, 1), 1);
-    if (call === undefined) return;
-    call.leaf.running--;
-    this.lanes.end(call.lane, this.now);
-  }
-
-  park(index: number): void {
-    const [call] = this.running.splice(index % Math.max(this.running.length, 1), 1);
-    if (call === undefined) return;
-    call.leaf.running--;
-    call.leaf.parked++;
-    this.parked.push(call);
-    this.lanes.park(call.lane, this.now);
-  }
-
-  unpark(index: number, isDropped: boolean): void {
-    const [call] = this.parked.splice(index % Math.max(this.parked.length, 1), 1);
-    if (call === undefined) return;
-    call.leaf.parked--;
-    if (!isDropped) call.leaf.resumed.push(call);
-    this.lanes.unpark(call.lane, isDropped ? undefined : call, this.now);
-  }
-
-  extract(partition: number): void {
-    const taken = this.lanes.extract((record) => record.partition === partition);
-    const queued = [...this.leaves.values()].flatMap((leaf) => leaf.queue.filter((one) => one.partition === partition));
-    check(taken.length === queued.length && taken.every((one) => queued.includes(one)), 'others were extracted');
-    for (const leaf of this.leaves.values()) leaf.queue = leaf.queue.filter((one) => one.partition !== partition);
-    for (const record of taken) this.extracted.add(record);
-  }
-
-  wait(ms: number): void {
-    this.now += ms;
-  }
-
-  checkCounts(): void {
-    const leaves = [...this.leaves.values()];
-    const queued = leaves.reduce((sum, leaf) => sum + leaf.queue.length, 0);
-    check(this.lanes.runningCount === this.running.length, 'runningCount is wrong');
-    check(this.lanes.queuedCount === queued, 'queuedCount is wrong');
-    for (const { running, width, path } of leaves) {
-      check(running <= width, 'a lane runs more calls than its width');
-      for (const { group, active } of path) check(this.#activeIn(group).size <= active, 'too many are active');
-    }
-  }
-
-  /** Runs everything to its end: no retries any more, and all the time that batches may want. */
-  drain(): void {
-    for (let rounds = 0; rounds < 10_000; rounds++) {
-      while (this.parked.length > 0) this.unpark(0, false);
-      while (this.start());
-      this.checkCounts();
-      if (this.running.length === 0 && this.lanes.queuedCount === 0) return;
-      if (this.running.length > 0) this.end(rounds);
-      else this.wait(this.#batching.maxWaitMs);
-    }
-    throw new Error('it does not end');
-  }
-
-  mayStart(leaf: Leaf): boolean {
-    if (leaf.running >= leaf.width || (leaf.parked > 0 && leaf.width === 1)) return false;
-    if (leaf.resumed.length === 0 && !this.#isFilled(leaf)) return false;
-    return leaf.path.every(({ group, name, active }) => {
-      const actives = this.#activeIn(group);
-      return actives.has(name) || actives.size < active;
-    });
-  }
-
-  #isFilled({ queue, since }: Leaf): boolean {
-    const { maxRecords, maxWaitMs } = this.#batching;
-    return queue.length > 0 && (maxWaitMs === 0 || queue.length >= maxRecords || this.now >= since + maxWaitMs);
-  }
-
-  #take(lane: Lane<Call>): readonly ReceivedRecord[] {
-    const records = this.lanes.takeBatch(lane, this.now);
-    check(records.length > 0 && records.length <= this.#batching.maxRecords, `a batch of ${records.length}`);
-    return records;
-  }
-
-  /** The children of a group that have a call running. */
-  #activeIn(group: string): ReadonlySet<string> {
-    const active = new Set<string>();
-    for (const { running, path } of this.leaves.values()) {
-      if (running === 0) continue;
-      for (const level of path) if (level.group === group) active.add(level.name);
-    }
-    return active;
-  }
-
-  #leafOf(record: ReceivedRecord | undefined): Leaf {
-    if (record === undefined) throw new Error('a call without a record');
-    const path: { group: string; name: string; active: number }[] = [];
-    let group = '';
-    let rule = this.#rule;
-    for (;;) {
-      const { by, active, inside } = rule;
-      if (by === 'key') throw new Error('the model names its keys by a function');
-      const view = record as unknown as KafkaRecord<never, never>;
-      const own = by === 'all' ? '*' : by === 'partition' ? `${record.partition}` : `${record.partition}:${by(view)}`;
-      const name = `${group}>${own}`;
-      path.push({ group, name, active });
-      if ('width' in inside) {
-        let leaf = this.leaves.get(name);
-        leaf ??= { path, width: inside.width, queue: [], since: 0, resumed: [], running: 0, parked: 0 };
-        this.leaves.set(name, leaf);
-        return leaf;
-      }
-      group = name;
-      rule = inside;
-    }
-  }
-}
-
-/** Cheaper than `expect`, for what is asked a hundred thousand times. */
-function check(holds: boolean, message: string): void {
-  if (!holds) throw new Error(message);
-}
-
-function rootOf(lane: Lane<Call>): LaneGroup<Call> {
-  let group = lane.parent;
-  while (group.parent !== undefined) group = group.parent;
-  return group;
-}
+import { CheckedLanes, check, type Leaf } from './testing/checked-lanes.ts';
 
 /** Everything below a group that belongs to a partition or a name. */
-function namedNodes(group: LaneGroup<Call>): number {
+function namedNodes(group: LaneGroup<unknown>): number {
   let nodes = 0;
   for (const child of group.children.values()) {
     if (group.rule.by !== 'all') nodes++;
@@ -219,20 +16,33 @@ function namedNodes(group: LaneGroup<Call>): number {
 }
 
 const by = fc.constantFrom<LaneRule['by']>(
-  'all',
-  'partition',
+  ...(['all', 'partition', 'key'] as const),
   (record) => String(record.key),
   (record) => `${record.offset % 2}`,
+  // Has no lane for some.
+  (record) => {
+    if (String(record.key) === 'd') throw new Error('not this one');
+    return (String(record.key) === 'c' ? undefined : String(record.key)) as string;
+  },
 );
 const count = fc.constantFrom(1, 1, 2, 3, Number.POSITIVE_INFINITY);
-const leaf = fc.record({ width: count });
-const flat: fc.Arbitrary<LaneRule> = fc.record({ by, active: count, inside: leaf });
-const two: fc.Arbitrary<LaneRule> = fc.record({ by, active: count, inside: flat });
-const rule: fc.Arbitrary<LaneRule> = fc.oneof(flat, two, fc.record({ by, active: count, inside: two }));
+const leaf = fc.record({ width: count, unordered: fc.boolean() }, { requiredKeys: ['width'] });
+const level = {
+  ...{ by, active: count, calls: fc.constantFrom(1, 2, 4) },
+  across: fc.constantFrom('partition' as const, 'topic' as const, 'all' as const),
+  nullKeys: fc.constantFrom('parallel' as const, 'per-partition' as const, 'one-lane' as const),
+  turn: fc.record({ maxRecords: fc.constantFrom(1, 3, 1_000), maxMs: fc.constantFrom(10, 1_000) }),
+};
+const required = { requiredKeys: ['by', 'active', 'inside'] } as const;
+const flat = fc.record({ ...level, inside: leaf }, { requiredKeys: [...required.requiredKeys] });
+const two = fc.record({ ...level, inside: flat }, { requiredKeys: [...required.requiredKeys] });
+const three = fc.record({ ...level, inside: two }, { requiredKeys: [...required.requiredKeys] });
+const rule: fc.Arbitrary<LaneRule> = fc.oneof(flat, two, three) as fc.Arbitrary<LaneRule>;
 
 const noBatches: Batching = { maxRecords: 1, maxWaitMs: 0 };
 const batching: fc.Arbitrary<Batching> = fc.record({
   maxRecords: fc.constantFrom(1, 2, 5),
+  maxBytes: fc.constantFrom(1, 200, 500, Number.POSITIVE_INFINITY),
   maxWaitMs: fc.constantFrom(0, 10, 33.3),
 });
 
@@ -240,7 +50,7 @@ type Step = (lanes: CheckedLanes) => void;
 const step = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.tuple(fc.nat(2), fc.constantFrom('a', 'b', 'c', 'd')).map(
+    arbitrary: fc.tuple(fc.nat(2), fc.constantFrom('a', 'b', 'c', 'd', null)).map(
       ([partition, key]): Step =>
         (lanes) =>
           lanes.add(partition, key),
@@ -369,7 +179,9 @@ describe('Lanes, for any rules and any interleaving', () => {
   });
 
   it('visit ready lanes round robin where no limit stands against it: none waits for more than one turn of each other', () => {
-    const unlimited = fc.record({ by, active: fc.constant(Number.POSITIVE_INFINITY), inside: leaf });
+    const active = fc.constant(Number.POSITIVE_INFINITY);
+    const { across, nullKeys } = level;
+    const unlimited = fc.record({ ...{ by, across, nullKeys, active }, inside: leaf }) as fc.Arbitrary<LaneRule>;
     fc.assert(
       fc.property(unlimited, steps, (rules, plan) => {
         // Of each lane that is ready: how often each other one has started since.

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from '@jest/globals';
 import type { Batching } from './batch-filling.ts';
 import type { LaneRule } from './concurrency.ts';
@@ -6,6 +8,8 @@ import type { Lane } from './lane.ts';
 import { Lanes } from './lanes.ts';
 import { noHeaders, OwnedRecord } from './record.ts';
 
+/** Ten million have been tried by hand. */
+const DISTINCT_KEYS = 300_000;
 const unlimited = Number.POSITIVE_INFINITY;
 const perKey = (active: number): LaneRule => ({ by: (record) => String(record.key), active, inside: { width: 1 } });
 
@@ -134,6 +138,201 @@ describe('Lanes', () => {
     expect(root?.children.size).toBe(0);
   });
 
+  describe('with a limit of calls', () => {
+    const limited = (calls: number, inside: LaneRule): LaneRule => ({ by: 'all', active: unlimited, calls, inside });
+
+    it('start no more calls than the outermost level allows, whatever lies below', () => {
+      const lanes = lanesWith(limited(2, perKey(unlimited)), ['0:0:a', '0:1:b', '1:0:c']);
+      const [first] = startAll(lanes);
+      expect([lanes.runningCount, lanes.queuedCount]).toEqual([2, 1]);
+      if (first !== undefined) lanes.end(first.lane, 0);
+      expect(names(startAll(lanes))).toEqual(['1:0']);
+    });
+
+    it('hold an inner limit for each partition alone', () => {
+      const rule: LaneRule = { by: 'partition', active: unlimited, inside: limited(1, perKey(unlimited)) };
+      const lanes = lanesWith(rule, ['0:0:a', '0:1:b', '1:0:a', '1:1:b']);
+      const [first] = startAll(lanes);
+      expect(lanes.runningCount).toBe(2);
+      if (first !== undefined) lanes.end(first.lane, 0);
+      expect(names(startAll(lanes))).toEqual(['0:1']);
+    });
+
+    it('count no call that waits for its retry', () => {
+      const lanes = lanesWith(limited(1, perKey(unlimited)), ['0:0:a', '0:1:b']);
+      const [first] = startAll(lanes);
+      if (first !== undefined) lanes.park(first.lane, 0);
+      expect(names(startAll(lanes))).toEqual(['0:1']);
+    });
+  });
+
+  describe('without an order', () => {
+    it('let others pass a call that waits for a retry, also where only one runs at a time', () => {
+      const lanes = lanesWith({ by: 'all', active: 1, inside: { width: 1, unordered: true } }, ['0:0', '0:1']);
+      const [first] = startAll(lanes);
+      if (first === undefined) throw new Error('it starts');
+      lanes.park(first.lane, 0);
+      const [second] = startAll(lanes);
+      expect(second?.name).toBe('0:1');
+      lanes.unpark(first.lane, 'again 0:0', 0);
+      expect(startAll(lanes)).toEqual([]);
+      if (second !== undefined) lanes.end(second.lane, 0);
+      expect(names(startAll(lanes))).toEqual(['again 0:0']);
+    });
+  });
+
+  describe('by key', () => {
+    const byKey = (active: number, more: Partial<LaneRule> = {}): LaneRule => ({
+      ...{ by: 'key', active, inside: { width: 1 } },
+      ...more,
+    });
+    const lanesOf = (rule: LaneRule, records: readonly OwnedRecord[]): Lanes<string> => {
+      const lanes = new Lanes<string>(rule);
+      for (const one of records) lanes.add(one, one.partition, 0);
+      return lanes;
+    };
+    const keyless = (partition: number, offset: number): OwnedRecord =>
+      new OwnedRecord('t', partition, offset, 0, null, null, noHeaders);
+    const keyed = (offset: number, ...bytes: number[]): OwnedRecord =>
+      new OwnedRecord('t', 0, offset, 0, Buffer.from(bytes), null, noHeaders);
+
+    it('compare keys by their bytes, also those that are no text', () => {
+      const lanes = lanesOf(byKey(9), [keyed(0, 0xff), keyed(1, 0xfe), keyed(2), keyed(3, 0xff), keyed(4, 0xc3, 0xbf)]);
+      expect(names(startAll(lanes))).toEqual(['0:0', '0:1', '0:2', '0:4']);
+    });
+
+    it('take an empty key for a key, other than none', () => {
+      const lanes = lanesOf(byKey(9, { nullKeys: 'one-lane' }), [keyed(0), keyless(0, 1), keyed(2), keyless(0, 3)]);
+      expect(names(startAll(lanes))).toEqual(['0:0', '0:1']);
+    });
+
+    it('take records without a key for a lane each, so that each needs a place', () => {
+      const lanes = lanesOf(byKey(3), [keyless(0, 0), keyless(0, 1), keyed(2, 1), keyless(1, 0), keyless(0, 3)]);
+      const first = startAll(lanes);
+      expect(first).toHaveLength(3);
+      for (const { lane } of first) lanes.end(lane, 0);
+      expect(startAll(lanes)).toHaveLength(2);
+    });
+
+    it('let records without a key and keys take turns where places are short', () => {
+      const records = [0, 1, 2].flatMap((i) => [keyless(0, i), keyed(10 + i, 1), keyed(20 + i, 2)]);
+      const lanes = lanesOf(byKey(1), records);
+      const order: string[] = [];
+      for (let lane = lanes.start(0); lane !== undefined; lane = lanes.start(0)) {
+        order.push(nameOf(lanes.take(lane)));
+        lanes.end(lane, 0);
+      }
+      expect(order).toEqual(['0:0', '0:10', '0:20', '0:1', '0:11', '0:21', '0:2', '0:12', '0:22']);
+    });
+
+    it('order records without a key as their partitions do, or all of them, as is said', () => {
+      const records = [keyless(0, 0), keyless(0, 1), keyless(1, 0), keyless(1, 1)];
+      const perPartition = lanesOf(byKey(9, { nullKeys: 'per-partition' }), records);
+      expect(names(startAll(perPartition))).toEqual(['0:0', '1:0']);
+      const oneLane = lanesOf(byKey(9, { nullKeys: 'one-lane' }), records);
+      expect(names(startAll(oneLane))).toEqual(['0:0']);
+    });
+
+    it('take an equal key of another partition for another lane, unless it is said across what it is one', () => {
+      const on = (topic: string, partition: number): OwnedRecord =>
+        new OwnedRecord(topic, partition, 0, 0, Buffer.from('k'), null, noHeaders);
+      const records = [on('t', 0), on('t', 1), on('u', 2)];
+      expect(startAll(lanesOf(byKey(9), records))).toHaveLength(3);
+      expect(startAll(lanesOf(byKey(9, { across: 'partition' }), records))).toHaveLength(3);
+      expect(names(startAll(lanesOf(byKey(9, { across: 'topic' }), records)))).toEqual(['0:0', '2:0']);
+      expect(names(startAll(lanesOf(byKey(9, { across: 'all' }), records)))).toEqual(['0:0']);
+    });
+
+    it('give a hot key no more than its turn', () => {
+      const records = [
+        ...Array.from({ length: 100 }, (_, i) => keyed(i, 1)),
+        keyed(100, 2),
+        keyed(101, 2),
+        keyed(102, 3),
+      ];
+      const lanes = lanesOf(byKey(1), records);
+      const order: string[] = [];
+      for (let lane = lanes.start(0); lane !== undefined && order.length < 6; lane = lanes.start(0)) {
+        order.push(nameOf(lanes.take(lane)));
+        lanes.end(lane, 0);
+      }
+      expect(order).toEqual(['0:0', '0:100', '0:102', '0:1', '0:101', '0:2']);
+    });
+  });
+
+  describe('with a lane function', () => {
+    const fails = new Error('no lane');
+    const rule: LaneRule = {
+      by: ({ offset }) => {
+        if (offset === 1) throw fails;
+        return (offset === 2 ? 7 : 'one') as string;
+      },
+      ...{ active: unlimited, inside: { width: 1 } },
+    };
+
+    it('let a record for which it throws, or gives no string, fail alone, and tell why once', () => {
+      const lanes = new Lanes<string>(rule);
+      const records = [0, 1, 2, 3].map((offset) => record(0, offset));
+      for (const one of records) lanes.add(one, 0, 0);
+      expect(names(startAll(lanes))).toEqual(['0:0', '0:1', '0:2']);
+      const [fine, thrown, wrong] = records as [OwnedRecord, OwnedRecord, OwnedRecord];
+      expect(lanes.takeLaneError(fine)).toBeUndefined();
+      expect(lanes.takeLaneError(thrown)).toEqual({ error: fails });
+      expect(lanes.takeLaneError(thrown)).toBeUndefined();
+      expect(lanes.takeLaneError(wrong)).toMatchObject({ error: { message: expect.stringContaining('returned 7') } });
+    });
+
+    it('forget why when the record is extracted', () => {
+      const lanes = new Lanes<string>(rule);
+      const one = record(0, 1);
+      lanes.add(one, 0, 0);
+      expect(lanes.extract(() => true)).toEqual([one]);
+      expect(lanes.takeLaneError(one)).toBeUndefined();
+    });
+
+    it('put no two of those into one batch, so that each is told its own reason', () => {
+      const lanes = new Lanes<string>({ ...rule, by: () => 7 as unknown as string }, { maxRecords: 5, maxWaitMs: 0 });
+      for (const offset of [0, 1]) lanes.add(record(0, offset), 0, 0);
+      const lane = lanes.start(0);
+      if (lane === undefined) throw new Error('it starts');
+      expect(lanes.takeBatch(lane, 0)).toHaveLength(1);
+    });
+  });
+
+  it('leave no memory behind for keys that are through, however many there are', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const heap = (): number => {
+      collect();
+      return process.memoryUsage().heapUsed;
+    };
+    const lanes = new Lanes<string>({
+      by: 'partition',
+      active: 2,
+      inside: { by: 'key', active: 10, inside: { width: 1 } },
+    });
+    const inFlight = 100;
+    const handle = (from: number, to: number): void => {
+      for (let i = from; i < to; i++) {
+        lanes.add(record(i % 3, i, `key ${i}`), i % 3, i);
+        if (i < from + inFlight) continue;
+        const lane = lanes.start(i);
+        if (lane === undefined) throw new Error('it starts');
+        lanes.take(lane);
+        lanes.end(lane, i);
+      }
+      for (let lane = lanes.start(to); lane !== undefined; lane = lanes.start(to)) {
+        lanes.take(lane);
+        lanes.end(lane, to);
+      }
+    };
+    handle(0, DISTINCT_KEYS / 10);
+    const before = heap();
+    handle(DISTINCT_KEYS / 10, DISTINCT_KEYS);
+    // A lane takes several hundred bytes.
+    expect((heap() - before) / DISTINCT_KEYS).toBeLessThan(2);
+  });
+
   describe('with batches', () => {
     const rule: LaneRule = { by: 'partition', active: unlimited, inside: { width: 1 } };
 
@@ -155,6 +354,40 @@ describe('Lanes', () => {
       lanes.end(lane, 30);
       expect(lanes.start(69)).toBeUndefined();
       expect(lanes.start(70)).toBe(lane);
+    });
+
+    const sized = (offset: number, bytes: number): OwnedRecord =>
+      new OwnedRecord('t', 0, offset, 0, null, Buffer.alloc(bytes), noHeaders);
+
+    it('end before the record that would make them too large, and start without waiting when they are large enough', () => {
+      const overhead = sized(0, 0).sizeBytes;
+      const maxBytes = 3 * overhead + 300;
+      const lanes = new Lanes<string>(rule, { maxRecords: 10, maxBytes, maxWaitMs: 50 });
+      for (const [offset, bytes] of [100, 100, 100, 50, 2_000, 10].entries()) lanes.add(sized(offset, bytes), 0, 0);
+      const batches: string[][] = [];
+      for (const now of [0, 0, 0, 49, 50]) {
+        const lane = lanes.start(now);
+        if (lane === undefined) continue;
+        batches.push(lanes.takeBatch(lane, now).map(nameOf));
+        lanes.end(lane, now);
+      }
+      // The record of 2,000 bytes passes alone; what is left of it waits its own time.
+      expect(batches).toEqual([['0:0', '0:1', '0:2'], ['0:3'], ['0:4'], ['0:5']]);
+    });
+
+    it('keep count of the bytes that are extracted', () => {
+      const lanes = new Lanes<string>(rule, { maxRecords: 10, maxBytes: 1_000, maxWaitMs: 50 });
+      lanes.add(sized(0, 900), 0, 0);
+      lanes.add(sized(1, 900), 0, 0);
+      lanes.extract(() => true);
+      lanes.add(sized(2, 10), 0, 10);
+      expect([lanes.start(10), lanes.nextDueAt]).toEqual([undefined, 60]);
+    });
+
+    it('start as they are once nothing more can come', () => {
+      const lanes = lanesWith(rule, ['0:0', '1:0'], { maxRecords: 3, maxWaitMs: 50 });
+      lanes.startPartBatches(10);
+      expect(names(startAll(lanes, 10))).toHaveLength(2);
     });
 
     // 1000 + 33.3 - 1000 is less than 33.3: the lane was struck off the list of those that wait, and never started.

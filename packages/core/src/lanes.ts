@@ -1,6 +1,7 @@
 import { BatchFilling, type Batching, singleRecords } from './batch-filling.ts';
 import type { LaneRule } from './concurrency.ts';
 import { IllegalStateError } from './errors.ts';
+import type { Fifo } from './fifo.ts';
 import type { Lane } from './lane.ts';
 import type { LaneGroup, LaneNode } from './lane-group.ts';
 import { withTurns } from './lane-rule.ts';
@@ -168,7 +169,7 @@ export class Lanes<Call> {
         taken.push(record);
       }
       if (lane.queue.length === 0) this.#filling.end(lane);
-      if (lane.isEmpty()) this.#tree.remove(lane);
+      this.#emptied(lane);
     }
     this.#queued -= taken.length;
     return taken;
@@ -181,9 +182,15 @@ export class Lanes<Call> {
       if (lane.resumed.length === 0) continue;
       const all = lane.resumed.splice(0);
       for (const call of all) (isTaken(call) ? taken : lane.resumed).push(call);
-      if (lane.isEmpty()) this.#tree.remove(lane);
+      this.#emptied(lane);
     }
     return taken;
+  }
+
+  /** Something was taken out of a lane: others may wait for it in vain. */
+  #emptied(lane: Lane<Call>): void {
+    if (lane.isEmpty()) this.#tree.remove(lane);
+    this.#listUpwards(lane, this.#now);
   }
 
   /** Nothing more comes: batches that wait to fill start as they are, now and later. */
@@ -215,13 +222,13 @@ export class Lanes<Call> {
     for (;;) {
       const node = this.#queueToServe(group, now).shift();
       if (node === undefined) return undefined;
-      // Listings are hints: what a node was listed for may be gone, or its place may have been given up meanwhile.
       const wasListedAs = node.listing;
       node.listing = 'none';
       if (!this.#isReady(node, now)) {
         if (node.running === 0) deactivate(node);
         continue;
       }
+      // It has given its place up meanwhile: it waits like the others.
       if (wasListedAs === 'active' && !node.isActive && (group.readyIdle.length > 0 || !group.mayActivate())) {
         this.#list(node);
         continue;
@@ -255,7 +262,7 @@ export class Lanes<Call> {
   /** Whether an active child's turn is over and another one waits: then it waits behind it, and leaves its place when nothing of it runs. */
   #mustYield(node: LaneGroup<Call>, group: LaneGroup<Call>, now: number): boolean {
     if (!node.hasTurns || node.isInTurn(now) || group.mayActivate()) return false;
-    const first = this.#firstIdle(group, now);
+    const first = this.#first(group.readyIdle, now);
     if (first === undefined || (isYielding(first) && group.readyIdle.length === 1)) return false;
     if (node.running === 0) deactivate(node);
     else node.isYielding = true;
@@ -263,20 +270,22 @@ export class Lanes<Call> {
     return true;
   }
 
-  /** Of the ready children without a place, or with one that they have to leave, the one that waits longest. */
-  #firstIdle({ readyIdle }: LaneGroup<Call>, now: number): LaneNode<Call> | undefined {
-    let first = readyIdle.peek();
-    for (; first !== undefined && !this.#isReady(first, now); first = readyIdle.peek()) {
+  /** The first that is really ready. Listings are hints: what a node was listed for may be gone, taken or extracted. */
+  #first(queue: Fifo<LaneNode<Call>>, now: number): LaneNode<Call> | undefined {
+    let first = queue.peek();
+    for (; first !== undefined && !this.#isReady(first, now); first = queue.peek()) {
+      queue.shift();
       first.listing = 'none';
-      readyIdle.shift();
+      if (first.running === 0) deactivate(first);
     }
     return first;
   }
 
   /** Whether the first of `readyIdle` may start: there is a place for it, or it has not left its own yet. */
   #mayServeIdle(group: LaneGroup<Call>, now: number): boolean {
-    if (group.readyIdle.length === 0) return false;
-    return group.mayActivate() || (group.hasGroups && isYielding(this.#firstIdle(group, now)));
+    if (group.readyIdle.length === 0 || !(group.hasGroups || group.mayActivate())) return false;
+    const first = this.#first(group.readyIdle, now);
+    return first !== undefined && (group.mayActivate() || isYielding(first));
   }
 
   /** Which of a group's queues is served next: where both may start, they take turns. */
@@ -297,7 +306,7 @@ export class Lanes<Call> {
   #isReady(node: LaneNode<Call>, now: number): boolean {
     if (!node.isLane) {
       if (node.running >= node.maxCalls) return false;
-      return node.readyActive.length > 0 || this.#mayServeIdle(node, now);
+      return this.#first(node.readyActive, now) !== undefined || this.#mayServeIdle(node, now);
     }
     if (node.running >= node.width || node.isBlocked()) return false;
     return node.resumed.length > 0 || this.#filling.isFilled(node, now);

@@ -1,7 +1,7 @@
 /** How far starts may lag behind their even spread and still catch up: timers are late by about a millisecond. */
 const CATCH_UP_MS = 20;
 /** Starts that are remembered; above so many a second, they are bounded over a shorter time than a second. */
-const MAX_REMEMBERED = 1_000;
+const MAX_REMEMBERED = 100_000;
 
 /** So many starts in any second, and evenly spread. Pure. */
 export class StartRate {
@@ -14,8 +14,8 @@ export class StartRate {
 
   constructor(perSecond: number) {
     this.#intervalMs = 1_000 / perSecond;
-    const remembered = Math.max(1, Math.min(MAX_REMEMBERED, Math.floor(perSecond)));
-    this.#windowMs = (remembered * 1_000) / perSecond;
+    const remembered = Math.min(MAX_REMEMBERED, Math.ceil(perSecond));
+    this.#windowMs = Math.min(1_000, (remembered * 1_000) / perSecond);
     this.#starts = new Float64Array(remembered).fill(Number.NEGATIVE_INFINITY);
   }
 
@@ -27,6 +27,7 @@ export class StartRate {
   started(now: number): void {
     this.#starts[this.#next] = now;
     this.#next = (this.#next + 1) % this.#starts.length;
-    this.#evenAt = Math.max(this.#evenAt, now - CATCH_UP_MS) + this.#intervalMs;
+    const isFirst = this.#evenAt === Number.NEGATIVE_INFINITY;
+    this.#evenAt = (isFirst ? now : Math.max(this.#evenAt, now - CATCH_UP_MS)) + this.#intervalMs;
   }
 }

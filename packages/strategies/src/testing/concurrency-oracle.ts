@@ -33,6 +33,8 @@ export class ConcurrencyOracle {
   readonly #owned = new Set<string>();
   readonly #epochs = new Map<string, number>();
   readonly #settled = new Set<string>();
+  /** Failed, and to be called again. */
+  readonly #retried = new Map<string, SentRecord>();
   readonly #lanes = new Map<string, ObservedLane>();
   #polled = 0;
 
@@ -63,6 +65,7 @@ export class ConcurrencyOracle {
     if (lanes.size !== 1) this.broken.push(`${names} is a batch of ${lanes.size} lanes`);
     for (const record of records) {
       const wasWaiting = this.waiting.delete(placeOf(record));
+      this.#retried.delete(placeOf(record));
       if (wasWaiting !== (attempt === 1)) this.broken.push(`${placeOf(record)} starts as attempt ${attempt}`);
     }
     const call: ObservedCall = { records, lane, isOrphan: false };
@@ -79,11 +82,14 @@ export class ConcurrencyOracle {
   /** @param retried what of it failed and gets another call */
   ended(call: ObservedCall, retried: readonly SentRecord[]): void {
     this.running.delete(call);
-    if (call.lane === undefined) return;
-    const lane = this.#lane(call.lane);
-    if (lane.running === call) lane.running = undefined;
+    const lane = call.lane === undefined ? undefined : this.#lane(call.lane);
+    if (lane?.running === call) lane.running = undefined;
     if (call.isOrphan) return;
-    for (const record of retried) if (this.#owned.has(partitionName(record))) lane.failed.add(placeOf(record));
+    for (const record of retried) {
+      if (!this.#owned.has(partitionName(record))) continue;
+      this.#retried.set(placeOf(record), record);
+      lane?.failed.add(placeOf(record));
+    }
   }
 
   settled(record: SentRecord): void {
@@ -92,6 +98,7 @@ export class ConcurrencyOracle {
     if (this.#settled.has(once)) this.broken.push(`${once} is settled twice`);
     this.#settled.add(once);
     this.waiting.delete(place);
+    this.#retried.delete(place);
     for (const lane of this.#lanes.values()) lane.failed.delete(place);
   }
 
@@ -142,7 +149,8 @@ export class ConcurrencyOracle {
     const name = partitionName(partition);
     this.#owned.delete(name);
     const isOfIt = (place: string): boolean => place.startsWith(`${name}@`);
-    for (const place of this.waiting.keys()) if (isOfIt(place)) this.waiting.delete(place);
+    for (const places of [this.waiting, this.#retried])
+      for (const place of places.keys()) if (isOfIt(place)) places.delete(place);
     for (const call of isLost ? this.running : []) call.isOrphan ||= call.records.some((one) => isOfIt(placeOf(one)));
     for (const lane of this.#lanes.values()) {
       for (const place of lane.failed) if (isOfIt(place)) lane.failed.delete(place);
@@ -158,7 +166,7 @@ export class ConcurrencyOracle {
     if (own === undefined || !active.has(own)) return true;
     if (limit.hasTurns !== true) return false;
     // Its turn may be over, if there is another one to follow.
-    return [...this.waiting.values()].some(
+    return [...this.waiting.values(), ...this.#retried.values()].some(
       (other) => (limit.among?.(other) ?? '') === scope && limit.of?.(other) !== own,
     );
   }
