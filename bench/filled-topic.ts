@@ -13,8 +13,17 @@ export interface FilledTopic {
 
 const FLUSH_MS = 60_000;
 
-/** Makes the topic and fills it: every key in its own partition. */
-export async function fillTopic(
+/** Makes the topic and fills it, every key in its own partition, for as long as `run` takes: the broker may be one that others use too. */
+export async function withTopic<T>(brokers: string, filled: FilledTopic, run: () => Promise<T>): Promise<T> {
+  await fillTopic(brokers, filled);
+  try {
+    return await run();
+  } finally {
+    await dropTopic(brokers, filled.topic);
+  }
+}
+
+async function fillTopic(
   brokers: string,
   { topic, partitions, records, valueBytes, keyOf }: FilledTopic,
 ): Promise<void> {
@@ -48,8 +57,7 @@ export async function fillTopic(
   await called((done) => producer.disconnect(done));
 }
 
-/** The broker may be one that others use too. */
-export async function dropTopic(brokers: string, topic: string): Promise<void> {
+async function dropTopic(brokers: string, topic: string): Promise<void> {
   const admin = clients.RdKafka.AdminClient.create({ 'bootstrap.servers': brokers });
   await called<void>((done) => admin.deleteTopic(topic, done));
   admin.disconnect();

@@ -1,5 +1,5 @@
 import type { Bench, BenchRow } from './bench.ts';
-import { dropTopic, type FilledTopic, fillTopic, zipfKeys } from './filled-topic.ts';
+import { type FilledTopic, withTopic, zipfKeys } from './filled-topic.ts';
 import { watchLoopStall } from './loop-stall.ts';
 import { readRaw } from './raw-loop.ts';
 import { median, rounded } from './statistics.ts';
@@ -26,16 +26,7 @@ const contestants: readonly { readonly name: string; readonly read: (brokers: st
 export const throughputBench: Bench = {
   name: 'throughput',
   question: `How fast are ${workload.records} records of ${workload.valueBytes} bytes read from a real broker, beside a bare loop on the same client?`,
-  async run(say) {
-    return withBroker(say, async (brokers) => {
-      await fillTopic(brokers, workload);
-      try {
-        return await compare(brokers, say);
-      } finally {
-        await dropTopic(brokers, workload.topic);
-      }
-    });
-  },
+  run: (say) => withBroker(say, (brokers) => withTopic(brokers, workload, () => compare(brokers, say))),
 };
 
 async function compare(brokers: string, say: (line: string) => void) {

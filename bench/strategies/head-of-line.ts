@@ -1,6 +1,6 @@
 import type { KafkaRecord } from '@kafka-worker/core';
 import { perKey } from '@kafka-worker/strategies';
-import { dropTopic, fillTopic, uniformKeys } from '../filled-topic.ts';
+import { type FilledTopic, uniformKeys, withTopic } from '../filled-topic.ts';
 import { median, rounded } from '../statistics.ts';
 import { readByWorker } from '../worker-loop.ts';
 import { bareTimer, idealSeconds, settle, TimerClock } from './ideal.ts';
@@ -24,7 +24,7 @@ export const headOfLine: Part = async ({ brokers, say, isQuick }) => {
   const isSlow = (i: number): boolean => i % (records / SLOW_RECORDS) === 0;
   const keys = Array.from({ length: records }, (_, i) => (isSlow(i) ? KEYS : nextKey()));
   const slowName = `key-${KEYS}`;
-  await fillTopic(brokers, { topic, partitions: 8, records, valueBytes: 100, keyOf: (i) => keys[i] ?? 0 });
+  const filled: FilledTopic = { topic, partitions: 8, records, valueBytes: 100, keyOf: (i) => keys[i] ?? 0 };
   const clock = await TimerClock.measure(Array.from({ length: CLOCK_TIMERS }, () => WAIT_MS));
   const others = keys.filter((key) => key !== KEYS).map((key) => ({ key, waitMs: WAIT_MS }));
 
@@ -44,16 +44,14 @@ export const headOfLine: Part = async ({ brokers, say, isQuick }) => {
 
   const without: number[] = [];
   const beside: number[] = [];
-  try {
+  await withTopic(brokers, filled, async () => {
     for (let round = 1; round <= ROUNDS; round++) {
       without.push(await measure(WAIT_MS));
       beside.push(await measure(SLOW_MS));
       const [a, b] = [without, beside].map((all) => rounded(all.at(-1) ?? 0, 3));
       say(`${table}, round ${round}: the others take ${b} s beside it, ${a} s without`);
     }
-  } finally {
-    await dropTopic(brokers, topic);
-  }
+  });
   const ideal = rounded(idealSeconds(others, CONCURRENCY, clock), 3);
   const row = (name: string, all: readonly number[]) => ({
     ...{ table, name, idealSeconds: ideal, seconds: rounded(median(all), 3) },

@@ -1,7 +1,7 @@
 import type { ConcurrencyStrategy } from '@kafka-worker/core';
 import { perKey, perPartition, serial } from '@kafka-worker/strategies';
 import type { BenchRow } from '../bench.ts';
-import { dropTopic, type FilledTopic, fillTopic, zipfKeys } from '../filled-topic.ts';
+import { type FilledTopic, withTopic, zipfKeys } from '../filled-topic.ts';
 import { median, rounded } from '../statistics.ts';
 import { readByWorker } from '../worker-loop.ts';
 import type { Part } from './part.ts';
@@ -31,9 +31,8 @@ export const noOp: Part = async ({ brokers, say, isQuick }) => {
     topic: `strategies-noop-${process.pid}`,
     ...{ partitions: 8, records, valueBytes: 100, keyOf: zipfKeys(1_000) },
   };
-  await fillTopic(brokers, workload);
   const rates = new Map<string, number[]>(strategies.map(({ name }) => [name, []]));
-  try {
+  await withTopic(brokers, workload, async () => {
     for (let round = 1; round <= ROUNDS; round++) {
       for (const { name, make } of strategies) {
         const { topic } = workload;
@@ -43,9 +42,7 @@ export const noOp: Part = async ({ brokers, say, isQuick }) => {
         say(`${table}, round ${round}: ${name}: ${Math.round(records / seconds)} records/s`);
       }
     }
-  } finally {
-    await dropTopic(brokers, workload.topic);
-  }
+  });
   const rate = (name: string): number => median(rates.get(name) ?? []);
   const toSerial = (name: string): number => rounded(rate(name) / rate('serial'), 3);
   return {

@@ -1,10 +1,10 @@
 import type { BenchRow } from '../bench.ts';
-import { dropTopic, fillTopic } from '../filled-topic.ts';
+import { withTopic } from '../filled-topic.ts';
 import { rounded } from '../statistics.ts';
 import { TimerClock } from './ideal.ts';
 import type { Part } from './part.ts';
 import { elsewhere } from './peers.ts';
-import { measureWaiting } from './waiting-run.ts';
+import { measureReading, measureWaiting } from './waiting-run.ts';
 
 const CONCURRENCY = 100;
 const MAX_WAIT_MS = 5;
@@ -22,13 +22,16 @@ export const onePartition: Part = async ({ brokers, say, isQuick }) => {
   for (const [keys, theirs] of elsewhere.parallelConsumerOnePartition) {
     const topic = `strategies-one-partition-${keys}-${process.pid}`;
     const keyOf = (i: number): number => i % keys;
-    await fillTopic(brokers, { topic, partitions: 1, records, valueBytes: 100, keyOf });
+    const filled = { topic, partitions: 1, records, valueBytes: 100, keyOf };
     const name = `${keys} ${keys === 1 ? 'key' : 'keys'}`;
     const waits = waitsMs.map((waitMs, i) => ({ key: keyOf(i), waitMs }));
     const waitMsOf = ({ offset }: { readonly offset: number }): number => waitsMs[offset] ?? 0;
-    const row = await measureWaiting({
-      ...{ table, name, brokers, topic, waits, waitMsOf, concurrency: CONCURRENCY, clock, say },
-    }).finally(() => dropTopic(brokers, topic));
+    const row = await withTopic(brokers, filled, async () =>
+      measureWaiting({
+        ...{ table, name, brokers, topic, waits, waitMsOf, concurrency: CONCURRENCY, clock, say },
+        readingSeconds: await measureReading(brokers, topic, records),
+      }),
+    );
     // Theirs is for the whole topic.
     rows.push(isQuick ? row : { ...row, parallelConsumerElsewhereSeconds: theirs });
     ratios[`${name}: to ideal`] = row.toIdeal;

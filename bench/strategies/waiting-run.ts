@@ -20,12 +20,25 @@ export interface WaitingRun {
   readonly waitMsOf: (record: KafkaRecord) => number;
   readonly concurrency: number | 'unlimited';
   readonly clock: TimerClock;
+  /** What the same way takes when no handler waits: the ideal knows nothing of it. */
+  readonly readingSeconds: number;
   readonly say: (line: string) => void;
+}
+
+/** Seconds that a worker takes to read the whole topic, per key, when its handlers do nothing. */
+export async function measureReading(brokers: string, topic: string, records: number): Promise<number> {
+  const all: number[] = [];
+  for (let round = 1; round <= ROUNDS; round++) {
+    await settle();
+    const handler = (done: () => void) => () => done();
+    all.push(await readByWorker({ brokers, topic, until: records, concurrency: perKey(), handler }));
+  }
+  return median(all);
 }
 
 /** Measures it beside its ideal. */
 export async function measureWaiting(run: WaitingRun): Promise<BenchRow & { seconds: number; toIdeal: number }> {
-  const { table, name, brokers, topic, waits, waitMsOf, concurrency, clock, say } = run;
+  const { table, name, brokers, topic, waits, waitMsOf, concurrency, clock, readingSeconds, say } = run;
   const ideal = idealSeconds(waits, concurrency === 'unlimited' ? Number.POSITIVE_INFINITY : concurrency, clock);
   const all: number[] = [];
   for (let round = 1; round <= (ideal < REPEATED_BELOW_SECONDS ? ROUNDS : 1); round++) {
@@ -43,6 +56,7 @@ export async function measureWaiting(run: WaitingRun): Promise<BenchRow & { seco
   return {
     ...{ table, name, idealSeconds: rounded(ideal, 3), seconds: rounded(seconds, 3) },
     toIdeal: rounded(seconds / ideal, 3),
+    readingSeconds: rounded(readingSeconds, 3),
     recordsPerSecond: Math.round(waits.length / seconds),
   };
 }

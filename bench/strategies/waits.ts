@@ -1,9 +1,9 @@
 import type { BenchRow } from '../bench.ts';
-import { dropTopic, fillTopic, uniformKeys } from '../filled-topic.ts';
+import { type FilledTopic, uniformKeys, withTopic } from '../filled-topic.ts';
 import { TimerClock } from './ideal.ts';
 import type { Part } from './part.ts';
 import { elsewhere } from './peers.ts';
-import { measureWaiting } from './waiting-run.ts';
+import { measureReading, measureWaiting } from './waiting-run.ts';
 
 const KEYS = 1_000;
 /** How long the bare chain of timers runs, for each wait. */
@@ -16,24 +16,25 @@ export const waits: Part = async ({ brokers, say, isQuick }) => {
   const topic = `strategies-waits-${process.pid}`;
   const nextKey = uniformKeys(KEYS);
   const keys = Array.from({ length: records }, () => nextKey());
-  await fillTopic(brokers, { topic, partitions: 8, records, valueBytes: 100, keyOf: (i) => keys[i] ?? 0 });
+  const filled: FilledTopic = { topic, partitions: 8, records, valueBytes: 100, keyOf: (i) => keys[i] ?? 0 };
   const rows: BenchRow[] = [];
   const ratios: Record<string, number> = {};
-  try {
+  await withTopic(brokers, filled, async () => {
+    const readingSeconds = await measureReading(brokers, topic, records);
     for (const waitMs of isQuick ? [1, 10] : [1, 10, 100]) {
       const clock = await TimerClock.measure(Array.from({ length: CLOCK_MS / waitMs }, () => waitMs));
       for (const concurrency of [100, 1_000, 'unlimited'] as const) {
         const name = `${waitMs} ms, concurrency ${concurrency}`;
         const waiting = keys.map((key) => ({ key, waitMs }));
-        const run = { table, name, brokers, topic, waits: waiting, waitMsOf: () => waitMs, concurrency, clock, say };
-        const row = await measureWaiting(run);
+        const row = await measureWaiting({
+          ...{ table, name, brokers, topic, waits: waiting, waitMsOf: () => waitMs, concurrency },
+          ...{ clock, readingSeconds, say },
+        });
         rows.push({ ...row, ...(isQuick ? {} : peersAt(waitMs, concurrency)) });
         ratios[`${name}: to ideal`] = row.toIdeal;
       }
     }
-  } finally {
-    await dropTopic(brokers, topic);
-  }
+  });
   return { rows, ratios };
 };
 
