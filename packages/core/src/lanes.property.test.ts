@@ -37,7 +37,7 @@ const required = { requiredKeys: ['by', 'active', 'inside'] } as const;
 const flat = fc.record({ ...level, inside: leaf }, { requiredKeys: [...required.requiredKeys] });
 const two = fc.record({ ...level, inside: flat }, { requiredKeys: [...required.requiredKeys] });
 const three = fc.record({ ...level, inside: two }, { requiredKeys: [...required.requiredKeys] });
-const rule: fc.Arbitrary<LaneRule> = fc.oneof(flat, two, three) as fc.Arbitrary<LaneRule>;
+const rule: fc.Arbitrary<LaneRule> = fc.oneof(flat, two, three);
 
 const noBatches: Batching = { maxRecords: 1, maxWaitMs: 0 };
 const batching: fc.Arbitrary<Batching> = fc.record({
