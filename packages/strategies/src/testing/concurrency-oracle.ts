@@ -33,6 +33,7 @@ export class ConcurrencyOracle {
   readonly #owned = new Set<string>();
   readonly #epochs = new Map<string, number>();
   readonly #settled = new Set<string>();
+  readonly #paused = new Set<string>();
   /** Failed, and to be called again. */
   readonly #retried = new Map<string, SentRecord>();
   readonly #lanes = new Map<string, ObservedLane>();
@@ -64,9 +65,11 @@ export class ConcurrencyOracle {
     const [lane] = lanes;
     if (lanes.size !== 1) this.broken.push(`${names} is a batch of ${lanes.size} lanes`);
     for (const record of records) {
-      const wasWaiting = this.waiting.delete(placeOf(record));
-      this.#retried.delete(placeOf(record));
-      if (wasWaiting !== (attempt === 1)) this.broken.push(`${placeOf(record)} starts as attempt ${attempt}`);
+      const isFirst = this.waiting.delete(placeOf(record));
+      const isRepeated = this.#retried.delete(placeOf(record));
+      if (isFirst !== (attempt === 1) || isRepeated !== attempt > 1)
+        this.broken.push(`${placeOf(record)} starts as attempt ${attempt}`);
+      if (this.#isPaused(placeOf(record))) this.broken.push(`${placeOf(record)} starts while it is paused`);
     }
     const call: ObservedCall = { records, lane, isOrphan: false };
     if (lane !== undefined) this.#startInLane(call, names, attempt);
@@ -88,7 +91,7 @@ export class ConcurrencyOracle {
     for (const record of retried) {
       if (!this.#owned.has(partitionName(record))) continue;
       this.#retried.set(placeOf(record), record);
-      lane?.failed.add(placeOf(record));
+      if (!this.#isPaused(placeOf(record))) lane?.failed.add(placeOf(record));
     }
   }
 
@@ -102,11 +105,33 @@ export class ConcurrencyOracle {
     for (const lane of this.#lanes.values()) lane.failed.delete(place);
   }
 
+  /** Nothing of these partitions is started, and what fails of them keeps nobody, until they go on. */
+  paused(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) this.#paused.add(partitionName(partition));
+    for (const lane of this.#lanes.values())
+      for (const place of lane.failed) if (this.#isPaused(place)) lane.failed.delete(place);
+  }
+
+  /** What waits of these partitions comes behind the others of its lane, but for what has failed. */
+  resumed(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) {
+      const name = partitionName(partition);
+      if (!this.#paused.delete(name)) continue;
+      for (const place of this.waiting.keys())
+        if (place.startsWith(`${name}@`)) this.#sequence.set(place, this.#polled++);
+      for (const [place, record] of this.#retried) {
+        const lane = this.#under.laneOf(record);
+        if (lane !== undefined && place.startsWith(`${name}@`)) this.#lane(lane).failed.add(place);
+      }
+    }
+  }
+
   /** Records that nothing keeps from being handled now, and that wait all the same. To be asked when everything has settled. */
   heldUpForNothing(): string[] {
     if (this.#under.isPaced === true || [...this.running].some(({ isOrphan }) => isOrphan)) return [];
     const heads = new Map<string, SentRecord>();
     for (const record of this.waiting.values()) {
+      if (this.#isPaused(placeOf(record))) continue;
       const lane = this.#under.laneOf(record) ?? placeOf(record);
       const head = heads.get(lane);
       if (head === undefined || this.#sequenceOf(record) < this.#sequenceOf(head)) heads.set(lane, record);
@@ -130,8 +155,7 @@ export class ConcurrencyOracle {
     if (lane.running !== undefined) this.broken.push(`${names} starts while ${call.lane} has a call running`);
     lane.running = call;
     for (const record of call.records) {
-      const wasRetry = lane.failed.delete(placeOf(record));
-      if (attempt > 1 && !wasRetry) this.broken.push(`${placeOf(record)} is repeated and had not failed`);
+      lane.failed.delete(placeOf(record));
       if (attempt > 1) continue;
       if (this.#sequenceOf(record) <= lane.last) this.broken.push(`${placeOf(record)} comes late in ${call.lane}`);
       lane.last = this.#sequenceOf(record);
@@ -156,6 +180,10 @@ export class ConcurrencyOracle {
       for (const place of lane.failed) if (isOfIt(place)) lane.failed.delete(place);
       if (lane.running?.isOrphan === true) lane.running = undefined;
     }
+  }
+
+  #isPaused(place: string): boolean {
+    return this.#paused.has(place.slice(0, place.lastIndexOf('@')));
   }
 
   #isUsedUp(limit: ExpectedLimit, record: SentRecord): boolean {
