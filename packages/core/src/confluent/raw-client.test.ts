@@ -31,12 +31,14 @@ class SilentNative implements NativeClient {
   }
 }
 
+function rawClient(native: SilentNative): RawClient<SilentNative> {
+  const options = { brokers: ['b:1'], properties: {}, token: undefined, logger, report: () => {} };
+  return new RawClient(options, () => native);
+}
+
 async function connected(): Promise<{ native: SilentNative; raw: RawClient<SilentNative> }> {
   const native = new SilentNative();
-  const raw = new RawClient(
-    { brokers: ['b:1'], properties: {}, token: undefined, logger, report: () => {} },
-    () => native,
-  );
+  const raw = rawClient(native);
   const done = raw.connect({ timeoutMs: 10_000 }, () => {});
   await jest.advanceTimersByTimeAsync(0);
   native.open.shift()?.(null, { topics: [] });
@@ -65,6 +67,47 @@ describe('RawClient', () => {
     expect(native.openAtDisconnect).toBe(0);
   });
 
+  // The process would never end: the client that came to life afterwards belonged to nobody.
+  it('disconnects what was still being started when it was closed, and nothing is done with it', async () => {
+    jest.useFakeTimers();
+    const native = new SilentNative();
+    let answer: (() => void) | undefined;
+    native.connect = (options, done) => {
+      answer = () => SilentNative.prototype.connect.call(native, options, done);
+    };
+    const raw = rawClient(native);
+    const failed = raw
+      .connect({ timeoutMs: 10_000 }, () => expect(raw.native).toBeDefined())
+      .catch((error: unknown) => error);
+    const closed = raw.disconnect();
+    await jest.advanceTimersByTimeAsync(100);
+    answer?.();
+    await closed;
+    expect(await failed).toMatchObject({ code: 'ILLEGAL_STATE' });
+    expect([native.openAtDisconnect, native.isConnected(), jest.getTimerCount()]).toEqual([0, false, 0]);
+  });
+
+  it('closes within its bound when starting takes longer, and disconnects when that has ended', async () => {
+    jest.useFakeTimers();
+    const native = new SilentNative();
+    let answer: (() => void) | undefined;
+    native.connect = (options, done) => {
+      answer = () => SilentNative.prototype.connect.call(native, options, done);
+    };
+    const raw = rawClient(native);
+    const failed = raw
+      .connect({ timeoutMs: 10_000 }, () => expect(raw.native).toBeDefined())
+      .catch((error: unknown) => error);
+    const closed = raw.disconnect();
+    await jest.advanceTimersByTimeAsync(6_000);
+    await closed;
+    expect(warnings.splice(0)).toHaveLength(1);
+    answer?.();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(await failed).toMatchObject({ code: 'ILLEGAL_STATE' });
+    expect([native.openAtDisconnect, native.isConnected()]).toEqual([0, false]);
+  });
+
   it('disconnects at once when nothing is under way', async () => {
     jest.useFakeTimers();
     const { native, raw } = await connected();
@@ -76,10 +119,7 @@ describe('RawClient', () => {
   it('stops what serves it before it disconnects, when connecting fails', async () => {
     jest.useFakeTimers();
     const native = new SilentNative();
-    const raw = new RawClient(
-      { brokers: ['b:1'], properties: {}, token: undefined, logger, report: () => {} },
-      () => native,
-    );
+    const raw = rawClient(native);
     const steps: string[] = [];
     native.disconnect = (done) => {
       steps.push('disconnected');

@@ -43,6 +43,8 @@ export class RawClient<Native extends NativeClient> {
   readonly #create: (callbacks: Record<string, unknown>) => Native;
   readonly #calls = new Set<Promise<unknown>>();
   #native: Native | undefined;
+  /** While librdkafka's handle is being made: then there is something to disconnect that nobody has yet. */
+  #starting: Promise<void> | undefined;
   #state: 'new' | 'connecting' | 'connected' | 'closing' | 'closed' = 'new';
   #disconnected: Promise<void> | undefined;
 
@@ -83,7 +85,8 @@ export class RawClient<Native extends NativeClient> {
     if (this.#state !== 'new') throw new IllegalStateError('connect can be called once');
     this.#state = 'connecting';
     try {
-      await this.#start();
+      this.#starting = this.#start();
+      await this.#starting;
       started();
       await this.#reachBrokers(options);
       this.events.accepted();
@@ -134,13 +137,11 @@ export class RawClient<Native extends NativeClient> {
   }
 
   async #disconnect(run: (native: Native, done: () => void) => void): Promise<void> {
-    const native = this.#native;
     this.#state = 'closing';
-    const calls = Promise.allSettled(this.#calls);
+    const calls = Promise.allSettled([this.#starting, ...this.#calls]);
     const isQuiet = await settledWithin(calls, CALLS_MS);
     this.#state = 'closed';
-    if (native === undefined || !native.isConnected()) return;
-    const gone = calls.then(() => new Promise<void>((resolve) => run(native, resolve)));
+    const gone = calls.then(() => this.#disconnectNative(run));
     if (!isQuiet) {
       // Every native call ends by itself; the client goes then, behind whoever closes it.
       this.#options.logger.warn('kafka client is closed with calls under way, and disconnects when they have ended', {
@@ -151,6 +152,11 @@ export class RawClient<Native extends NativeClient> {
     }
     const isDone = await settledWithin(gone, DISCONNECT_MS);
     if (!isDone) this.#options.logger.warn('kafka client did not disconnect in time', { timeoutMs: DISCONNECT_MS });
+  }
+
+  async #disconnectNative(run: (native: Native, done: () => void) => void): Promise<void> {
+    const native = this.#native;
+    if (native?.isConnected() === true) await new Promise<void>((resolve) => run(native, resolve));
   }
 
   /** Brings the native handle to life without waiting for a broker. */
