@@ -1,4 +1,4 @@
-import { IllegalStateError, InvalidOptionError, type KafkaWorkerError } from '../errors.ts';
+import { ClientError, IllegalStateError, type KafkaWorkerError } from '../errors.ts';
 import type { CommittedOffset, ConnectOptions, KafkaConsumer, Poll, StartOffset, Watermarks } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
@@ -7,8 +7,17 @@ import { toNativeError } from './client-errors.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { Committer } from './committer.ts';
 import { GroupMember } from './group-member.ts';
+import { checkConnectOptions, checkTimeout } from './kafka-client-options.ts';
 import { LibrdkafkaReader } from './librdkafka-reader.ts';
-import { nativeCommit, nativeOffsets, nativePartition, nativePartitions, nativeTopic } from './native-arguments.ts';
+import {
+  nativeCommit,
+  nativeMaxRecords,
+  nativeOffsets,
+  nativePartition,
+  nativePartitions,
+  nativeSubscription,
+  nativeTopics,
+} from './native-arguments.ts';
 import { type NativeConsumer, newNativeConsumer } from './native-client.ts';
 import { committedOffsets, partitionCounts, resolveOffsets } from './offset-queries.ts';
 import { PositionCheck } from './position-check.ts';
@@ -63,17 +72,23 @@ export class ConfluentConsumer implements KafkaConsumer {
     );
   }
 
-  connect(options: ConnectOptions): Promise<void> {
-    return this.#raw.connect(
-      options,
+  async connect(options: ConnectOptions): Promise<void> {
+    await this.#raw.connect(
+      checkConnectOptions(options),
       () => this.#start(),
       () => this.#stop(),
     );
   }
 
   subscribe(topics: readonly string[]): void {
-    const names = nativeTopics(topics);
-    this.#raw.native.subscribe(names);
+    const names = nativeSubscription('topics', topics);
+    const { native } = this.#raw;
+    try {
+      native.subscribe(names);
+    } catch (thrown) {
+      const { code, message } = toNativeError(thrown);
+      throw new ClientError(`topics cannot be subscribed: ${message} (${code})`, { cause: thrown });
+    }
     this.#topics = names;
     this.#reader?.hurry();
   }
@@ -81,17 +96,19 @@ export class ConfluentConsumer implements KafkaConsumer {
   async poll(maxRecords: number, maxWaitMs: number): Promise<Poll> {
     if (this.#closed !== undefined) throw new IllegalStateError('the consumer is closed');
     if (this.#waiting !== undefined) throw new IllegalStateError('one poll at a time');
-    const poll = this.#collect(maxRecords);
+    const max = nativeMaxRecords('maxRecords', maxRecords);
+    const waitMs = checkTimeout('maxWaitMs', maxWaitMs);
+    const poll = this.#collect(max);
     if (poll !== undefined) return poll;
-    if (!(maxWaitMs > 0)) return nothing;
+    if (waitMs === 0) return nothing;
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.wake(), Math.min(maxWaitMs, 2 ** 31 - 1));
+      const timer = setTimeout(() => this.wake(), waitMs);
       const end = (poll: Poll): void => {
         clearTimeout(timer);
         this.#waiting = undefined;
         resolve(poll);
       };
-      this.#waiting = { maxRecords, end };
+      this.#waiting = { maxRecords: max, end };
     });
   }
 
@@ -161,7 +178,7 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   async partitionCounts(topics?: readonly string[]): Promise<ReadonlyMap<string, number>> {
-    return partitionCounts(this.#raw, topics === undefined ? undefined : nativeTopics(topics));
+    return partitionCounts(this.#raw, topics === undefined ? undefined : nativeTopics('topics', topics));
   }
 
   close(): Promise<void> {
@@ -194,6 +211,8 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   #start(): void {
+    // Closing may have begun between the birth of the native handle and now: what is started here would be nobody's to stop.
+    if (this.#closed !== undefined) throw new IllegalStateError('closed while connecting');
     const { native } = this.#raw;
     const { brokers, logger } = this.#options;
     const changed = (): void => this.#changed();
@@ -256,9 +275,4 @@ export class ConfluentConsumer implements KafkaConsumer {
     }
     return part;
   }
-}
-
-function nativeTopics(topics: readonly string[]): string[] {
-  if (!Array.isArray(topics)) throw new InvalidOptionError('topics', 'a list of topic names', topics);
-  return topics.map((topic: unknown, i) => nativeTopic(`topics[${i}]`, topic));
 }

@@ -43,11 +43,25 @@ export function nativeTopics(option: string, topics: readonly string[]): string[
   return list(option, topics).map((topic, i) => nativeTopic(`${option}[${i}]`, topic));
 }
 
+/** What is to be subscribed: to leave a group there is `close`. @throws InvalidOptionError */
+export function nativeSubscription(option: string, topics: readonly string[]): string[] {
+  const names = nativeTopics(option, topics);
+  if (names.length === 0) throw new InvalidOptionError(option, 'at least one topic', topics);
+  return names;
+}
+
 /** For a topic that is to be made. @throws InvalidOptionError */
 export function nativePartitionCount(option: string, value: unknown): number {
   if (!Number.isSafeInteger(value) || (value as number) < 1 || (value as number) > MAX_PARTITION) {
     throw new InvalidOptionError(option, 'a whole number, at least 1', value);
   }
+  return value as number;
+}
+
+/** For a poll; 0 for none. @throws InvalidOptionError */
+export function nativeMaxRecords(option: string, value: unknown): number {
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw new InvalidOptionError(option, 'a whole number, 0 or more', value);
   return value as number;
 }
 

@@ -41,19 +41,27 @@ function bytes(option: string, value: unknown): Buffer | null {
 }
 
 function nativeHeaders(headers: NonNullable<OutgoingRecord['headers']>): Record<string, Buffer>[] | undefined {
-  const expected = 'a list of [name, value] or an object';
-  if (typeof headers !== 'object' || headers === null)
-    throw new InvalidOptionError('message.headers', expected, headers);
-  const entries: Iterable<readonly [string, unknown]> =
-    Symbol.iterator in headers ? headers : Object.entries(headers as Readonly<Record<string, unknown>>);
   const list: Record<string, Buffer>[] = [];
-  for (const entry of entries) {
+  for (const entry of headerEntries(headers)) {
     const path = `message.headers[${list.length}]`;
     if (!Array.isArray(entry)) throw new InvalidOptionError(path, '[name, value]', entry);
-    const [name, value] = entry as readonly [unknown, unknown];
+    const [name, value] = entry as readonly unknown[];
     if (typeof name !== 'string' || name.includes('\0')) throw new InvalidOptionError(`${path} name`, 'a string', name);
     // defineProperty: a header may be called __proto__.
     list.push(Object.defineProperty({}, name, { value: bytes(path, value) ?? nullHeader, enumerable: true }));
   }
   return list.length === 0 ? undefined : list;
+}
+
+function headerEntries(headers: unknown): Iterable<unknown> {
+  const refused = (): InvalidOptionError =>
+    new InvalidOptionError('message.headers', 'a list of [name, value] or an object', headers);
+  if (Array.isArray(headers)) return headers as unknown[];
+  if (typeof headers !== 'object' || headers === null) throw refused();
+  try {
+    return Symbol.iterator in headers ? [...(headers as Iterable<unknown>)] : Object.entries(headers);
+  } catch {
+    // What only looks like an iterable, by its prototype.
+    throw refused();
+  }
 }

@@ -80,6 +80,11 @@ export function describeRefusals(suite: ClusterSuite, groupProtocol: GroupProtoc
     const names: unknown[] = ['', 'a b', 'x'.repeat(250), '..', 5];
     for (const name of names)
       expect(() => consumer.subscribe([name as string])).toThrow(expect.objectContaining(invalid));
+    expect(() => consumer.subscribe([])).toThrow(expect.objectContaining(invalid));
+    for (const max of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '1', undefined] as number[])
+      await expect(consumer.poll(max, 0)).rejects.toMatchObject({ ...invalid, option: 'maxRecords' });
+    for (const ms of [-1, Number.NaN, Number.POSITIVE_INFINITY, {}, Symbol('1')] as number[])
+      await expect(consumer.poll(1, ms)).rejects.toMatchObject({ ...invalid, option: 'maxWaitMs' });
     expect(await consumer.committed([{ topic, partition: 0 }])).toMatchObject([{ offset: undefined }]);
   });
 

@@ -135,10 +135,13 @@ class Embedded implements EmbeddedKafka {
 
   async send(messages: Iterable<OutgoingRecord>): Promise<void> {
     this.#clients.assertOpen();
+    const list = listOf(messages);
     this.#sender ??= this.#newSender();
     const sender = await this.#sender;
     try {
-      await Promise.all(Array.from(messages, (message) => sender.send(message)));
+      // Before any is sent: nobody would wait for those in front of a wrong one.
+      for (const message of list) sender.check(message);
+      await Promise.all(list.map((message) => sender.send(message)));
     } finally {
       if (sender.fatal !== undefined) {
         this.#sender = undefined;
@@ -232,5 +235,13 @@ async function loadConfluent(): Promise<typeof import('../confluent/confluent-ka
   } catch (cause) {
     const command = 'npm install --save-dev @confluentinc/kafka-javascript koffi';
     throw new MissingDependencyError(`embeddedKafka() needs the Kafka client: ${command}`, { cause });
+  }
+}
+
+function listOf(messages: unknown): OutgoingRecord[] {
+  try {
+    return Array.from(messages as Iterable<OutgoingRecord>);
+  } catch {
+    throw new InvalidOptionError('messages', 'a list of messages', messages);
   }
 }

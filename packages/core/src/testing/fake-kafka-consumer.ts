@@ -4,6 +4,7 @@ import {
   nativePartition,
   nativePartitions,
   nativePosition,
+  nativeSubscription,
   nativeTopics,
 } from '../confluent/native-arguments.ts';
 import type { KafkaWorkerError } from '../errors.ts';
@@ -63,7 +64,7 @@ export class FakeConsumer implements KafkaConsumer {
 
   subscribe(topics: readonly string[]): void {
     this.#connection.assertConnected('subscribe');
-    nativeTopics('topics', topics);
+    nativeSubscription('topics', topics);
     this.#group.join(this.member, [...topics]);
   }
 

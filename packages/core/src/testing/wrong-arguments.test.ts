@@ -5,7 +5,10 @@ import { describe, expect, it } from '@jest/globals';
 const program = join(import.meta.dirname, 'wrong-arguments-process.ts');
 const SEED = 20_260_101;
 
-/** What it says, in a process of its own: a native crash would take the tests with it. It is done only when it says so. */
+/**
+ * What it says and how it ends, in a process of its own: a native crash would take the tests with it. It is done only when it says so, and it
+ * ends by itself, or not at all.
+ */
 function run(...parameters: string[]): Promise<string> {
   const child = spawn(process.execPath, ['--import', 'tsx', program, ...parameters], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -13,7 +16,7 @@ function run(...parameters: string[]): Promise<string> {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => (output += part.toString()));
   return new Promise((resolve) => {
-    child.on('close', () => resolve(output));
+    child.on('close', (code, signal) => resolve(`${output}${code ?? signal}`));
   });
 }
 
@@ -25,7 +28,7 @@ describe('wrong arguments end neither the process nor anything but their call', 
   ])(
     'of %s',
     async (what, runs) => {
-      expect(await run(what, String(runs), String(SEED))).toBe('done\n');
+      expect(await run(what, String(runs), String(SEED))).toBe('done\n0');
     },
     60_000,
   );
