@@ -39,6 +39,8 @@ export interface DispatcherParts {
 /** Where a call's promise reports to. Reused, so that a call costs no closures. */
 interface Slot {
   call: HandlerCall | undefined;
+  /** Given up: its handler has not returned still. */
+  abandoned: HandlerCall | undefined;
   readonly fulfilled: () => void;
   readonly rejected: (error: unknown) => void;
 }
@@ -49,6 +51,7 @@ export class Dispatcher {
   readonly #clock: Clock;
   readonly #invoke: Invoke;
   readonly #slice: TimeSlice;
+  readonly #hasDeadlines: boolean;
   readonly #slots: Slot[] = [];
   readonly #freeSlots: Slot[] = [];
   /** Calls whose handler has returned and that wait for what it sent. */
@@ -71,6 +74,7 @@ export class Dispatcher {
             )
         : (call) => handler(call.record, call.context as CallContext);
     this.#invoke = withMiddleware(innermost, plugins, parts.session, handler === undefined);
+    this.#hasDeadlines = parts.deadlines.isOn;
     this.#slice = new TimeSlice(() => parts.turns.run(nothing));
   }
 
@@ -106,7 +110,8 @@ export class Dispatcher {
       const call = lane.resumed.shift() ?? this.#nextCall(lane);
       // A call that waited for its turn may have been left by its partitions meanwhile.
       if (call?.owner.phase !== 'active' || call.items !== undefined) call?.withdraw('leaving');
-      if (call === undefined || call.isEmpty || suspensions.keep(call)) lanes.end(lane, laneNow());
+      if (call === undefined || call.isEmpty || (suspensions.hasAny && suspensions.keep(call)))
+        lanes.end(lane, laneNow());
       else this.#start(call);
     }
   }
@@ -157,8 +162,7 @@ export class Dispatcher {
   #start(call: HandlerCall): void {
     if (call.items === undefined) call.owner.callStarted();
     else for (const owner of call.owners()) owner.callStarted();
-    const { deadlines } = this.#parts;
-    const isTimed = this.#parts.isTimed() || deadlines.isOn;
+    const isTimed = this.#hasDeadlines || this.#parts.isTimed();
     if (isTimed) call.startedAt = this.#clock.now();
     const context = new CallContext(call, this.#parts.context);
     call.context = context;
@@ -179,7 +183,7 @@ export class Dispatcher {
     }
     // Somebody may ask how long it has been running; to the second is enough for that.
     if (!isTimed) call.startedAt = this.#parts.polledAt();
-    deadlines.started(call);
+    if (this.#hasDeadlines) this.#parts.deadlines.started(call);
     const slot = this.#freeSlots.pop() ?? this.#newSlot();
     slot.call = call;
     // A foreign thenable may call back twice, or throw; a promise does neither.
@@ -190,13 +194,16 @@ export class Dispatcher {
 
   #newSlot(): Slot {
     const returned = (): void => {
-      const { call } = slot;
+      const { call, abandoned } = slot;
       slot.call = undefined;
+      slot.abandoned = undefined;
       this.#freeSlots.push(slot);
       if (call !== undefined) this.#returned(call);
+      else if (abandoned !== undefined) this.#parts.deadlines.gone(abandoned);
     };
     const slot: Slot = {
       call: undefined,
+      abandoned: undefined,
       fulfilled: () => this.#parts.turns.run(returned),
       rejected: (error) => {
         if (slot.call !== undefined) slot.call.failure = { error };
@@ -210,7 +217,7 @@ export class Dispatcher {
   /** The handler has returned; what it sent may be under way still. */
   #returned(call: HandlerCall): void {
     call.context = undefined;
-    this.#parts.deadlines.returned(call);
+    if (this.#hasDeadlines) this.#parts.deadlines.returned(call);
     if (call.pendingSends === 0) {
       this.#finish(call);
       return;
@@ -227,6 +234,7 @@ export class Dispatcher {
     const slot = this.#slots.find((one) => one.call === call);
     if (slot === undefined) return;
     slot.call = undefined;
+    slot.abandoned = call;
     call.context = undefined;
     // Whoever is still in the old call must not reach what the next attempt has.
     const next = call.split(call.items ?? [call]);

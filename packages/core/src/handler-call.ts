@@ -30,7 +30,6 @@ export class HandlerCall implements CallItem {
   startedAt = 0;
   firstFailedAt: number | undefined;
   lastFailedAt: number | undefined;
-  lastError: unknown;
   /** Open while the handler runs. */
   context: CallContext | undefined;
   /** Messages sent and not acknowledged. */
@@ -116,9 +115,9 @@ export class HandlerCall implements CallItem {
     const own = this.items === undefined ? undefined : items;
     const call = new HandlerCall(this.lane, first.received, first.owner, first.record, own);
     call.attempt = this.attempt;
+    call.startedAt = this.startedAt;
     call.firstFailedAt = this.firstFailedAt;
     call.lastFailedAt = this.lastFailedAt;
-    call.lastError = this.lastError;
     call.laneError = this.laneError;
     if (this.items === undefined) this.isDropped = true;
     else this.items = this.items.filter((item) => !items.includes(item));

@@ -3,7 +3,13 @@ import type { Clock, Timer } from './clock.ts';
 import { InFlight } from './in-flight.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { Logger } from './logger.ts';
-import { type HoldReason, NOTHING_ASIDE, type OwnedPartition, type SuspendReason } from './owned-partition.ts';
+import {
+  type Aside,
+  type HoldReason,
+  NOTHING_ASIDE,
+  type OwnedPartition,
+  type SuspendReason,
+} from './owned-partition.ts';
 import type { ReceivedRecord } from './record.ts';
 import type { Turns } from './turns.ts';
 
@@ -45,9 +51,8 @@ export class Intake {
   #frontiers = new Map<OwnedPartition, number>();
   /** Partitions that are held back for having more than their share, and what of it is not counted. */
   readonly #overdrawn = new Map<OwnedPartition, { readonly records: number; readonly bytes: number }>();
-  /** What all partitions keep for later, and what of it is not counted: at most as much again as the limit. */
-  #aside: { readonly records: number; readonly bytes: number } = NOTHING_ASIDE;
-  #forgivenAside: { readonly records: number; readonly bytes: number } = NOTHING_ASIDE;
+  /** What all partitions keep for later: it is not counted. */
+  #aside: Aside = NOTHING_ASIDE;
   #look: Timer | undefined;
   #isStopped = false;
 
@@ -88,7 +93,7 @@ export class Intake {
       bytes += sizeBytes;
       if (sizeBytes > largest) largest = sizeBytes;
       accepted(record, owner, now);
-      if (owner.ledger.aheadCount >= limits.aheadOfFrontier) this.#hold(owner, 'ahead');
+      if (owner.ledger.aheadCount >= limits.aheadOfFrontier || this.#isAheadBy(owner, 1)) this.#hold(owner, 'ahead');
       if (this.#areSharesKept && this.#isOverdrawn(owner, 1)) this.#overdraw(owner);
     }
     this.inFlight.polled(largest);
@@ -100,10 +105,7 @@ export class Intake {
     owner.inFlightBytes -= sizeBytes;
     this.inFlight.remove(1, sizeBytes);
     if (!owner.isHeldBack) return;
-    if (owner.ledger.aheadCount <= this.#parts.limits.aheadOfFrontier * RELEASE_AT) this.#release(owner, 'ahead');
-    if (!this.#overdrawn.has(owner)) return;
-    this.#forgive(owner);
-    if (!this.#isOverdrawn(owner, RELEASE_AT)) this.#release(owner, 'share');
+    this.#releaseIfFew(owner);
   }
 
   /** Nothing more of a partition is polled, until this reason and every other one is gone. */
@@ -117,34 +119,48 @@ export class Intake {
   }
 
   /** So much of what a partition has in flight is kept for later. */
-  setAside(owner: OwnedPartition, aside: { readonly records: number; readonly bytes: number }): void {
-    const { limits } = this.#parts;
-    this.#aside = {
-      records: this.#aside.records + aside.records - owner.aside.records,
-      bytes: this.#aside.bytes + aside.bytes - owner.aside.bytes,
-    };
-    owner.aside = aside;
-    const forgiven = {
-      records: Math.min(this.#aside.records, limits.inFlightRecords),
-      bytes: Math.min(this.#aside.bytes, limits.inFlightBytes),
-    };
-    this.inFlight.forgive(forgiven.records - this.#forgivenAside.records, forgiven.bytes - this.#forgivenAside.bytes);
-    this.#forgivenAside = forgiven;
+  setAside(owner: OwnedPartition, why: 'suspended' | 'keys', aside: Aside): void {
+    this.#setAside(owner, why, aside);
+    if (owner.isHeldBack) this.#releaseIfFew(owner);
+  }
+
+  #setAside(owner: OwnedPartition, why: 'suspended' | 'keys', aside: Aside): void {
+    const before = owner.aside;
+    owner.setAside(why, aside);
+    const records = owner.aside.records - before.records;
+    const bytes = owner.aside.bytes - before.bytes;
+    this.#aside = { records: this.#aside.records + records, bytes: this.#aside.bytes + bytes };
+    this.inFlight.forgive(records, bytes);
   }
 
   /** A partition's epoch is over. */
   ended(owner: OwnedPartition): void {
-    this.setAside(owner, NOTHING_ASIDE);
+    this.#setAside(owner, 'suspended', NOTHING_ASIDE);
+    this.#setAside(owner, 'keys', NOTHING_ASIDE);
     this.inFlight.remove(owner.ledger.openCount, owner.inFlightBytes);
     this.#unforgive(owner);
     this.#frontiers.delete(owner);
   }
 
-  /** Nobody gets more than its share while others keep back so much that twice the limit could be passed. */
+  /** Nobody gets more than its share while so much is kept for later that there would be no end to it. */
   get #areSharesKept(): boolean {
     const { limits } = this.#parts;
     const { records, bytes } = this.#aside;
     return this.#overdrawn.size > 0 || records > limits.inFlightRecords / 2 || bytes > limits.inFlightBytes / 2;
+  }
+
+  /** Whether so much waits behind frozen keys that the partition must take no more, however few records it is. */
+  #isAheadBy({ aside }: OwnedPartition, part: number): boolean {
+    return aside.bytes > this.#parts.limits.inFlightBytes * part;
+  }
+
+  /** What was held back goes on when there is little enough of it. */
+  #releaseIfFew(owner: OwnedPartition): void {
+    const mostAhead = this.#parts.limits.aheadOfFrontier * RELEASE_AT;
+    if (owner.ledger.aheadCount <= mostAhead && !this.#isAheadBy(owner, RELEASE_AT)) this.#release(owner, 'ahead');
+    if (!this.#overdrawn.has(owner)) return;
+    this.#forgive(owner);
+    if (!this.#isOverdrawn(owner, RELEASE_AT)) this.#release(owner, 'share');
   }
 
   #isOverdrawn(owner: OwnedPartition, part: number): boolean {
@@ -213,6 +229,7 @@ export class Intake {
     if (owner.heldBackFor.has(reason)) return;
     if (!owner.isHeldBack) this.#parts.consumer.pause([owner]);
     owner.heldBackFor.add(reason);
+    noteSuspended(owner);
     if (reason === 'frozen' || reason === 'paused') return;
     const { topic, partition, ledger } = owner;
     this.#parts.logger.warn('a partition is held back: too many of its records wait for one that is not finished', {
@@ -230,10 +247,16 @@ export class Intake {
   /** True when nothing holds the partition back any more. */
   #release(owner: OwnedPartition, reason: HoldReason): boolean {
     if (reason === 'share') this.#unforgive(owner);
-    if (!owner.heldBackFor.delete(reason) || owner.isHeldBack || owner.phase !== 'active') return false;
+    const wasHeld = owner.heldBackFor.delete(reason);
+    noteSuspended(owner);
+    if (!wasHeld || owner.isHeldBack || owner.phase !== 'active') return false;
     this.#parts.consumer.resume([owner]);
     return true;
   }
+}
+
+function noteSuspended(owner: OwnedPartition): void {
+  owner.isSuspended = owner.heldBackFor.has('frozen') || owner.heldBackFor.has('paused');
 }
 
 /** What a partition has in flight of its own, without what it keeps for later. */

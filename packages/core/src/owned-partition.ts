@@ -10,7 +10,13 @@ export type HoldReason = 'ahead' | 'share' | SuspendReason;
 /** Why nothing of a partition is started either. */
 export type SuspendReason = 'frozen' | 'paused';
 
-export const NOTHING_ASIDE = { records: 0, bytes: 0 } as const;
+/** Records that wait for somebody to say that they may go on. */
+export interface Aside {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+export const NOTHING_ASIDE: Aside = { records: 0, bytes: 0 };
 
 /**
  * A partition that is ours, in one epoch: from the assignment (or a seek) until it is released (or the next seek).
@@ -30,11 +36,14 @@ export class OwnedPartition implements TopicPartition {
   /** Dead letters of it that are being written. */
   #writes = 0;
   /** Of its records in flight, those that are kept for later: they take no room from others. */
-  aside: { readonly records: number; readonly bytes: number } = NOTHING_ASIDE;
+  aside: Aside = NOTHING_ASIDE;
+  readonly asides: Record<'suspended' | 'keys', Aside> = { suspended: NOTHING_ASIDE, keys: NOTHING_ASIDE };
   /** Of records received and not finished. */
   inFlightBytes = 0;
   /** Why its intake is stopped, if it is. */
   readonly heldBackFor: Set<HoldReason> = new Set<HoldReason>();
+  /** Nothing of it is started: it is frozen or paused. Asked for every record, so a property and no look-up. */
+  isSuspended = false;
   /**
    * `active`: its records are dispatched and its progress is committed periodically. `leaving`: it is being revoked: what runs may finish, nothing
    * starts. `ended`: the epoch is over, nothing that still comes back counts.
@@ -52,11 +61,6 @@ export class OwnedPartition implements TopicPartition {
     this.ledger = new Ledger(start.offset);
     this.commitMetadata = start.metadata ?? '';
     this.committedOffset = committedOffset;
-  }
-
-  /** Nothing of it is started. */
-  get isSuspended(): boolean {
-    return this.heldBackFor.has('frozen') || this.heldBackFor.has('paused');
   }
 
   get isHeldBack(): boolean {
@@ -99,15 +103,22 @@ export class OwnedPartition implements TopicPartition {
     this.#checkIdle();
   }
 
-  /** Resolves when every record that was received is finished, or nobody has to wait for that. */
+  /** Says how much is kept for later, because it is suspended as a whole or because of frozen keys. */
+  setAside(why: 'suspended' | 'keys', aside: Aside): void {
+    this.asides[why] = aside;
+    const { suspended, keys } = this.asides;
+    this.aside = { records: suspended.records + keys.records, bytes: suspended.bytes + keys.bytes };
+    this.noteFinished();
+  }
+
+  /** Resolves when every record that was received is finished or kept for later, or nobody has to wait for that. */
   whenFinished(): Promise<void> {
-    return this.ledger.openCount === 0 ? Promise.resolve() : new Promise((resolve) => this.#finished.push(resolve));
+    return this.#isFinished() ? Promise.resolve() : new Promise((resolve) => this.#finished.push(resolve));
   }
 
   /** A record of it was finished. */
   noteFinished(): void {
-    if (this.#finished.length > 0 && this.ledger.openCount === 0)
-      for (const resolve of this.#finished.splice(0)) resolve();
+    if (this.#finished.length > 0 && this.#isFinished()) for (const resolve of this.#finished.splice(0)) resolve();
   }
 
   /** The epoch is over: nobody waits for its handlers any more. */
@@ -119,6 +130,10 @@ export class OwnedPartition implements TopicPartition {
   /** Resolves when no handler call with a record of it runs and no dead letter is being written, or nobody has to wait for that. */
   whenIdle(): Promise<void> {
     return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #isFinished(): boolean {
+    return this.ledger.openCount <= this.aside.records;
   }
 
   #isIdle(): boolean {

@@ -1,7 +1,7 @@
-import type { HandlerCall } from './handler-call.ts';
+import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
-import type { OwnedPartition, SuspendReason } from './owned-partition.ts';
+import { NOTHING_ASIDE, type OwnedPartition, type SuspendReason } from './owned-partition.ts';
 import type { ReceivedRecord } from './record.ts';
 
 /** What suspensions act on. */
@@ -12,11 +12,14 @@ export interface SuspensionParts {
   readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
   /** A record goes into its lane. */
   readonly queue: (record: ReceivedRecord, owner: OwnedPartition, now: number) => void;
+  /** Records were taken out of the lanes. */
+  readonly extracted: () => void;
 }
 
 interface Kept {
   readonly records: ReceivedRecord[];
   readonly calls: HandlerCall[];
+  recordsInCalls: number;
   bytes: number;
 }
 
@@ -27,6 +30,8 @@ interface Kept {
 export class Suspensions {
   readonly #parts: SuspensionParts;
   readonly #kept = new Map<OwnedPartition, Kept>();
+  /** Whether there are any. Asked for every call. */
+  hasAny = false;
 
   constructor(parts: SuspensionParts) {
     this.#parts = parts;
@@ -34,22 +39,24 @@ export class Suspensions {
 
   /** What runs may finish. */
   suspend(owner: OwnedPartition, reason: SuspendReason): void {
-    const { intake, lanes, ownerOf } = this.#parts;
+    const { intake, lanes, ownerOf, extracted } = this.#parts;
     const wasSuspended = owner.isSuspended;
     intake.suspend(owner, reason);
     if (wasSuspended) return;
-    this.#kept.set(owner, { records: [], calls: [], bytes: 0 });
+    this.#kept.set(owner, { records: [], calls: [], recordsInCalls: 0, bytes: 0 });
+    this.hasAny = true;
     for (const record of lanes.extract((one) => ownerOf(one) === owner)) this.keepRecord(record, owner);
     for (const call of lanes.extractResumed((one) => (one.items ?? [one]).some((item) => item.owner === owner))) {
       if (this.keep(call)) continue;
       // Of a batch over several partitions, the others go on.
-      call.lane = lanes.resume(call, call.first.received, call.first.owner.id, this.#parts.laneNow());
+      this.#resume(call, this.#parts.laneNow());
     }
+    extracted();
   }
 
   /** True when the partition goes on. */
   release(owner: OwnedPartition, reason: SuspendReason): boolean {
-    const { intake, lanes, laneNow, queue } = this.#parts;
+    const { intake, laneNow, queue } = this.#parts;
     if (!owner.heldBackFor.has(reason)) return false;
     intake.unsuspend(owner, reason);
     if (owner.isSuspended) return false;
@@ -59,7 +66,7 @@ export class Suspensions {
     const now = laneNow();
     // Calls first: whatever is behind them in their lanes must not overtake them.
     for (const call of kept.calls.sort((a, b) => a.first.received.offset - b.first.received.offset))
-      call.lane = lanes.resume(call, call.first.received, owner.id, now);
+      this.#resume(call, now);
     for (const record of kept.records.sort((a, b) => a.offset - b.offset)) queue(record, owner, now);
     return true;
   }
@@ -93,13 +100,22 @@ export class Suspensions {
     const kept = this.#kept.get(owner);
     if (kept === undefined) return;
     kept.calls.push(call);
-    kept.bytes += (call.items ?? [call]).reduce((bytes, { received }) => bytes + received.sizeBytes, 0);
-    this.#count(owner, kept);
+    this.#noteInCall(owner, kept, call.items ?? [call], 1);
+  }
+
+  /** A record of a call that is kept is finished: the user passes it over. */
+  passOver(call: HandlerCall, item: CallItem): void {
+    const kept = this.#kept.get(item.owner);
+    if (kept?.calls.includes(call) !== true) return;
+    this.#noteInCall(item.owner, kept, [item], -1);
+    if (call.isEmpty) kept.calls.splice(kept.calls.indexOf(call), 1);
   }
 
   /** A partition is ours no longer. */
   forget(owner: OwnedPartition): void {
-    if (this.#kept.delete(owner)) this.#parts.intake.setAside(owner, { records: 0, bytes: 0 });
+    const wasKept = this.#kept.delete(owner);
+    this.hasAny = this.#kept.size > 0;
+    if (wasKept) this.#parts.intake.setAside(owner, 'suspended', NOTHING_ASIDE);
   }
 
   /** Forgets all that has left. */
@@ -107,8 +123,21 @@ export class Suspensions {
     for (const owner of this.#kept.keys()) if (owner.phase !== 'active') this.forget(owner);
   }
 
-  #count(owner: OwnedPartition, { records, calls, bytes }: Kept): void {
-    const inCalls = calls.reduce((count, call) => count + (call.items?.length ?? 1), 0);
-    this.#parts.intake.setAside(owner, { records: records.length + inCalls, bytes });
+  #resume(call: HandlerCall, now: number): void {
+    const { lanes } = this.#parts;
+    const { received, owner } = call.first;
+    call.lane = lanes.resume(call, received, owner.id, now);
+    // What the lane function may have thrown once more is in the call already.
+    lanes.takeLaneError(received);
+  }
+
+  #noteInCall(owner: OwnedPartition, kept: Kept, items: readonly CallItem[], sign: 1 | -1): void {
+    kept.recordsInCalls += sign * items.length;
+    for (const { received } of items) kept.bytes += sign * received.sizeBytes;
+    this.#count(owner, kept);
+  }
+
+  #count(owner: OwnedPartition, { records, recordsInCalls, bytes }: Kept): void {
+    this.#parts.intake.setAside(owner, 'suspended', { records: records.length + recordsInCalls, bytes });
   }
 }

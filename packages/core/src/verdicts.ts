@@ -24,7 +24,6 @@ export class Verdicts {
     const now = clock.now();
     call.firstFailedAt ??= now;
     call.lastFailedAt = now;
-    call.lastError = error;
     const failure: Failure = {
       record: item.record,
       error,
