@@ -6,9 +6,7 @@ import { ConcurrencyOracle, placeOf } from './concurrency-oracle.ts';
 import type { ConcurrencyUnderTest, SentRecord } from './concurrency-under-test.ts';
 
 const TOPICS = ['t', 'u'];
-const PARTITIONS: readonly TopicPartition[] = TOPICS.flatMap((topic) =>
-  [0, 1].map((partition) => ({ topic, partition })),
-);
+const PARTITIONS = 2;
 const MAX_ATTEMPTS = 3;
 
 /** What the handler does with a record. */
@@ -41,7 +39,7 @@ export class ConcurrencyWorld {
   readonly clock: VirtualClock = new VirtualClock();
   readonly kafka: FakeKafka = fakeKafka({
     clock: this.clock,
-    topics: Object.fromEntries(TOPICS.map((topic) => [topic, { partitions: 2 }])),
+    topics: Object.fromEntries(TOPICS.map((topic) => [topic, { partitions: PARTITIONS }])),
   });
   readonly oracle: ConcurrencyOracle;
   readonly worker: Worker;
@@ -114,16 +112,6 @@ export class ConcurrencyWorld {
     this.kafka.group('g').rebalance();
   }
 
-  pause(partition: TopicPartition): void {
-    this.worker.pause([partition]);
-    this.oracle.paused([partition]);
-  }
-
-  resume(): void {
-    this.oracle.resumed(PARTITIONS);
-    this.worker.resume(PARTITIONS);
-  }
-
   /** Moves time on, and looks whether anything is held up for nothing. */
   async wait(ms: number): Promise<void> {
     await this.clock.advance(ms);
@@ -135,7 +123,6 @@ export class ConcurrencyWorld {
   /** Everything has to be settled and committed in the end, and nothing may be left over. */
   async finish(): Promise<void> {
     this.giveBack();
-    this.resume();
     for (let rounds = 0; rounds < 200 && !this.#isAllCommitted(); rounds++) await this.wait(rounds < 20 ? 97 : 1_000);
     const { broken, running, waiting } = this.oracle;
     for (const place of this.sent.keys()) if (!this.settled.has(place)) broken.push(`${place} was never settled`);
