@@ -81,6 +81,14 @@ describe('Turns, with endless input on every partition', () => {
     expect(input.turns().slice(0, 7)).toEqual([0, 1, 2, 0, 1, 2, 0].map((partition) => [partition, 30]));
   });
 
+  it('end also where something runs all the time', () => {
+    const staggered = (_: number, key: string): number => 10 + 3 * Number(key);
+    const turn = { maxRecords: 30, maxMs: 1_000_000 };
+    const input = new EndlessInput(partitionsAtOnce(1, 3, turn), [0, 1], staggered);
+    input.run(1_500);
+    expect(input.turns().slice(0, 4)).toEqual([0, 1, 0, 1].map((partition) => [partition, 30]));
+  });
+
   it('last for as long as they may', () => {
     const input = new EndlessInput(partitionsAtOnce(1, 3, { maxRecords: 1_000_000, maxMs: 200 }), [0, 1], tenMs);
     input.run(1_000);

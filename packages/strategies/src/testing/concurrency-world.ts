@@ -1,4 +1,11 @@
-import { HeaderList, type KafkaConsumer, type KafkaRecord, type TopicPartition, Worker } from '@kafka-worker/core';
+import {
+  type FailurePolicy,
+  HeaderList,
+  type KafkaConsumer,
+  type KafkaRecord,
+  type TopicPartition,
+  Worker,
+} from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka, VirtualClock } from '@kafka-worker/core/testing';
 import { retry } from '../failure/retry.ts';
 import { skip } from '../failure/skip.ts';
@@ -6,7 +13,9 @@ import { ConcurrencyOracle, placeOf } from './concurrency-oracle.ts';
 import type { ConcurrencyUnderTest, SentRecord } from './concurrency-under-test.ts';
 
 const TOPICS = ['t', 'u'];
-const PARTITIONS = 2;
+const PARTITIONS: readonly TopicPartition[] = TOPICS.flatMap((topic) =>
+  [0, 1].map((partition) => ({ topic, partition })),
+);
 const MAX_ATTEMPTS = 3;
 
 /** What the handler does with a record. */
@@ -29,6 +38,8 @@ export interface WorldOptions {
   readonly behaviourOf: (record: SentRecord) => Behaviour;
   /** The wait before every retry. @defaultValue 30 */
   readonly retryMs?: number;
+  /** Instead of the retries; whatever fails is called again some time. */
+  readonly onFailure?: FailurePolicy;
   readonly batch?: { readonly maxRecords: number } | undefined;
   /** Called when a handler call ends. */
   readonly whenEnded?: (records: readonly SentRecord[]) => void;
@@ -39,7 +50,7 @@ export class ConcurrencyWorld {
   readonly clock: VirtualClock = new VirtualClock();
   readonly kafka: FakeKafka = fakeKafka({
     clock: this.clock,
-    topics: Object.fromEntries(TOPICS.map((topic) => [topic, { partitions: PARTITIONS }])),
+    topics: Object.fromEntries(TOPICS.map((topic) => [topic, { partitions: 2 }])),
   });
   readonly oracle: ConcurrencyOracle;
   readonly worker: Worker;
@@ -56,11 +67,13 @@ export class ConcurrencyWorld {
     const common = {
       ...{ kafka, groupId: 'g', topics: TOPICS, clock: this.clock, concurrency: under.strategy },
       logger: { debug() {}, info() {}, warn() {}, error() {} },
-      onFailure: retry({
-        maxAttempts: MAX_ATTEMPTS,
-        backoff: { initialMs: options.retryMs ?? 30, factor: 1, jitter: 0 },
-        then: skip({ log: false }),
-      }),
+      onFailure:
+        options.onFailure ??
+        retry({
+          maxAttempts: MAX_ATTEMPTS,
+          backoff: { initialMs: options.retryMs ?? 30, factor: 1, jitter: 0 },
+          then: skip({ log: false }),
+        }),
     };
     this.worker =
       batch === undefined
@@ -112,6 +125,16 @@ export class ConcurrencyWorld {
     this.kafka.group('g').rebalance();
   }
 
+  pause(partition: TopicPartition): void {
+    this.worker.pause([partition]);
+    this.oracle.paused([partition]);
+  }
+
+  resume(): void {
+    this.oracle.resumed(PARTITIONS);
+    this.worker.resume(PARTITIONS);
+  }
+
   /** Moves time on, and looks whether anything is held up for nothing. */
   async wait(ms: number): Promise<void> {
     await this.clock.advance(ms);
@@ -123,6 +146,7 @@ export class ConcurrencyWorld {
   /** Everything has to be settled and committed in the end, and nothing may be left over. */
   async finish(): Promise<void> {
     this.giveBack();
+    this.resume();
     for (let rounds = 0; rounds < 200 && !this.#isAllCommitted(); rounds++) await this.wait(rounds < 20 ? 97 : 1_000);
     const { broken, running, waiting } = this.oracle;
     for (const place of this.sent.keys()) if (!this.settled.has(place)) broken.push(`${place} was never settled`);
@@ -144,11 +168,11 @@ export class ConcurrencyWorld {
     fail?: (record: KafkaRecord, error: unknown) => void,
   ): unknown {
     const records = given.map((record) => this.#sentOf(record));
-    const { behaviourOf, whenEnded } = this.#options;
+    const { behaviourOf, whenEnded, onFailure } = this.#options;
     const call = this.oracle.started(records, attempt);
     const failing = given.filter((record) => behaviourOf(this.#sentOf(record)).failures >= attempt);
     const end = (): void => {
-      const isRetried = attempt < MAX_ATTEMPTS;
+      const isRetried = attempt < MAX_ATTEMPTS || onFailure !== undefined;
       this.oracle.ended(call, isRetried ? failing.map((record) => this.#sentOf(record)) : []);
       whenEnded?.(records);
       const [first] = failing;

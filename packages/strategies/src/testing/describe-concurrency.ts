@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { hasKeyLanes } from '@kafka-worker/core';
 import fc from 'fast-check';
+import { freezeKey } from '../failure/freeze-key.ts';
 import { placeOf } from './concurrency-oracle.ts';
 import type { ConcurrencyUnderTest, SentRecord } from './concurrency-under-test.ts';
 import { type Behaviour, ConcurrencyWorld, type Message } from './concurrency-world.ts';
@@ -9,9 +11,9 @@ const LONG_MS = 60_000;
 type Step =
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'send'; readonly messages: readonly Message[] }
-  | { readonly do: 'revoke' | 'lose'; readonly topic: string; readonly partition: number }
-  | { readonly do: 'give back' };
-// Pausing, resuming, freezing and unfreezing belong here as further steps: a paused or frozen record is not held up for nothing.
+  | { readonly do: 'revoke' | 'lose' | 'pause'; readonly topic: string; readonly partition: number }
+  | { readonly do: 'give back' }
+  | { readonly do: 'resume' };
 
 const topic = fc.constantFrom('t', 'u');
 const partition = fc.nat(1);
@@ -30,7 +32,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('send' as const), messages: fc.array(message, { maxLength: 12 }) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('revoke' as const, 'lose' as const), topic, partition }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('give back' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('pause' as const), topic, partition }) },
+  { weight: 2, arbitrary: fc.constantFrom<Step>({ do: 'give back' }, { do: 'resume' }) },
 );
 const behaviour: fc.Arbitrary<Behaviour> = fc.record({
   durationMs: fc.constantFrom(0, 0, 1, 20, 20, 400),
@@ -80,6 +83,25 @@ export function describeConcurrency(name: string, factory: () => ConcurrencyUnde
       await waitFor(world, 20_000);
       expect(unsettled(world)).toEqual(lockedBehind(under, world, failing));
       await world.clock.advance(LONG_MS);
+      await world.finish();
+      expect(world.oracle.broken).toEqual([]);
+    });
+
+    const { strategy } = factory();
+    (hasKeyLanes(strategy.lanes) ? it : it.skip)('keeps a key that is frozen, in order, and nothing else', async () => {
+      const under = factory();
+      const failures = (one: SentRecord): number => (placeOf(one) === 't/0@0' ? 1 : 0);
+      const behaviourOf = (one: SentRecord): Behaviour => ({ durationMs: 1, failures: failures(one) });
+      const world = new ConcurrencyWorld({ under, onFailure: freezeKey(), behaviourOf });
+      const frozen: (string | null)[] = [];
+      world.worker.on('frozen', ({ key }) => frozen.push(key));
+      await world.start();
+      const failing = world.send(everything(3)).find((one) => failures(one) > 0);
+      if (failing === undefined) throw new Error('it is among them');
+      await waitFor(world, 5_000);
+      expect(unsettled(world)).toEqual(lockedBehind(under, world, failing));
+      expect(frozen).toHaveLength(1);
+      await world.worker.unfreeze({ topic: 't', partition: 0, key: frozen[0] ?? null });
       await world.finish();
       expect(world.oracle.broken).toEqual([]);
     });
@@ -144,6 +166,8 @@ async function live(under: ConcurrencyUnderTest, { behaviours, steps }: Plan, ma
     if (action.do === 'wait') await world.wait(action.ms);
     else if (action.do === 'send') world.send(action.messages);
     else if (action.do === 'give back') world.giveBack();
+    else if (action.do === 'resume') world.resume();
+    else if (action.do === 'pause') world.pause(action);
     // What is left of a batch that was lost in part is called again as the same attempt: another contract than this one.
     else world.take(batch === undefined ? action.do : 'revoke', action);
   }
