@@ -9,7 +9,12 @@ export interface FilledTopic {
   readonly valueBytes: number;
   /** The number of the key that a record has, asked for in the order in which records are written. */
   readonly keyOf: (record: number) => number;
+  /** How large a batch the producer makes of them; a broker never gives less than one. @defaultValue as large as may be, for speed */
+  readonly batchBytes?: number;
 }
+
+/** What Kafka's own Java producer does unless it is told otherwise. */
+export const ORDINARY_BATCH_BYTES = 16_384;
 
 const FLUSH_MS = 60_000;
 
@@ -25,7 +30,7 @@ export async function withTopic<T>(brokers: string, filled: FilledTopic, run: ()
 
 async function fillTopic(
   brokers: string,
-  { topic, partitions, records, valueBytes, keyOf }: FilledTopic,
+  { topic, partitions, records, valueBytes, keyOf, batchBytes }: FilledTopic,
 ): Promise<void> {
   const admin = clients.RdKafka.AdminClient.create({ 'bootstrap.servers': brokers });
   await called<void>((done) => admin.createTopic({ topic, num_partitions: partitions, replication_factor: 1 }, done));
@@ -38,6 +43,7 @@ async function fillTopic(
       'batch.num.messages': 10_000,
     },
     ...{ acks: 'all', 'enable.idempotence': true },
+    ...(batchBytes === undefined ? {} : { 'batch.size': batchBytes }),
   });
   await called((done) => producer.connect({ topic, timeout: 10_000 }, done));
   const value = Buffer.alloc(valueBytes, 'x');

@@ -1,6 +1,6 @@
 import type { KafkaRecord } from '@kafka-worker/core';
 import { perKey } from '@kafka-worker/strategies';
-import { type FilledTopic, uniformKeys, withTopic } from '../filled-topic.ts';
+import { type FilledTopic, ORDINARY_BATCH_BYTES, uniformKeys, withTopic } from '../filled-topic.ts';
 import { median, rounded } from '../statistics.ts';
 import { readByWorker } from '../worker-loop.ts';
 import { bareTimer, idealSeconds, settle, TimerClock } from './ideal.ts';
@@ -24,7 +24,10 @@ export const headOfLine: Part = async ({ brokers, say, isQuick }) => {
   const isSlow = (i: number): boolean => i % (records / SLOW_RECORDS) === 0;
   const keys = Array.from({ length: records }, (_, i) => (isSlow(i) ? KEYS : nextKey()));
   const slowName = `key-${KEYS}`;
-  const filled: FilledTopic = { topic, partitions: 8, records, valueBytes: 100, keyOf: (i) => keys[i] ?? 0 };
+  const filled: FilledTopic = {
+    ...{ topic, partitions: 8, records, valueBytes: 100, batchBytes: ORDINARY_BATCH_BYTES },
+    keyOf: (i) => keys[i] ?? 0,
+  };
   const clock = await TimerClock.measure(Array.from({ length: CLOCK_TIMERS }, () => WAIT_MS));
   const others = keys.filter((key) => key !== KEYS).map((key) => ({ key, waitMs: WAIT_MS }));
 

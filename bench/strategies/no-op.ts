@@ -32,13 +32,17 @@ export const noOp: Part = async ({ brokers, say, isQuick }) => {
     ...{ partitions: 8, records, valueBytes: 100, keyOf: zipfKeys(1_000) },
   };
   const rates = new Map<string, number[]>(strategies.map(({ name }) => [name, []]));
+  const cpuMicroseconds = new Map<string, number[]>(strategies.map(({ name }) => [name, []]));
   await withTopic(brokers, workload, async () => {
     for (let round = 1; round <= ROUNDS; round++) {
       for (const { name, make } of strategies) {
         const { topic } = workload;
         const handler = (done: () => void) => () => done();
+        const cpuBefore = process.cpuUsage();
         const seconds = await readByWorker({ brokers, topic, until: records, concurrency: make(), handler });
+        const { user, system } = process.cpuUsage(cpuBefore);
         rates.get(name)?.push(records / seconds);
+        cpuMicroseconds.get(name)?.push((user + system) / records);
         say(`${table}, round ${round}: ${name}: ${Math.round(records / seconds)} records/s`);
       }
     }
@@ -51,6 +55,7 @@ export const noOp: Part = async ({ brokers, say, isQuick }) => {
       name,
       recordsPerSecond: Math.round(rate(name)),
       toSerial: toSerial(name),
+      cpuMicrosecondsPerRecord: rounded(median(cpuMicroseconds.get(name) ?? []), 1),
       ...peers[name],
     })),
     ratios: { perPartitionToSerial: toSerial('perPartition'), perKeyToSerial: toSerial('perKey') },

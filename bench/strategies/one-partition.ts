@@ -1,5 +1,5 @@
 import type { BenchRow } from '../bench.ts';
-import { withTopic } from '../filled-topic.ts';
+import { ORDINARY_BATCH_BYTES, withTopic } from '../filled-topic.ts';
 import { rounded } from '../statistics.ts';
 import { TimerClock } from './ideal.ts';
 import type { Part } from './part.ts';
@@ -22,7 +22,7 @@ export const onePartition: Part = async ({ brokers, say, isQuick }) => {
   for (const [keys, theirs] of elsewhere.parallelConsumerOnePartition) {
     const topic = `strategies-one-partition-${keys}-${process.pid}`;
     const keyOf = (i: number): number => i % keys;
-    const filled = { topic, partitions: 1, records, valueBytes: 100, keyOf };
+    const filled = { topic, partitions: 1, records, valueBytes: 100, batchBytes: ORDINARY_BATCH_BYTES, keyOf };
     const name = `${keys} ${keys === 1 ? 'key' : 'keys'}`;
     const waits = waitsMs.map((waitMs, i) => ({ key: keyOf(i), waitMs }));
     const waitMsOf = ({ offset }: { readonly offset: number }): number => waitsMs[offset] ?? 0;

@@ -1,5 +1,5 @@
 import type { BenchRow } from '../bench.ts';
-import { type FilledTopic, uniformKeys, withTopic } from '../filled-topic.ts';
+import { type FilledTopic, ORDINARY_BATCH_BYTES, uniformKeys, withTopic } from '../filled-topic.ts';
 import { TimerClock } from './ideal.ts';
 import type { Part } from './part.ts';
 import { elsewhere } from './peers.ts';
@@ -16,7 +16,10 @@ export const waits: Part = async ({ brokers, say, isQuick }) => {
   const topic = `strategies-waits-${process.pid}`;
   const nextKey = uniformKeys(KEYS);
   const keys = Array.from({ length: records }, () => nextKey());
-  const filled: FilledTopic = { topic, partitions: 8, records, valueBytes: 100, keyOf: (i) => keys[i] ?? 0 };
+  const filled: FilledTopic = {
+    ...{ topic, partitions: 8, records, valueBytes: 100, batchBytes: ORDINARY_BATCH_BYTES },
+    keyOf: (i) => keys[i] ?? 0,
+  };
   const rows: BenchRow[] = [];
   const ratios: Record<string, number> = {};
   await withTopic(brokers, filled, async () => {
