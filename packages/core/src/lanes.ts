@@ -283,7 +283,9 @@ export class Lanes<Call> {
 
   /** Whether the first of `readyIdle` may start: there is a place for it, or it has not left its own yet. */
   #mayServeIdle(group: LaneGroup<Call>, now: number): boolean {
-    if (group.readyIdle.length === 0 || !(group.hasGroups || group.mayActivate())) return false;
+    if (group.readyIdle.length === 0) return false;
+    // Where no turns are kept, a listing that is out of date makes a group ready that is not, and nothing worse.
+    if (!this.#hasTurns || !group.hasGroups) return group.mayActivate();
     const first = this.#first(group.readyIdle, now);
     return first !== undefined && (group.mayActivate() || isYielding(first));
   }
@@ -306,7 +308,10 @@ export class Lanes<Call> {
   #isReady(node: LaneNode<Call>, now: number): boolean {
     if (!node.isLane) {
       if (node.running >= node.maxCalls) return false;
-      return this.#first(node.readyActive, now) !== undefined || this.#mayServeIdle(node, now);
+      const hasTurns = this.#hasTurns;
+      if (hasTurns ? this.#first(node.readyActive, now) !== undefined : node.readyActive.length > 0) return true;
+      if (hasTurns && this.#first(node.readyIdle, now) === undefined) return false;
+      return this.#mayServeIdle(node, now);
     }
     if (node.running >= node.width || node.isBlocked()) return false;
     return node.resumed.length > 0 || this.#filling.isFilled(node, now);
