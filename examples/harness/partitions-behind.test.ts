@@ -9,14 +9,14 @@ const ends = new Map([
 describe('partitionsBehind', () => {
   it('names partitions whose next offset has not reached the end', () => {
     const owned = [
-      { partition: 0, nextOffset: 5 },
-      { partition: 1, nextOffset: 6 },
+      { partition: 0, nextOffset: 5, frozen: [] },
+      { partition: 1, nextOffset: 6, frozen: [] },
     ];
     expect(partitionsBehind(ends, owned)).toEqual({ here: [1], elsewhere: [] });
   });
 
   it('tells those that the worker does not have apart', () => {
-    expect(partitionsBehind(ends, [{ partition: 1, nextOffset: 7 }])).toEqual({ here: [], elsewhere: [0] });
+    expect(partitionsBehind(ends, [{ partition: 1, nextOffset: 7, frozen: [] }])).toEqual({ here: [], elsewhere: [0] });
   });
 
   it('does not wait for a partition that is frozen, and waits for one with a frozen key', () => {

@@ -1,9 +1,9 @@
 import type { PartitionStatus } from '@kafka-worker/core';
 
-/** What is looked at of a partition's status; the policies that freeze add what they have frozen. */
-export type PartitionProgress = Pick<PartitionStatus, 'partition' | 'nextOffset'> & {
-  readonly frozen?: readonly { readonly scope: 'partition' | 'key' }[];
-};
+/** What is looked at of a partition's status. */
+interface PartitionProgress extends Pick<PartitionStatus, 'partition' | 'nextOffset'> {
+  readonly frozen: readonly Pick<PartitionStatus['frozen'][number], 'scope'>[];
+}
 
 /** Partitions of `ends` that have not reached their end: those that the worker has not finished, and those that it does not have. */
 export function partitionsBehind(
@@ -21,6 +21,6 @@ export function partitionsBehind(
 }
 
 /** A frozen partition stays where it is until somebody acts: nothing more of it is to be expected. */
-function isFrozen({ frozen = [] }: PartitionProgress): boolean {
+function isFrozen({ frozen }: PartitionProgress): boolean {
   return frozen.some(({ scope }) => scope === 'partition');
 }
