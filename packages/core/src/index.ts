@@ -50,6 +50,7 @@ export type {
   KafkaConsumerOptions,
   KafkaProducer,
   KafkaProducerOptions,
+  LogPosition,
   Poll,
   StartOffset,
   Watermarks,

@@ -50,6 +50,12 @@ export interface StartOffset extends TopicPartition {
   readonly offset: number;
 }
 
+/**
+ * A place in a log: its start; its end, which under read_committed is in front of what open transactions have written; its end with all that
+ * is in it; the first record that is not older than a date.
+ */
+export type LogPosition = 'earliest' | 'latest' | 'high-watermark' | Date;
+
 /** A partition's committed offset; undefined where the group has none. */
 export interface CommittedOffset extends TopicPartition {
   readonly offset: number | undefined;
@@ -126,8 +132,8 @@ export interface KafkaConsumer {
   seek(partitions: readonly StartOffset[]): Promise<void>;
   /** Undefined while the client has not heard of them. Does not ask the broker. */
   watermarks(partition: TopicPartition): Watermarks | undefined;
-  /** Asks the broker: the log's start, its end, or the first offset whose timestamp is not before a date (the end if there is none). */
-  offsetsFor(partitions: readonly TopicPartition[], position: 'earliest' | 'latest' | Date): Promise<StartOffset[]>;
+  /** Asks the broker. Where no record is as young as a date it is the end, as `latest` has it. */
+  offsetsFor(partitions: readonly TopicPartition[], position: LogPosition): Promise<StartOffset[]>;
   /**
    * Partition counts of the named topics, of all topics without names (internal ones left out). A topic that does not exist is not in the map.
    * Asks the broker. Never creates a topic.

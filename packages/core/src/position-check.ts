@@ -1,6 +1,7 @@
 import type { Assignment } from './assignment.ts';
 import { isKafkaWorkerError, type KafkaWorkerError, OffsetOutOfRangeError, PollError, toError } from './errors.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { logRanges } from './log-range.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 
@@ -26,13 +27,16 @@ export class PositionCheck {
     const { options, consumer, assignment, seek, fail } = this.#parts;
     const owned = [...assignment].filter((one) => one.phase === 'active');
     try {
-      const [earliest, latest] = await Promise.all([
-        consumer.offsetsFor(owned, 'earliest'),
-        consumer.offsetsFor(owned, 'latest'),
-      ]);
-      for (const one of owned) {
-        const isOf = (other: TopicPartition): boolean => other.topic === one.topic && other.partition === one.partition;
-        const range = { earliest: earliest.find(isOf)?.offset ?? 0, latest: latest.find(isOf)?.offset ?? 0 };
+      const positions = owned.map((one) => ({
+        topic: one.topic,
+        partition: one.partition,
+        offset: one.ledger.position,
+      }));
+      const ranges = await logRanges(consumer, positions);
+      for (const [i, one] of owned.entries()) {
+        const range = ranges[i];
+        // One that is read meanwhile is well, whatever the answers of a moment ago say.
+        if (range === undefined || one.phase !== 'active' || one.ledger.position !== positions[i]?.offset) continue;
         const { topic, partition } = one;
         const offset = one.ledger.position;
         if (offset >= range.earliest && offset <= range.latest) continue;
@@ -41,7 +45,6 @@ export class PositionCheck {
           fail(error);
           return true;
         }
-        if (one.phase !== 'active') continue;
         const to = range[options.onOffsetOutOfRange];
         options.logger.warn('a position is outside the log and moves, as onOffsetOutOfRange says', {
           topic,

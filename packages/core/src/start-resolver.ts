@@ -1,6 +1,7 @@
 import type { DeliverySession } from './delivery.ts';
 import { GroupHistory } from './group-history.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { logRanges, offsetOf } from './log-range.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { type Start, startOffset } from './start-offset.ts';
@@ -47,23 +48,22 @@ export class StartResolver {
       (topic) => this.#subscription.isNew(topic),
     );
     // Asked after the committed offsets: those of a moment ago may lie behind the end of a log that was asked for before.
-    const [earliest, latest] = await Promise.all([
-      consumer.offsetsFor(partitions, 'earliest'),
-      consumer.offsetsFor(partitions, 'latest'),
-    ]);
-    const startFroms =
-      startFrom === 'earliest'
-        ? earliest
-        : startFrom === 'latest'
-          ? latest
-          : await consumer.offsetsFor(partitions, startFrom);
-    return partitions.map((partition) => {
-      const range = { earliest: offsetOf(earliest, partition) ?? 0, latest: offsetOf(latest, partition) ?? 0 };
+    const ranges = await logRanges(
+      consumer,
+      partitions.map(({ topic, partition }) => {
+        const one = { topic, partition };
+        return { ...one, offset: offsetOf(stored, one) ?? history.offsetOf(one) };
+      }),
+    );
+    const dates = typeof startFrom === 'string' ? [] : await consumer.offsetsFor(partitions, startFrom);
+    return partitions.map((partition, i) => {
+      const range = ranges[i] ?? { earliest: 0, latest: 0 };
+      const startFromOffset = typeof startFrom === 'string' ? range[startFrom] : offsetOf(dates, partition);
       const start = startOffset({
         partition: { topic: partition.topic, partition: partition.partition },
         history,
         range,
-        startFromOffset: offsetOf(startFroms, partition) ?? range.earliest,
+        startFromOffset: startFromOffset ?? range.earliest,
         onOffsetOutOfRange,
         storedOffset: offsetOf(stored, partition),
       });
@@ -85,11 +85,4 @@ function* everyPartition(
   for (const [topic, count] of counts)
     for (let partition = 0; partition < count; partition++) yield { topic, partition };
   for (const { topic, partition } of asked) if (partition >= (counts.get(topic) ?? 0)) yield { topic, partition };
-}
-
-function offsetOf(
-  offsets: readonly { topic: string; partition: number; offset: number }[],
-  of: TopicPartition,
-): number | undefined {
-  return offsets.find((one) => one.topic === of.topic && one.partition === of.partition)?.offset;
 }

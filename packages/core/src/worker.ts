@@ -3,6 +3,7 @@ import { EventListeners, type WorkerEvents } from './events.ts';
 import type { UnfreezeTarget } from './freezer.ts';
 import { healthOf } from './health.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
+import { logRanges } from './log-range.ts';
 import { check, has, nonNegative, oneOf, optional, topicName } from './option-checks.ts';
 import type { Plugin } from './plugin.ts';
 import type { TopicPartition } from './record.ts';
@@ -139,11 +140,8 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       if (found === undefined || !isOwned()) throw notOwned();
       offset = found.offset;
     }
-    const [[earliest], [latest]] = await Promise.all([
-      run.consumer.offsetsFor([{ topic, partition: number }], 'earliest'),
-      run.consumer.offsetsFor([{ topic, partition: number }], 'latest'),
-    ]);
-    const range = { earliest: earliest?.offset ?? 0, latest: latest?.offset ?? 0 };
+    const [range] = await logRanges(run.consumer, [{ topic, partition: number, offset }]);
+    if (range === undefined) throw notOwned();
     if (offset < range.earliest || offset > range.latest) {
       throw new OffsetOutOfRangeError({ topic, partition: number, offset }, range);
     }

@@ -1,5 +1,13 @@
 import { ClientError, IllegalStateError, type KafkaWorkerError } from '../errors.ts';
-import type { CommittedOffset, ConnectOptions, KafkaConsumer, Poll, StartOffset, Watermarks } from '../kafka-client.ts';
+import type {
+  CommittedOffset,
+  ConnectOptions,
+  KafkaConsumer,
+  LogPosition,
+  Poll,
+  StartOffset,
+  Watermarks,
+} from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
@@ -170,10 +178,7 @@ export class ConfluentConsumer implements KafkaConsumer {
     }
   }
 
-  async offsetsFor(
-    partitions: readonly TopicPartition[],
-    position: 'earliest' | 'latest' | Date,
-  ): Promise<StartOffset[]> {
+  async offsetsFor(partitions: readonly TopicPartition[], position: LogPosition): Promise<StartOffset[]> {
     return resolveOffsets(this.#raw, nativePartitions('partitions', partitions), position);
   }
 

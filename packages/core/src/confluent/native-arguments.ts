@@ -1,5 +1,6 @@
 import { types } from 'node:util';
 import { InvalidOptionError } from '../errors.ts';
+import type { LogPosition } from '../kafka-client.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 
 /**
@@ -73,12 +74,12 @@ export function nativePartitionNumber(option: string, value: unknown): number {
   return value as number;
 }
 
-/** Where a log begins, ends or reaches a date. @throws InvalidOptionError */
-export function nativePosition(option: string, position: unknown): 'earliest' | 'latest' | Date {
-  if (position === 'earliest' || position === 'latest') return position;
+/** @throws InvalidOptionError */
+export function nativePosition(option: string, position: unknown): LogPosition {
+  if (position === 'earliest' || position === 'latest' || position === 'high-watermark') return position;
   // A Date of another realm (a test's, a vm's) is one too.
   if (types.isDate(position) && !Number.isNaN(position.getTime())) return position;
-  throw new InvalidOptionError(option, "'earliest', 'latest' or a valid Date", position);
+  throw new InvalidOptionError(option, "'earliest', 'latest', 'high-watermark' or a valid Date", position);
 }
 
 /** @throws InvalidOptionError */

@@ -72,6 +72,11 @@ export interface NativeAdmin {
     done: Done,
   ): void;
   deleteTopic(topic: string, timeoutMs: number, done: Done): void;
+  listOffsets(
+    partitions: (TopicPartition & { offset: { timestamp: number } })[],
+    options: { timeout: number; isolationLevel: number },
+    done: Done<(Offset & { error?: Error })[]>,
+  ): void;
 }
 
 type Callbacks = Record<string, unknown>;

@@ -1,7 +1,8 @@
 import { AuthorizationError, ClientError, type KafkaWorkerError } from '../errors.ts';
-import type { CommittedOffset, StartOffset } from '../kafka-client.ts';
+import type { CommittedOffset, LogPosition, StartOffset } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
 import { checkNotHidden } from './hidden-topics.ts';
+import { highWatermarks } from './high-watermarks.ts';
 import { nativePosition } from './native-arguments.ts';
 import type { NativeConsumer } from './native-client.ts';
 import type { RawClient } from './raw-client.ts';
@@ -51,20 +52,21 @@ export async function committedOffsets(
 export async function resolveOffsets(
   raw: RawClient<NativeConsumer>,
   partitions: readonly TopicPartition[],
-  position: 'earliest' | 'latest' | Date,
+  position: LogPosition,
 ): Promise<StartOffset[]> {
-  const time = timeOf(nativePosition('position', position));
+  const checked = nativePosition('position', position);
   if (partitions.length === 0) return [];
   const what = 'offsets cannot be looked up';
-  const asked = partitions.map((partition) => ({ ...partition, offset: time }));
-  const answer = await raw
-    .call<unknown[]>(what, REQUEST_MS, (native, done) => native.offsetsForTimes(asked, REQUEST_MS, done))
-    .catch(async (error: unknown) => {
-      // Of topics that are hidden from us the client says that it does not know their partitions.
-      if (!(error as KafkaWorkerError).retriable)
-        await checkNotHidden(raw, [...new Set(partitions.map(({ topic }) => topic))]);
-      throw error;
-    });
+  const asking =
+    checked === 'high-watermark'
+      ? highWatermarks(raw, partitions, what, REQUEST_MS)
+      : offsetsForTime(raw, partitions, what, timeOf(checked));
+  const answer = await asking.catch(async (error: unknown) => {
+    // Of topics that are hidden from us the client says that it does not know their partitions.
+    if (!(error as KafkaWorkerError).retriable)
+      await checkNotHidden(raw, [...new Set(partitions.map(({ topic }) => topic))]);
+    throw error;
+  });
   const starts = partitions.map((partition, i) => {
     const { offset } = elementOf(answer, i, partition, what) as { offset?: number };
     return { ...partition, offset: typeof offset === 'number' ? offset : -1 };
@@ -72,8 +74,7 @@ export async function resolveOffsets(
   // No record is that young: the end it is.
   const beyond = starts.filter((start) => start.offset < 0);
   if (beyond.length === 0) return starts;
-  if (position === 'earliest' || position === 'latest')
-    throw new ClientError(`${what}: the broker gave none`, { retriable: true });
+  if (typeof position === 'string') throw new ClientError(`${what}: the broker gave none`, { retriable: true });
   const ends = await resolveOffsets(
     raw,
     beyond.map(({ topic, partition }) => ({ topic, partition })),
@@ -83,6 +84,16 @@ export async function resolveOffsets(
     const isEnd = (end: StartOffset): boolean => end.topic === start.topic && end.partition === start.partition;
     return start.offset < 0 ? (ends.find(isEnd) ?? start) : start;
   });
+}
+
+function offsetsForTime(
+  raw: RawClient<NativeConsumer>,
+  partitions: readonly TopicPartition[],
+  what: string,
+  time: number,
+): Promise<unknown[]> {
+  const asked = partitions.map((partition) => ({ ...partition, offset: time }));
+  return raw.call(what, REQUEST_MS, (native, done) => native.offsetsForTimes(asked, REQUEST_MS, done));
 }
 
 function timeOf(position: 'earliest' | 'latest' | Date): number {

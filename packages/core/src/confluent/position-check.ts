@@ -1,5 +1,5 @@
 import { AuthenticationError, AuthorizationError, type KafkaWorkerError, OffsetOutOfRangeError } from '../errors.ts';
-import type { StartOffset } from '../kafka-client.ts';
+import type { StartOffset, Watermarks } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
 import type { NativeConsumer } from './native-client.ts';
@@ -113,11 +113,21 @@ export class PositionCheck {
     const asked = partitions.map(({ topic, partition }) => ({ topic, partition }));
     const earliest = await resolveOffsets(this.#raw, asked, 'earliest');
     const latest = await resolveOffsets(this.#raw, asked, 'latest');
+    // A position behind the last stable offset is fine as long as the log goes on to there.
+    const isBehind = ({ next }: OwnedPartition, i: number): boolean => next > (latest[i]?.offset ?? next);
+    const beyond = partitions.filter(isBehind).map(({ topic, partition }) => ({ topic, partition }));
+    const ends = await resolveOffsets(this.#raw, beyond, 'high-watermark');
     for (const [i, owned] of partitions.entries()) {
       const start = earliest[i];
       const end = latest[i];
       if (start === undefined || end === undefined || owned.next !== before[i]) continue;
-      await this.#compare(owned, start.offset, end.offset);
+      const isOf = (other: TopicPartition): boolean =>
+        other.topic === owned.topic && other.partition === owned.partition;
+      await this.#compare(owned, {
+        earliest: start.offset,
+        latest: end.offset,
+        end: ends.find(isOf)?.offset ?? end.offset,
+      });
     }
   }
 
@@ -126,8 +136,9 @@ export class PositionCheck {
     if (error instanceof AuthorizationError || error instanceof AuthenticationError) this.#report(error);
   }
 
-  async #compare(owned: OwnedPartition, earliest: number, latest: number): Promise<void> {
+  async #compare(owned: OwnedPartition, log: Watermarks & { readonly end: number }): Promise<void> {
     if (!this.#raw.isUsable) return;
+    const { earliest, latest, end } = log;
     const { topic, partition, next } = owned;
     const name = `${topic}/${partition}`;
     const isStillOurs = Array.from(this.#reader.owned).includes(owned) && !owned.isWithheld;
@@ -137,7 +148,7 @@ export class PositionCheck {
       // Its log has grown long ago, for all that is known, and nothing came.
       owned.end = undefined;
     }
-    if (next >= earliest && next <= latest) {
+    if (next >= earliest && next <= end) {
       if (this.#suspects.has(owned)) {
         await this.#restartSuspect(owned);
         return;
@@ -148,7 +159,7 @@ export class PositionCheck {
     }
     if (this.#reported.has(name)) return;
     this.#reported.add(name);
-    this.#report(new OffsetOutOfRangeError({ topic, partition, offset: next }, { earliest, latest }));
+    this.#report(new OffsetOutOfRangeError({ topic, partition, offset: next }, { earliest, latest: end }));
   }
 
   /** In range, so the error has passed; whether it is the one that was stopped, reading it anew does no harm. */

@@ -1,23 +1,15 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../clock.ts';
 import { TestClients, uniqueName } from '../testing/cluster-under-test.ts';
+import { type OpenTransaction, openTransaction } from '../testing/open-transaction.ts';
 import { Worker } from '../worker.ts';
 import { confluentKafka } from './index.ts';
-import { type NativeProducer, newNativeProducer } from './native-client.ts';
 
 const brokers = process.env.KAFKA_BROKERS;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const WAIT_MS = 20_000;
 /** A broker of the defaults cleans every 15 s. */
 const COMPACTION_MS = 60_000;
-
-type Ask = (done: (error?: Error | null) => void) => void;
-interface Transactions extends NativeProducer {
-  initTransactions(timeoutMs: number, done: Parameters<Ask>[0]): void;
-  beginTransaction(done: Parameters<Ask>[0]): void;
-  commitTransaction(timeoutMs: number, done: Parameters<Ask>[0]): void;
-  abortTransaction(timeoutMs: number, done: Parameters<Ask>[0]): void;
-}
 
 if (brokers === undefined) {
   describe('the end of a log with gaps', () => {
@@ -32,27 +24,11 @@ function describeEnds(list: string): void {
   const clients = new TestClients({ cluster: kafka, clock: systemClock, dispose: () => Promise.resolve() });
   const closing: (() => Promise<unknown>)[] = [];
 
-  function ask(run: Ask): Promise<void> {
-    return new Promise((resolve, reject) => run((error) => (error ? reject(error) : resolve())));
-  }
-
   /** A transaction that has written its records, and is open. */
-  async function transaction(topic: string, count: number): Promise<{ end(how: 'commit' | 'abort'): Promise<void> }> {
-    const properties = { 'bootstrap.servers': list, 'transactional.id': uniqueName('transaction'), 'linger.ms': 0 };
-    const producer = newNativeProducer(properties, {}) as Transactions;
-    await ask((done) => producer.connect({ allTopics: false }, done));
-    closing.push(() => ask((done) => producer.disconnect(1_000, done)));
-    await ask((done) => producer.initTransactions(10_000, done));
-    await ask((done) => producer.beginTransaction(done));
-    for (let i = 0; i < count; i++)
-      producer.produce(topic, 0, Buffer.from(String(i)), Buffer.from('t'), null, undefined);
-    await ask((done) => producer.flush(10_000, done));
-    return {
-      end: (how) =>
-        ask((done) =>
-          how === 'commit' ? producer.commitTransaction(10_000, done) : producer.abortTransaction(10_000, done),
-        ),
-    };
+  async function transaction(topic: string, count: number): Promise<OpenTransaction> {
+    const open = await openTransaction(list, topic, count);
+    closing.push(() => open.close());
+    return open;
   }
 
   async function worker(topic: string, groupId: string, handled: number[]): Promise<Worker> {

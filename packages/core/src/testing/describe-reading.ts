@@ -100,6 +100,7 @@ export function describeReading(suite: ClusterSuite, groupProtocol: GroupProtoco
       partitions.map((partition, i) => ({ ...partition, offset: offsets[i] ?? -1 }));
     expect(await member.consumer.offsetsFor(partitions, 'earliest')).toEqual(at(0, 0));
     expect(await member.consumer.offsetsFor(partitions, 'latest')).toEqual(at(3, 0));
+    expect(await member.consumer.offsetsFor(partitions, 'high-watermark')).toEqual(at(3, 0));
     const future = new Date((member.records.at(-1)?.timestamp ?? 0) + 60_000);
     expect(await member.consumer.offsetsFor(partitions, future)).toEqual(at(3, 0));
     if (suite.capabilities.findsDates)

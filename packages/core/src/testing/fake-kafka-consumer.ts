@@ -14,6 +14,7 @@ import type {
   ConnectOptions,
   KafkaConsumer,
   KafkaConsumerOptions,
+  LogPosition,
   Poll,
   StartOffset,
   Watermarks,
@@ -155,10 +156,7 @@ export class FakeConsumer implements KafkaConsumer {
     return this.#fetcher.watermarks(partition);
   }
 
-  async offsetsFor(
-    partitions: readonly TopicPartition[],
-    position: 'earliest' | 'latest' | Date,
-  ): Promise<StartOffset[]> {
+  async offsetsFor(partitions: readonly TopicPartition[], position: LogPosition): Promise<StartOffset[]> {
     nativePartitions('partitions', partitions);
     nativePosition('position', position);
     this.#connection.assertConnected('offsetsFor');
@@ -166,7 +164,10 @@ export class FakeConsumer implements KafkaConsumer {
     return partitions.map(({ topic, partition }) => {
       const log = this.#state.topics.log({ topic, partition });
       if (log === undefined) throw new ClientError(`there is no ${topic}/${partition}`, { retriable: true });
-      const offset = typeof position === 'string' ? log[position] : log.offsetAt(position.getTime());
+      const offset =
+        typeof position !== 'string'
+          ? log.offsetAt(position.getTime())
+          : log[position === 'earliest' ? position : 'latest'];
       return { topic, partition, offset };
     });
   }
