@@ -4,7 +4,14 @@ import { refuseClassicProperties } from './reserved-properties.ts';
 /** librdkafka looks again at a full queue only after a second by default: a reader at full speed would wait for it. */
 const QUEUE_BACKOFF_MS = 10;
 
+/**
+ * librdkafka hands a whole fetch of one partition over before anything of the next one. With its default, 1 MiB, a backlog of small records comes
+ * thousands from one partition at a time, and the handlers of all others stand idle meanwhile. A larger message is still fetched whole.
+ */
+const PARTITION_FETCH_BYTES = 128 * 1024;
+
 const consumerDefaults: Readonly<ClientProperties> = {
+  'fetch.message.max.bytes': PARTITION_FETCH_BYTES,
   'fetch.queue.backoff.ms': QUEUE_BACKOFF_MS,
 };
 

@@ -28,16 +28,12 @@ import {
 } from './native-arguments.ts';
 import { type NativeConsumer, newNativeConsumer } from './native-client.ts';
 import { committedOffsets, partitionCounts, resolveOffsets } from './offset-queries.ts';
+import { Polling, type Take } from './polling.ts';
 import { PositionCheck } from './position-check.ts';
 import { RawClient } from './raw-client.ts';
 import { ReadFailures } from './read-failures.ts';
 import { withGroup } from './refusals.ts';
 import { seekNatively } from './seek.ts';
-
-const nothing: Poll = { events: [], records: [], positions: [], errors: [] };
-
-/** Errors kept for the next poll: when nobody polls, the oldest tell what began it. */
-const MAX_ERRORS = 100;
 
 /** How long `close` waits for a commit that somebody else waits for. */
 const COMMITS_MS = 3_000;
@@ -61,8 +57,7 @@ export class ConfluentConsumer implements KafkaConsumer {
   #check: PositionCheck | undefined;
   #failures: ReadFailures | undefined;
   #topics: readonly string[] = [];
-  #errors: KafkaWorkerError[] = [];
-  #waiting: { readonly maxRecords: number; readonly end: (poll: Poll) => void } | undefined;
+  readonly #polling = new Polling((maxRecords) => this.#take(maxRecords));
   #closed: Promise<void> | undefined;
 
   constructor(options: ConfluentConsumerOptions) {
@@ -103,25 +98,11 @@ export class ConfluentConsumer implements KafkaConsumer {
 
   async poll(maxRecords: number, maxWaitMs: number): Promise<Poll> {
     if (this.#closed !== undefined) throw new IllegalStateError('the consumer is closed');
-    if (this.#waiting !== undefined) throw new IllegalStateError('one poll at a time');
-    const max = nativeMaxRecords('maxRecords', maxRecords);
-    const waitMs = checkTimeout('maxWaitMs', maxWaitMs);
-    const poll = this.#collect(max);
-    if (poll !== undefined) return poll;
-    if (waitMs === 0) return nothing;
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.wake(), waitMs);
-      const end = (poll: Poll): void => {
-        clearTimeout(timer);
-        this.#waiting = undefined;
-        resolve(poll);
-      };
-      this.#waiting = { maxRecords: max, end };
-    });
+    return this.#polling.poll(nativeMaxRecords('maxRecords', maxRecords), checkTimeout('maxWaitMs', maxWaitMs));
   }
 
   wake(): void {
-    this.#waiting?.end(this.#collect(this.#waiting.maxRecords) ?? nothing);
+    this.#polling.wake();
   }
 
   async commit(offsets: readonly NextOffset[]): Promise<void> {
@@ -201,7 +182,7 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   async #close(): Promise<void> {
-    this.#waiting?.end(nothing);
+    this.#polling.end();
     this.#check?.stop();
     if (this.#committer !== undefined) await settledWithin(this.#committer.close(), COMMITS_MS);
     // A failed connect has disconnected already: then nothing native may be called any more.
@@ -220,7 +201,7 @@ export class ConfluentConsumer implements KafkaConsumer {
     if (this.#closed !== undefined) throw new IllegalStateError('closed while connecting');
     const { native } = this.#raw;
     const { brokers, logger } = this.#options;
-    const changed = (): void => this.#changed();
+    const changed = (): void => this.#polling.changed();
     const reader = new LibrdkafkaReader(native, {
       changed,
       failed: (...failure) => this.#failures?.failed(...failure),
@@ -236,7 +217,7 @@ export class ConfluentConsumer implements KafkaConsumer {
       this.#raw,
       reader,
       (error) => this.#report(error),
-      (start) => reader.seek([start], async () => this.#member?.restart(start)),
+      (start) => this.#member?.restart(start),
     );
     this.#failures = new ReadFailures({
       ...{ raw: this.#raw, reader, check: this.#check, brokers, groupId: this.#groupId },
@@ -247,29 +228,15 @@ export class ConfluentConsumer implements KafkaConsumer {
     reader.start();
   }
 
-  #collect(maxRecords: number): Poll | undefined {
-    if (this.#reader === undefined || this.#member === undefined) return undefined;
+  #take(maxRecords: number): ReturnType<Take> {
+    if (this.#reader === undefined || this.#member === undefined) return { events: [], records: [], positions: [] };
+    // First: from now on nothing is read of partitions that an event takes away.
     const events = this.#member.takeEvents();
-    const { records, positions } = this.#reader.take(maxRecords);
-    const errors = this.#errors;
-    if (events.length === 0 && records.length === 0 && positions.length === 0 && errors.length === 0) return undefined;
-    if (errors.length > 0) this.#errors = [];
-    return { events, records, positions, errors };
+    return { events, ...this.#reader.take(maxRecords) };
   }
 
-  #changed(): void {
-    if (this.#waiting === undefined) return;
-    const poll = this.#collect(this.#waiting.maxRecords);
-    if (poll !== undefined) this.#waiting.end(poll);
-  }
-
-  #report(reported: KafkaWorkerError): void {
-    if (this.#closed !== undefined) return;
-    const error = withGroup(reported, this.#groupId);
-    if (this.#errors.length < MAX_ERRORS && !this.#errors.some((known) => known.message === error.message)) {
-      this.#errors.push(error);
-    }
-    this.#changed();
+  #report(error: KafkaWorkerError): void {
+    if (this.#closed === undefined) this.#polling.report(withGroup(error, this.#groupId));
   }
 
   #connected<T>(part: T | undefined): T {

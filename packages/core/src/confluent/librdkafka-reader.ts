@@ -5,6 +5,7 @@ import { ChunkSize } from './chunk-size.ts';
 import { CloseListening } from './close-listening.ts';
 import { ConfluentRecord, type RawMessage } from './confluent-record.ts';
 import type { NativeConsumer } from './native-client.ts';
+import { Overflow } from './overflow.ts';
 import { type OwnedPartition, OwnedPartitions } from './owned-partitions.ts';
 import { QueueTurner } from './queue-turner.ts';
 import { RecordBuffer } from './record-buffer.ts';
@@ -12,10 +13,6 @@ import { RecordBuffer } from './record-buffer.ts';
 /** The buffer decouples reading from polling; more of it would only be more to discard. */
 const BUFFER_RECORDS = 2_000;
 const BUFFER_BYTES = 8 * 1024 * 1024;
-
-/** When what came while the buffer was full reaches this, librdkafka is paused as a whole: then nothing comes but events. */
-const OVERFLOW_RECORDS = 50;
-const OVERFLOW_BYTES = 4 * 1024 * 1024;
 
 const HOLD_MS = 5_000;
 
@@ -41,10 +38,9 @@ export class LibrdkafkaReader {
   readonly #buffer = new RecordBuffer();
   #ends: NextOffset[] = [];
   readonly #chunk = new ChunkSize();
-  #overflow = 0;
-  #overflowBytes = 0;
+  #asked = Number.POSITIVE_INFINITY;
+  readonly #overflow: Overflow;
   #seeks = 0;
-  #isStalled = false;
   /** When librdkafka's queue was last found empty. */
   #dryAt = 0;
   readonly #listening = new CloseListening();
@@ -52,9 +48,14 @@ export class LibrdkafkaReader {
   constructor(native: NativeConsumer, events: ReaderEvents) {
     this.#native = native;
     this.#events = events;
+    this.#overflow = new Overflow({
+      pause: () => native.pause(this.#fetching().map(({ topic, partition }) => ({ topic, partition }))),
+      resume: () => this.#resumeNatively(this.#fetching()),
+    });
     native.on('partition.eof', (end: NextOffset) => void this.#ends.push(end));
     this.#turner = new QueueTurner(native, {
-      want: () => (this.#hasRoom() ? (this.#listening.isOn ? 1 : this.#chunk.records) : undefined),
+      want: () =>
+        this.#hasRoom() ? (this.#listening.isOn ? 1 : Math.min(this.#chunk.records, this.#asked)) : undefined,
       received: (messages) => this.#receive(messages),
       failed: (error) => {
         this.#ends = [];
@@ -63,19 +64,29 @@ export class LibrdkafkaReader {
     });
   }
 
-  /** Whether everything that came was taken, so that only librdkafka can keep more from coming. */
-  get isDrained(): boolean {
-    return this.#buffer.records === 0 && !this.#isStalled;
+  /** How much a poll wants is also how much is read at once: whoever asks for little has other things to do in between. */
+  set asked(records: number) {
+    if (records > 0) this.#asked = records;
   }
 
-  /** Whether all that came of this partition was taken, and nothing more of it lies in librdkafka's queue since then. */
-  isDryOf(owned: OwnedPartition, since: number): boolean {
-    return this.#dryAt > since && !this.#isStalled && !this.#buffer.holds(owned);
+  /** Whether everything that came was taken, so that only librdkafka can keep more from coming. */
+  get isDrained(): boolean {
+    return this.#buffer.records === 0 && !this.#overflow.isStalled;
+  }
+
+  /** Whether all that came of this partition was taken. */
+  hasTakenAllOf(owned: OwnedPartition): boolean {
+    return !this.#overflow.isStalled && !this.#buffer.holds(owned);
+  }
+
+  /** Whether librdkafka's queue has been empty since then: what lay in it was read. */
+  isDrySince(time: number): boolean {
+    return this.#dryAt > time;
   }
 
   /** Until this partition has said something, no error is lost behind records. */
-  listenClosely(owned: OwnedPartition): void {
-    this.#listening.begin(owned);
+  listenClosely(owned: OwnedPartition, ms?: number): void {
+    this.#listening.begin(owned, ms);
   }
 
   get owned(): Iterable<OwnedPartition> {
@@ -120,7 +131,7 @@ export class LibrdkafkaReader {
 
   /** After librdkafka has taken them: a mark of an earlier pause may still be on them. */
   started(partitions: readonly TopicPartition[]): void {
-    if (this.#isStalled) this.#native.pause([...partitions]);
+    if (this.#overflow.isStalled) this.#native.pause([...partitions]);
     else this.#native.resume([...partitions]);
   }
 
@@ -156,22 +167,39 @@ export class LibrdkafkaReader {
       this.#buffer.unshift(records, bytes, positions);
     }
     // While everything is paused they come back with everything.
-    if (!this.#isStalled) this.#resumeNatively(asleep);
+    if (!this.#overflow.isStalled) this.#resumeNatively(asleep);
     this.#events.changed();
   }
 
   /** Runs while nothing is being read: `move` puts librdkafka's positions elsewhere. */
-  async seek(starts: readonly StartOffset[], move: () => Promise<void>): Promise<void> {
-    const release = this.#turner.hold();
-    this.#seeks++;
-    try {
-      await settledWithin(this.#turner.idle(), HOLD_MS);
+  seek(starts: readonly StartOffset[], move: () => Promise<void>): Promise<void> {
+    return this.#moving(async () => {
       for (const start of starts) {
         const owned = this.#owned.get(start.topic, start.partition);
         if (owned === undefined) continue;
         this.#buffer.remove(owned);
         owned.moveTo(start.offset);
       }
+      await move();
+    });
+  }
+
+  /** Has a partition read anew from where it stands. One that brings something meanwhile, or is paused, is left alone. */
+  restart(owned: OwnedPartition, run: (start: StartOffset) => void): Promise<void> {
+    const { topic, partition, next } = owned;
+    return this.#moving(() => {
+      const isWell = owned.next !== next || owned.isPaused || this.#buffer.holds(owned);
+      if (isWell || this.#owned.get(topic, partition) !== owned) return;
+      owned.moveTo(next);
+      run({ topic, partition, offset: next });
+    });
+  }
+
+  async #moving(move: () => Promise<void> | void): Promise<void> {
+    const release = this.#turner.hold();
+    this.#seeks++;
+    try {
+      await settledWithin(this.#turner.idle(), HOLD_MS);
       await move();
     } finally {
       this.#seeks--;
@@ -248,7 +276,7 @@ export class LibrdkafkaReader {
     const wasFull = !this.#hasRoom();
     this.#buffer.push(records, bytes);
     for (const end of ends) this.#end(end, messages);
-    if (wasFull) this.#overflowed(records.length, bytes);
+    if (wasFull) this.#overflow.add(records.length, bytes);
     if (records.length > 0 || ends.length > 0) this.#events.changed();
     return messages.length + ends.length;
   }
@@ -276,23 +304,10 @@ export class LibrdkafkaReader {
     if (partitions.length > 0) this.#native.resume(partitions.map(({ topic, partition }) => ({ topic, partition })));
   }
 
-  #overflowed(records: number, bytes: number): void {
-    this.#overflow += records;
-    this.#overflowBytes += bytes;
-    if (this.#isStalled || (this.#overflow < OVERFLOW_RECORDS && this.#overflowBytes < OVERFLOW_BYTES)) return;
-    this.#isStalled = true;
-    this.#native.pause(this.#fetching().map(({ topic, partition }) => ({ topic, partition })));
-  }
-
   #drained(): void {
-    const isHalfEmpty = this.#buffer.records <= BUFFER_RECORDS / 2 && this.#buffer.bytes <= BUFFER_BYTES / 2;
-    if (this.#isStalled && isHalfEmpty) {
-      this.#isStalled = false;
-      this.#resumeNatively(this.#fetching());
-    }
+    if (this.#buffer.records <= BUFFER_RECORDS / 2 && this.#buffer.bytes <= BUFFER_BYTES / 2) this.#overflow.end();
     if (!this.#hasRoom()) return;
-    this.#overflow = 0;
-    this.#overflowBytes = 0;
+    this.#overflow.forget();
     this.#turner.room();
   }
 
