@@ -27,7 +27,8 @@ export class OutcomeWindow {
 
   /** Why there are too many, if there are. */
   objection(brake: Brake, now: number): string | undefined {
-    const { maxConsecutive, maxRatio, minRecords, windowMs } = { ...DEFAULTS, ...brake };
+    const { maxConsecutive = DEFAULTS.maxConsecutive, maxRatio = DEFAULTS.maxRatio } = brake;
+    const { minRecords = DEFAULTS.minRecords, windowMs = DEFAULTS.windowMs } = brake;
     if (this.consecutive >= maxConsecutive) return `${this.consecutive} records in a row have failed`;
     const newest = this.#at(now);
     const buckets = Math.min(BUCKETS, Math.ceil(windowMs / BUCKET_MS));

@@ -32,7 +32,7 @@ export function deadLetterOf(
   groupId: string,
 ): OutgoingRecord {
   const names = deadLetterHeaders;
-  const { name, message, stack } = toError(error);
+  const { message, stack } = toError(error);
   const added: readonly (readonly [string, string])[] = [
     [names.topic, received.topic],
     [names.partition, String(received.partition)],
@@ -42,19 +42,31 @@ export function deadLetterOf(
     [names.attempts, String(call.attempt)],
     [names.firstFailedAt, String(Math.round(call.firstFailedAt ?? 0))],
     [names.lastFailedAt, String(Math.round(call.lastFailedAt ?? 0))],
-    [names.errorClass, classOf(error, name)],
+    [names.errorClass, bounded(classOf(error), MAX_MESSAGE_LENGTH)],
     [names.errorMessage, bounded(message, MAX_MESSAGE_LENGTH)],
     [names.errorStack, bounded(stack ?? '', MAX_STACK_LENGTH)],
   ];
   return { topic, key: received.key, value: received.value, headers: [...received.headers, ...added] };
 }
 
-function classOf(error: unknown, name: string): string {
-  if (!(error instanceof Error)) return typeof error;
-  const className = error.constructor.name;
-  return className === '' || className === 'Error' ? name : className;
+/** The class says most; an error of another realm, or of a bundle with short names, may know its name only. */
+function classOf(error: unknown): unknown {
+  if (typeof error !== 'object' || error === null) return error === null ? 'null' : typeof error;
+  const className: unknown = error.constructor?.name;
+  const isTelling = className !== undefined && className !== '' && className !== 'Error';
+  return isTelling ? className : ((error as { readonly name?: unknown }).name ?? 'object');
 }
 
-function bounded(text: string, maxLength: number): string {
+/** What people throw need not have a text where errors have one. */
+function bounded(given: unknown, maxLength: number): string {
+  const text = typeof given === 'string' ? given : describe(given);
   return text.length <= maxLength ? text : `${text.slice(0, maxLength)}…`;
+}
+
+function describe(given: unknown): string {
+  try {
+    return String(given);
+  } catch {
+    return typeof given;
+  }
 }

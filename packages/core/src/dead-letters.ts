@@ -68,6 +68,11 @@ export class DeadLetters {
     return this.#writing > 0;
   }
 
+  /** Whether none waits to be acknowledged. */
+  get isEmpty(): boolean {
+    return this.#pending.size === 0;
+  }
+
   /** For the brake. */
   noteHandled(owner: OwnedPartition, now: number): void {
     this.#brake.noteHandled(owner, now);

@@ -34,6 +34,11 @@ import type { Subscription } from './subscription.ts';
 import { Suspensions } from './suspensions.ts';
 import { Turns } from './turns.ts';
 
+/**
+ * Reading holds the event loop, some 10 us per record. While handlers wait for something, they shall not wait for hundreds of records to be read
+ * before they go on.
+ */
+const BUSY_POLL_RECORDS = 50;
 /** How soon positions are looked at again when the broker did not answer. */
 const RECHECK_MS = 1_000;
 
@@ -97,6 +102,7 @@ export class Engine {
     this.suspensions = new Suspensions({
       ...{ lanes, intake, laneNow, ownerOf },
       queue: (record, owner, now) => this.#queue(record, owner, now),
+      extracted: () => this.outcomes.freezer.noteExtracted(),
     });
     const { suspensions } = this;
     this.#pauses = new Pauses(assignment, suspensions);
@@ -140,7 +146,8 @@ export class Engine {
     });
     this.poller = new Poller({
       ...{ consumer, clock, turns },
-      room: () => this.intake.room(),
+      room: () =>
+        Math.min(this.intake.room(), this.#lanes.runningCount > 0 ? BUSY_POLL_RECORDS : Number.POSITIVE_INFINITY),
       beforeReceived: this.#receiptsOf(session),
       received: (poll) => this.#receive(poll),
       failed: (error) =>
@@ -241,6 +248,7 @@ export class Engine {
     const { assignment, intake } = this;
     const receipts = new Receipts({
       ...{ received: session.received.bind(session), assignment, consumer, clock, logger },
+      alone: (commit) => this.committer.alone(commit),
       commitsReceived: options.delivery.commitsReceived === true,
       isStopped: () => intake.isStopped,
     });

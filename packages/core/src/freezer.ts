@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts';
 import { IllegalStateError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
+import { FrozenLanes } from './frozen-lanes.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { Intake } from './intake.ts';
 import type { Lane } from './lane.ts';
@@ -52,9 +53,11 @@ export interface UnfreezeTarget extends TopicPartition {
 export class Freezer {
   readonly #parts: FreezerParts;
   readonly #frozen = new Set<Frozen>();
+  readonly #lanes: FrozenLanes;
 
   constructor(parts: FreezerParts) {
     this.#parts = parts;
+    this.#lanes = new FrozenLanes(parts);
   }
 
   *frozen(): Generator<Frozen> {
@@ -80,19 +83,24 @@ export class Freezer {
 
   /** As {@link freezePartition}; the lane is held from now on. */
   freezeKey(call: HandlerCall, item: CallItem, error: unknown): void {
-    const { lanes } = this.#parts;
     const { lane } = call;
-    lanes.hold(lane);
+    call.withdraw('leaving');
+    if (call.isEmpty) return;
+    this.#parts.lanes.hold(lane);
     call.nextAttempt();
-    lane.isFrozen = lane.isOrdered;
-    this.#add({ scope: 'key', owner: item.owner, item, call, lane }, error);
-    this.#countKeys();
+    this.#lanes.add(lane, call);
+    const stands = item.owner.phase === 'active' ? item : call.first;
+    this.#add({ scope: 'key', owner: stands.owner, item: stands, call, lane }, error);
   }
 
   /** A record was queued in a lane that is frozen. */
-  noteQueued(owner: OwnedPartition, { sizeBytes }: ReceivedRecord): void {
-    const { records, bytes } = owner.aside;
-    this.#parts.intake.setAside(owner, { records: records + 1, bytes: bytes + sizeBytes });
+  noteQueued(owner: OwnedPartition, record: ReceivedRecord): void {
+    this.#lanes.noteQueued(owner, record);
+  }
+
+  /** Records were taken out of the lanes. */
+  noteExtracted(): void {
+    this.#lanes.recount([...this.#frozen].flatMap(({ call, lane }) => (lane === undefined ? [] : [call])));
   }
 
   /** @throws IllegalStateError when there is nothing frozen there */
@@ -100,44 +108,49 @@ export class Freezer {
     const there = [...this.#frozen].filter(({ owner }) => owner.topic === topic && owner.partition === partition);
     const found = there.filter((one) => (key === undefined ? one.scope === 'partition' : isOfKey(one, key)));
     if (found.length === 0) throw new IllegalStateError(nothingFrozen(topic, partition, key, there));
-    for (const one of found) this.#unfreeze(one, skip);
+    // Where records of a batch failed alone, or nothing orders them, there may be several: only the first one is passed over, the others are tried again.
+    found.sort((a, b) => a.item.received.offset - b.item.received.offset);
+    for (const [i, one] of found.entries()) this.#unfreeze(one, skip && i === 0);
   }
 
   /** What left, or was lost, is frozen no more: whoever has it now gets the failed record first. */
   dropLeaving(): void {
     const { lanes, laneNow } = this.#parts;
-    let hasChanged = false;
-    for (const one of this.#frozen) {
+    for (const one of [...this.#frozen]) {
       const { call, lane, owner } = one;
       if (lane === undefined) {
         if (owner.phase !== 'active') this.#frozen.delete(one);
         continue;
       }
       call.withdraw('leaving');
-      if (!call.isEmpty) continue;
-      this.#frozen.delete(one);
-      lane.isFrozen = false;
-      lanes.unpark(lane, undefined, laneNow());
-      hasChanged = true;
+      if (call.isEmpty) {
+        this.#frozen.delete(one);
+        this.#lanes.remove(lane, call);
+        lanes.unpark(lane, undefined, laneNow());
+      } else if (owner.phase !== 'active') {
+        // Of a batch over several partitions, the others' records still wait.
+        this.#frozen.delete(one);
+        this.#frozen.add({ ...one, owner: call.first.owner, item: call.first });
+      }
     }
-    if (hasChanged) this.#countKeys();
+    this.noteExtracted();
   }
 
   #unfreeze(one: Frozen, skip: boolean): void {
     const { lanes, suspensions, events, laneNow, skipped } = this.#parts;
     const { scope, owner, item, call, lane, key } = one;
     this.#frozen.delete(one);
+    if (lane !== undefined) this.#lanes.remove(lane, call);
     if (skip) {
       skipped(call, item);
       if (call.items === undefined) call.isDropped = true;
       else call.items = call.items.filter((other) => other !== item);
+      if (lane === undefined) suspensions.passOver(call, item);
     }
     if (lane === undefined) {
       suspensions.release(owner, 'frozen');
     } else {
-      lane.isFrozen = false;
       lanes.unpark(lane, call.isEmpty || suspensions.keep(call) ? undefined : call, laneNow());
-      this.#countKeys();
     }
     const { topic, partition } = owner;
     events.emit('unfrozen', { topic, partition, scope, key, skipped: skip });
@@ -154,34 +167,17 @@ export class Freezer {
     });
     events.emit('frozen', { topic, partition, scope, key: name, offset, error });
   }
-
-  /** What waits in frozen lanes takes no room from others; counted anew when one was frozen or unfrozen. */
-  #countKeys(): void {
-    const { intake, ownerOf } = this.#parts;
-    const aside = new Map<OwnedPartition, { records: number; bytes: number }>();
-    for (const { owner } of this.#frozen) aside.set(owner, { records: 0, bytes: 0 });
-    for (const { lane } of this.#frozen) {
-      if (lane === undefined || !lane.isFrozen) continue;
-      for (const record of lane.queue) {
-        const owner = ownerOf(record);
-        if (owner === undefined || owner.isSuspended) continue;
-        const own = aside.get(owner) ?? { records: 0, bytes: 0 };
-        aside.set(owner, { records: own.records + 1, bytes: own.bytes + record.sizeBytes });
-      }
-    }
-    for (const [owner, own] of aside) if (!owner.isSuspended) intake.setAside(owner, own);
-  }
 }
 
 function isOfKey({ scope, lane, item }: Frozen, key: Buffer | string | null): boolean {
   if (scope !== 'key' || lane === undefined) return false;
-  const { name } = lane;
   if (isNamedByKey(lane)) {
     const own = item.received.key;
     if (key === null || own === null) return key === own;
     return own.equals(Buffer.from(key as Buffer));
   }
-  return key !== null && name === key.toString();
+  // A record without a lane has no name.
+  return (lane.name ?? null) === (key?.toString() ?? null);
 }
 
 function isNamedByKey(lane: Lane<HandlerCall>): boolean {

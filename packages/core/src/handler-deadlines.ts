@@ -25,6 +25,8 @@ export class HandlerDeadlines {
   readonly #running = new Set<HandlerCall>();
   /** In the order in which their time was up. */
   readonly #aborted = new Map<HandlerCall, number>();
+  /** Those that were given up, and have not returned still. */
+  readonly #stuck = new Map<HandlerCall, number>();
   #timer: { readonly timer: Timer; readonly dueAt: number } | undefined;
 
   constructor(parts: HandlerDeadlineParts) {
@@ -39,7 +41,8 @@ export class HandlerDeadlines {
   started(call: HandlerCall): void {
     if (!this.isOn) return;
     this.#running.add(call);
-    if (this.#timer === undefined) this.#wait();
+    // With others before it, the timer is set for the first of them at the latest.
+    if (this.#running.size === 1) this.#wait();
   }
 
   /** The handler has returned, and what it did in time is told. */
@@ -47,13 +50,20 @@ export class HandlerDeadlines {
     const { handlerTimeoutMs, clock } = this.#parts;
     if (handlerTimeoutMs === undefined) return;
     this.#running.delete(call);
-    this.#aborted.delete(call);
+    this.gone(call);
     // One that never waited could not be interrupted, but was too late all the same.
     if (call.timeout === undefined && clock.now() - call.startedAt > handlerTimeoutMs) this.#timeOut(call);
   }
 
+  /** A handler that was given up has returned after all. */
+  gone(call: HandlerCall): void {
+    this.#aborted.delete(call);
+    this.#stuck.delete(call);
+  }
+
   /** Handlers that were asked to return and have not, and since when. */
   *overdue(): Generator<readonly [call: HandlerCall, since: number]> {
+    yield* this.#stuck;
     yield* this.#aborted;
   }
 
@@ -98,6 +108,7 @@ export class HandlerDeadlines {
     for (const [call, since] of this.#aborted) {
       if (since + stuckAfterMs > now) break;
       this.#aborted.delete(call);
+      this.#stuck.set(call, since);
       stuck(call, now - since);
     }
     this.#wait();

@@ -5,6 +5,9 @@ import type { WorkerState } from './lifecycle.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { WorkerHealth } from './worker-status.ts';
 
+/** A message that is not acknowledged for so long is worth a word. */
+const UNACKNOWLEDGED_MS = 5_000;
+
 /** A worker's health, with reasons. `ready` is: it is subscribed and polls, and is not draining. */
 export function healthOf(state: WorkerState, engine: Engine | undefined, now: number): WorkerHealth {
   const reasons: string[] = [];
@@ -54,9 +57,10 @@ function failureReasons({ outcomes }: Engine, now: number): string[] {
     reasons.push(`${placeOf(call)} waits ${Math.max(0, Math.round(dueAt - now))} ms for attempt ${call.attempt}`);
   }
   for (const { call, item, message, since, lastError } of outcomes.deadLetters.pending()) {
-    if (lastError === undefined) continue;
+    if (lastError === undefined && now - since < UNACKNOWLEDGED_MS) continue;
     const what = `its dead letter could not be written to ${message.topic} for ${seconds(now - since)}`;
-    reasons.push(`${placeOf({ first: item })}: ${what} (attempt ${call.attempt} had failed): ${lastError.message}`);
+    const why = lastError === undefined ? 'not acknowledged yet' : lastError.message;
+    reasons.push(`${placeOf({ first: item })}: ${what} (attempt ${call.attempt} had failed): ${why}`);
   }
   for (const { scope, owner, item, key, since, error } of outcomes.freezer.frozen()) {
     const what = scope === 'partition' ? '' : `, key ${key === null ? 'null' : `'${key}'`},`;

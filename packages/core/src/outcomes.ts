@@ -65,8 +65,8 @@ export class Outcomes {
   /** Whether nothing is being written that its record waits for, nor tried again where everything received has to be handled. */
   get isQuiet(): boolean {
     if (this.deadLetters.isWriting) return false;
-    const waitsForRetries = this.#parts.options.delivery.commitsReceived === true && !this.retries.hasStopped;
-    return !waitsForRetries || this.retries.isEmpty;
+    const waitsForMore = this.#parts.options.delivery.commitsReceived === true && !this.retries.hasStopped;
+    return !waitsForMore || (this.retries.isEmpty && this.deadLetters.isEmpty);
   }
 
   /** The handler has returned, and what it sent is acknowledged. */
@@ -128,8 +128,8 @@ export class Outcomes {
       return;
     }
     // Only that record is at fault: the others have not been handled, and get their call without it.
-    const alone = call.split([culprit]);
-    this.#carryOut(decision, alone, culprit, error);
+    const atFault = decision.do === 'freeze' ? withThoseBehind(call.items ?? [], culprit) : [culprit];
+    this.#carryOut(decision, call.split(atFault), culprit, error);
     call.withdraw('leaving');
     if (!call.isEmpty) this.#again(call);
   }
@@ -164,7 +164,7 @@ export class Outcomes {
         for (const one of call.items ?? [call]) this.#skip(call, one, error, decision.log);
         break;
       case 'dead-letter':
-        for (const one of call.items ?? [call]) this.#deadLetter(decision, call, one, error);
+        for (const one of call.items ?? [call]) if (!this.#deadLetter(decision, call, one, error)) break;
         break;
       case 'freeze':
         if (decision.scope === 'partition') this.freezer.freezePartition(call, item, error);
@@ -197,11 +197,13 @@ export class Outcomes {
     this.#settle(call, item, 'skipped');
   }
 
-  #deadLetter(decision: Decision & { do: 'dead-letter' }, call: HandlerCall, item: CallItem, error: unknown): void {
-    if (item.owner.phase !== 'active') return;
+  /** False when it ends the worker instead. */
+  #deadLetter(decision: Decision & { do: 'dead-letter' }, call: HandlerCall, item: CallItem, error: unknown): boolean {
+    if (item.owner.phase !== 'active') return true;
     const objection = this.deadLetters.objection(item, decision.brake, error);
     if (objection === undefined) this.deadLetters.add(call, item, decision.topic, error);
     else this.#stop(call, objection);
+    return objection === undefined;
   }
 
   #stop(call: HandlerCall, error: KafkaWorkerError): void {
@@ -224,6 +226,11 @@ export class Outcomes {
       events.emit('settled', { record: item.record, outcome, attempts: call.attempt, durationMs });
     }
   }
+}
+
+/** What stands still with a record: it, and what is behind it in its partition, which must not overtake it. */
+function withThoseBehind(items: readonly CallItem[], culprit: CallItem): readonly CallItem[] {
+  return items.slice(items.indexOf(culprit)).filter(({ owner }) => owner === culprit.owner);
 }
 
 /** The one record that a deserialization error names. */

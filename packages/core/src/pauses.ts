@@ -9,6 +9,8 @@ export class Pauses {
   readonly #suspensions: Suspensions;
   readonly #named = new Set<string>();
   #areAllPaused = false;
+  /** Where all are paused: those that were resumed since. */
+  readonly #excepted = new Set<string>();
 
   constructor(assignment: Assignment, suspensions: Suspensions) {
     this.#assignment = assignment;
@@ -16,8 +18,14 @@ export class Pauses {
   }
 
   pause(partitions: readonly TopicPartition[] | undefined): void {
-    if (partitions === undefined) this.#areAllPaused = true;
-    for (const one of partitions ?? []) this.#named.add(nameOf(one));
+    if (partitions === undefined) {
+      this.#areAllPaused = true;
+      this.#excepted.clear();
+    }
+    for (const one of partitions ?? []) {
+      this.#named.add(nameOf(one));
+      this.#excepted.delete(nameOf(one));
+    }
     for (const owner of this.#assignment) this.applyTo(owner);
   }
 
@@ -26,8 +34,12 @@ export class Pauses {
     if (partitions === undefined) {
       this.#areAllPaused = false;
       this.#named.clear();
+      this.#excepted.clear();
     }
-    for (const one of partitions ?? []) this.#named.delete(nameOf(one));
+    for (const one of partitions ?? []) {
+      this.#named.delete(nameOf(one));
+      if (this.#areAllPaused) this.#excepted.add(nameOf(one));
+    }
     for (const owner of this.#assignment) {
       if (!this.#isPaused(owner)) this.#suspensions.release(owner, 'paused');
     }
@@ -39,7 +51,8 @@ export class Pauses {
   }
 
   #isPaused(partition: TopicPartition): boolean {
-    return this.#areAllPaused || this.#named.has(nameOf(partition));
+    const name = nameOf(partition);
+    return this.#named.has(name) || (this.#areAllPaused && !this.#excepted.has(name));
   }
 }
 

@@ -150,6 +150,7 @@ export class Rebalances {
   }
 
   #lose(owned: readonly OwnedPartition[]): void {
+    if (this.#commitsReceived) this.#logUnfinished(owned);
     this.#parts.abort(
       owned,
       new PollError('the partition was lost: the group has given it to another member', { retriable: true }),
@@ -218,14 +219,20 @@ export class Rebalances {
   /** Records that count as committed are handled while the time lasts; what is left then is lost, and said aloud. */
   async #finishReceived(owned: readonly OwnedPartition[]): Promise<void> {
     const { turns, drain, options } = this.#parts;
-    const { clock, revokeDrainMs, logger } = options;
+    const { clock, revokeDrainMs } = options;
     turns.run(() => drain(owned));
-    const waiting = owned.filter((one) => !one.heldBackFor.has('frozen'));
-    await withTimeout(Promise.all(waiting.map((one) => one.whenFinished())), revokeDrainMs, clock);
+    await withTimeout(Promise.all(owned.map((one) => one.whenFinished())), revokeDrainMs, clock);
+    this.#logUnfinished(owned);
+  }
+
+  #logUnfinished(owned: readonly OwnedPartition[]): void {
     for (const { topic, partition, ledger, phase } of owned) {
       if (phase === 'ended' || ledger.openCount === 0) continue;
       const fields = { topic, partition, records: ledger.openCount, firstOffset: ledger.nextOffset };
-      logger.error('records that were committed before they were handled are lost with their partition', fields);
+      this.#parts.options.logger.error(
+        'records that were committed before they were handled are lost with their partition',
+        fields,
+      );
     }
   }
 

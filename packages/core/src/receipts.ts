@@ -14,6 +14,8 @@ const PAUSE_MS = 250;
 /** What receipts act on. */
 export interface ReceiptParts {
   readonly received: NonNullable<DeliverySession['received']>;
+  /** Runs a commit by itself: one that is overtaken by another would take progress back. */
+  readonly alone: (commit: () => Promise<void>) => Promise<void>;
   /** What is noted is committed by that. */
   readonly commitsReceived: boolean;
   readonly assignment: Assignment;
@@ -34,41 +36,44 @@ export class Receipts {
 
   /** The poll with those records that are noted. */
   async note(poll: Poll): Promise<Poll> {
-    const { received, assignment, isStopped } = this.#parts;
-    const isOurs = (record: ReceivedRecord): boolean => assignment.ownerOf(record)?.phase === 'active';
+    const { received, alone, assignment, isStopped } = this.#parts;
+    // What is being taken away is not begun any more: its next owner gets it, for it is not committed.
+    const leaving = new Set(
+      poll.events.flatMap(({ type, partitions }) => (type === 'assigned' ? [] : assignment.among(partitions))),
+    );
+    const isOurs = (record: ReceivedRecord): boolean => {
+      const owner = assignment.ownerOf(record);
+      return owner !== undefined && owner.phase === 'active' && !owner.isDraining && !leaving.has(owner);
+    };
     const records = isStopped() ? [] : poll.records.filter(isOurs);
     if (records.length === 0) return { ...poll, records };
     const chunks = chunksOf(records, assignment);
-    try {
-      await received(
-        records,
-        chunks.map(({ owner: { topic, partition, commitMetadata }, next }) => ({
-          ...{ topic, partition, offset: next, metadata: commitMetadata },
-        })),
-      );
-    } catch (error) {
-      return { ...poll, records: await this.#withoutRefused(records, chunks, error) };
-    }
-    this.#noteCommitted(chunks);
-    return { ...poll, records };
+    const next = chunks.map(({ owner: { topic, partition, commitMetadata }, next: offset }) => ({
+      ...{ topic, partition, offset, metadata: commitMetadata },
+    }));
+    let refusal: Refusal | undefined;
+    // What is committed is noted before the next commit can begin.
+    await alone(async () => {
+      try {
+        await received(records, next);
+      } catch (error) {
+        refusal = refusalOf(chunks, error);
+      }
+      this.#noteCommitted(refusal?.others ?? chunks);
+    });
+    return { ...poll, records: refusal === undefined ? records : await this.#withoutRefused(records, refusal) };
   }
 
   /** What was refused for a reason that passes, or with its partition, goes back to Kafka; anything else ends the worker. */
   async #withoutRefused(
     records: readonly ReceivedRecord[],
-    chunks: readonly Chunk[],
-    error: unknown,
+    { error, chunks }: Refusal,
   ): Promise<readonly ReceivedRecord[]> {
     const { clock, logger, assignment } = this.#parts;
     if (!isKafkaWorkerError(error) || !(error.retriable || isExplainedByRebalance(error))) throw error;
-    const failures = error instanceof CommitError ? error.failures : [];
-    const isRefused = ({ owner }: Chunk): boolean =>
-      failures.length === 0 ||
-      failures.some(({ topic, partition }) => topic === owner.topic && partition === owner.partition);
-    const refused = new Set(chunks.filter(isRefused).map(({ owner }) => owner));
-    this.#noteCommitted(chunks.filter(({ owner }) => !refused.has(owner)));
     logger.warn('what was polled could not be committed, so it is not handled and will be polled again', { error });
-    await Promise.all(chunks.filter(isRefused).map((chunk) => this.#giveBack(chunk)));
+    const refused = new Set(chunks.map(({ owner }) => owner));
+    await Promise.all(chunks.map((chunk) => this.#giveBack(chunk)));
     await new Promise<void>((resolve) => clock.setTimeout(resolve, PAUSE_MS));
     return records.filter((record) => {
       const owner = assignment.ownerOf(record);
@@ -92,10 +97,25 @@ export class Receipts {
   }
 }
 
+/** A commit that failed, for some chunks or for all. */
+interface Refusal {
+  readonly error: unknown;
+  readonly chunks: readonly Chunk[];
+  readonly others: readonly Chunk[];
+}
+
 interface Chunk {
   readonly owner: OwnedPartition;
   readonly first: number;
   next: number;
+}
+
+function refusalOf(chunks: readonly Chunk[], error: unknown): Refusal {
+  const failures = error instanceof CommitError ? error.failures : [];
+  const isRefused = ({ owner }: Chunk): boolean =>
+    failures.length === 0 ||
+    failures.some(({ topic, partition }) => topic === owner.topic && partition === owner.partition);
+  return { error, chunks: chunks.filter(isRefused), others: chunks.filter((chunk) => !isRefused(chunk)) };
 }
 
 function chunksOf(records: readonly ReceivedRecord[], assignment: Assignment): Chunk[] {

@@ -134,9 +134,11 @@ export class WorkerRun {
         ({ received: { topic, partition, offset } }) => `${topic}/${partition} offset ${offset}`,
       );
       const names = running.slice(0, 5).join(', ') + (running.length > 5 ? ` and ${running.length - 5} more` : '');
-      const error = new ShutdownTimeoutError(
-        `the stop's ${timeoutMs} ms were up with ${running.length} handler calls still running: ${names}`,
-      );
+      const what =
+        running.length === 0
+          ? 'what has failed still waiting to be tried or written again'
+          : `${running.length} handler calls still running: ${names}`;
+      const error = new ShutdownTimeoutError(`the stop's ${timeoutMs} ms were up with ${what}`);
       errors.push(error);
       engine.abortAll(error);
       await withTimeout(quiet, ABORT_GRACE_MS, this.#options.clock);
