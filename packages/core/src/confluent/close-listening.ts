@@ -10,10 +10,12 @@ const LISTEN_MS = 10_000;
 export class CloseListening {
   #to: OwnedPartition | undefined;
   #since = 0;
+  #ms = LISTEN_MS;
 
-  begin(owned: OwnedPartition): void {
+  begin(owned: OwnedPartition, ms: number = LISTEN_MS): void {
     this.#to = owned;
     this.#since = Date.now();
+    this.#ms = ms;
   }
 
   get isOn(): boolean {
@@ -29,7 +31,7 @@ export class CloseListening {
 
   #suspect(): OwnedPartition | undefined {
     if (this.#to === undefined) return undefined;
-    const isOver = this.#to.lastHeardAt > this.#since || this.#to.isWithheld || Date.now() - this.#since > LISTEN_MS;
+    const isOver = this.#to.lastHeardAt > this.#since || this.#to.isWithheld || Date.now() - this.#since > this.#ms;
     if (isOver) this.#to = undefined;
     return this.#to;
   }

@@ -3,12 +3,13 @@ import type { NextOffset, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
 import { ChunkSize } from './chunk-size.ts';
 import { CloseListening } from './close-listening.ts';
-import { ConfluentRecord, type RawMessage } from './confluent-record.ts';
+import type { ConfluentRecord, RawMessage } from './confluent-record.ts';
 import type { NativeConsumer } from './native-client.ts';
-import { Overflow } from './overflow.ts';
+import { NativePauses } from './native-pauses.ts';
 import { type OwnedPartition, OwnedPartitions } from './owned-partitions.ts';
 import { QueueTurner } from './queue-turner.ts';
 import { RecordBuffer } from './record-buffer.ts';
+import { sortRecords } from './record-sorting.ts';
 
 /** The buffer decouples reading from polling; more of it would only be more to discard. */
 const BUFFER_RECORDS = 2_000;
@@ -39,7 +40,7 @@ export class LibrdkafkaReader {
   #ends: NextOffset[] = [];
   readonly #chunk = new ChunkSize();
   #asked = Number.POSITIVE_INFINITY;
-  readonly #overflow: Overflow;
+  readonly #pauses: NativePauses;
   #seeks = 0;
   /** When librdkafka's queue was last found empty. */
   #dryAt = 0;
@@ -48,10 +49,7 @@ export class LibrdkafkaReader {
   constructor(native: NativeConsumer, events: ReaderEvents) {
     this.#native = native;
     this.#events = events;
-    this.#overflow = new Overflow({
-      pause: () => native.pause(this.#fetching().map(({ topic, partition }) => ({ topic, partition }))),
-      resume: () => this.#resumeNatively(this.#fetching()),
-    });
+    this.#pauses = new NativePauses(native, this.#owned);
     native.on('partition.eof', (end: NextOffset) => void this.#ends.push(end));
     this.#turner = new QueueTurner(native, {
       want: () =>
@@ -71,12 +69,12 @@ export class LibrdkafkaReader {
 
   /** Whether everything that came was taken, so that only librdkafka can keep more from coming. */
   get isDrained(): boolean {
-    return this.#buffer.records === 0 && !this.#overflow.isStalled;
+    return this.#buffer.records === 0 && !this.#pauses.isStalled;
   }
 
   /** Whether all that came of this partition was taken. */
   hasTakenAllOf(owned: OwnedPartition): boolean {
-    return !this.#overflow.isStalled && !this.#buffer.holds(owned);
+    return !this.#pauses.isStalled && !this.#buffer.holds(owned);
   }
 
   /** Whether librdkafka's queue has been empty since then: what lay in it was read. */
@@ -129,10 +127,9 @@ export class LibrdkafkaReader {
     for (const { topic, partition, offset } of starts) this.#owned.add(topic, partition, offset);
   }
 
-  /** After librdkafka has taken them: a mark of an earlier pause may still be on them. */
+  /** After librdkafka has taken them. */
   started(partitions: readonly TopicPartition[]): void {
-    if (this.#overflow.isStalled) this.#native.pause([...partitions]);
-    else this.#native.resume([...partitions]);
+    this.#pauses.started(partitions);
   }
 
   /** Nothing of these is handed out from now on. */
@@ -146,8 +143,7 @@ export class LibrdkafkaReader {
 
   disown(partitions: readonly TopicPartition[]): void {
     this.withhold(partitions);
-    // librdkafka keeps the mark for the next time that the partition is assigned.
-    this.#resumeNatively(this.#owned.among(partitions).filter((owned) => owned.isPausedNatively));
+    this.#pauses.unmark(this.#owned.among(partitions));
     for (const partition of partitions) this.#owned.delete(partition);
   }
 
@@ -160,14 +156,11 @@ export class LibrdkafkaReader {
 
   resume(partitions: readonly TopicPartition[]): void {
     const paused = this.#owned.among(partitions).filter((owned) => owned.isPaused);
-    const asleep = paused.filter((owned) => owned.isPausedNatively);
     for (const owned of paused) {
       const { records, bytes, positions } = owned.resume();
-      owned.isPausedNatively = false;
       this.#buffer.unshift(records, bytes, positions);
     }
-    // While everything is paused they come back with everything.
-    if (!this.#overflow.isStalled) this.#resumeNatively(asleep);
+    this.#pauses.resume(paused);
     this.#events.changed();
   }
 
@@ -240,43 +233,15 @@ export class LibrdkafkaReader {
     const ends = this.#ends;
     this.#ends = [];
     if (messages.length === 0 && ends.length === 0) this.#dryAt = Date.now();
-    const records: ConfluentRecord[] = [];
-    let bytes = 0;
-    let largest = 0;
-    let owned: OwnedPartition | undefined;
-    let topic: string | undefined;
-    let partition = -1;
-    for (const message of messages) {
-      if (message.partition !== partition || message.topic !== topic) {
-        topic = message.topic;
-        partition = message.partition;
-        owned = this.#owned.get(topic, partition);
-        owned?.heard();
-      }
-      // Of a partition that went in the same turn, or from before a seek.
-      if (owned === undefined || owned.isWithheld || message.offset < owned.next) continue;
-      if (message.offset >= Number.MAX_SAFE_INTEGER) {
-        owned.isWithheld = true;
-        this.#events.failed(
-          new RangeError(`${message.topic}/${message.partition}: offset beyond Number.MAX_SAFE_INTEGER`),
-        );
-        continue;
-      }
-      const record = new ConfluentRecord(message);
-      owned.next = message.offset + 1;
-      if (record.sizeBytes > largest) largest = record.sizeBytes;
-      if (owned.isPaused) {
-        if (owned.setAside(record)) this.#pauseNatively(owned);
-        continue;
-      }
-      bytes += record.sizeBytes;
-      records.push(record);
-    }
+    const { records, bytes, largest } = sortRecords(messages, this.#owned, {
+      tooMuch: (owned) => this.#pauses.pause(owned),
+      unreadable: (error) => this.#events.failed(error),
+    });
     if (messages.length > 0) this.#chunk.adapt(largest);
     const wasFull = !this.#hasRoom();
     this.#buffer.push(records, bytes);
     for (const end of ends) this.#end(end, messages);
-    if (wasFull) this.#overflow.add(records.length, bytes);
+    if (wasFull) this.#pauses.overflow(records.length, bytes);
     if (records.length > 0 || ends.length > 0) this.#events.changed();
     return messages.length + ends.length;
   }
@@ -294,24 +259,10 @@ export class LibrdkafkaReader {
     else this.#buffer.push([], 0, [{ topic, partition, offset }]);
   }
 
-  #pauseNatively(owned: OwnedPartition): void {
-    if (owned.isPausedNatively) return;
-    owned.isPausedNatively = true;
-    this.#native.pause([{ topic: owned.topic, partition: owned.partition }]);
-  }
-
-  #resumeNatively(partitions: readonly OwnedPartition[]): void {
-    if (partitions.length > 0) this.#native.resume(partitions.map(({ topic, partition }) => ({ topic, partition })));
-  }
-
   #drained(): void {
-    if (this.#buffer.records <= BUFFER_RECORDS / 2 && this.#buffer.bytes <= BUFFER_BYTES / 2) this.#overflow.end();
+    if (this.#buffer.records <= BUFFER_RECORDS / 2 && this.#buffer.bytes <= BUFFER_BYTES / 2) this.#pauses.endStall();
     if (!this.#hasRoom()) return;
-    this.#overflow.forget();
+    this.#pauses.forgetOverflow();
     this.#turner.room();
-  }
-
-  #fetching(): OwnedPartition[] {
-    return Array.from(this.#owned).filter((owned) => !owned.isPausedNatively);
   }
 }

@@ -13,6 +13,15 @@ const LONGEST_SILENCE_MS = 60_000;
 /** One that is at its end may be silent for ever; whether that is still its end is asked this often. */
 const IDLE_MS = 20_000;
 
+/** How long a partition may have more to read and not move while librdkafka's queue never runs dry. */
+const PATIENCE_MS = 60_000;
+
+interface Stalled {
+  readonly next: number;
+  readonly at: number;
+  readonly patienceMs: number;
+}
+
 /**
  * Finds partitions whose position is outside their log. librdkafka stops reading such a partition with an error that names neither
  * topic nor partition, and the native client drops the error (and end-of-partition events with it) when records came in the same turn.
@@ -23,9 +32,9 @@ export class PositionCheck {
   readonly #reader: LibrdkafkaReader;
   readonly #report: (error: KafkaWorkerError) => void;
   /** Has a partition read anew from where it stands. */
-  readonly #restart: (start: StartOffset) => Promise<void>;
+  readonly #restart: (start: StartOffset) => void;
   /** Where partitions stood that had more to read and did not, at the last look. */
-  readonly #stalled = new WeakMap<OwnedPartition, { readonly next: number; readonly at: number }>();
+  readonly #stalled = new WeakMap<OwnedPartition, Stalled>();
   /** Those of which one has been stopped. */
   readonly #suspects = new Set<OwnedPartition>();
   readonly #reported = new Set<string>();
@@ -37,7 +46,7 @@ export class PositionCheck {
     raw: RawClient<NativeConsumer>,
     reader: LibrdkafkaReader,
     report: (error: KafkaWorkerError) => void,
-    restart: (start: StartOffset) => Promise<void>,
+    restart: (start: StartOffset) => void,
   ) {
     this.#raw = raw;
     this.#reader = reader;
@@ -166,25 +175,33 @@ export class PositionCheck {
   async #restartSuspect(owned: OwnedPartition): Promise<void> {
     if (!this.#reader.isDrained || owned.isPaused) return;
     this.#suspects.delete(owned);
-    await this.#restart({ topic: owned.topic, partition: owned.partition, offset: owned.next });
+    await this.#reader.restart(owned, this.#restart);
   }
 
   /**
    * librdkafka stops reading a partition at some errors for good, also where they pass (a follower that was behind, say), and says of a topic
    * that may not be read any more so only once. One that has more to read, and has not moved for two looks although everything that came was
-   * taken, is read anew, and listened to.
+   * taken, is read anew, and listened to. What came was taken when the queue has been empty; the queue of a worker with more to do than it can
+   * never is, so there patience has its bound. It grows with each try: a partition that only waits behind others begins its wait anew.
    */
   async #restartStalled(owned: OwnedPartition, next: number, latest: number): Promise<void> {
     const hasMore = owned.end === undefined && owned.next === next && next < latest && !owned.isPaused;
     const stalled = this.#stalled.get(owned);
+    const now = Date.now();
     if (!hasMore || owned.isWithheld) {
       this.#stalled.delete(owned);
     } else if (stalled?.next !== next) {
-      this.#stalled.set(owned, { next, at: Date.now() });
-    } else if (this.#reader.isDryOf(owned, stalled.at)) {
+      this.#stalled.set(owned, { next, at: now, patienceMs: PATIENCE_MS });
+    } else if (!this.#reader.hasTakenAllOf(owned)) {
+      return;
+    } else if (this.#reader.isDrySince(stalled.at)) {
       this.#stalled.delete(owned);
-      await this.#restart({ topic: owned.topic, partition: owned.partition, offset: next });
+      await this.#reader.restart(owned, this.#restart);
       this.#reader.listenClosely(owned);
+    } else if (now - stalled.at >= stalled.patienceMs) {
+      this.#stalled.set(owned, { next, at: now, patienceMs: stalled.patienceMs * 2 });
+      await this.#reader.restart(owned, this.#restart);
+      this.#reader.listenClosely(owned, stalled.patienceMs);
     }
   }
 }
