@@ -34,7 +34,7 @@ const isThere = (name: string): boolean => name !== 'real' || realBrokers !== un
 export function describeExample(
   example: string,
   createWorker: CreateWorker,
-  define: (run: (given?: Partial<ExampleArguments>) => Promise<TracedRun>) => void,
+  define: (run: (given?: Partial<ExampleArguments>, create?: CreateWorker) => Promise<TracedRun>) => void,
 ): void {
   describe.each(clusters)(`example ${example} on $name Kafka`, ({ name, open }) => {
     if (!isThere(name)) {
@@ -55,10 +55,10 @@ export function describeExample(
       rmSync(directory, { recursive: true });
     });
 
-    define(async (given = {}) => {
+    define(async (given = {}, create = createWorker) => {
       const trace = join(directory, 'trace.jsonl');
       const args: ExampleArguments = { example, fail: [], json: true, trace, ...given };
-      const { summary, error } = await runExample(createWorker, args, { cluster });
+      const { summary, error } = await runExample(create, args, { cluster });
       expect(error).toBeUndefined();
       const lines = readFileSync(trace, 'utf8').trimEnd().split('\n');
       const calls = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as HandlerCall);

@@ -1,0 +1,58 @@
+import { expect, it } from '@jest/globals';
+import { describeExample, endsOf, failuresOf } from '../harness/describe-example.ts';
+import { seeded } from '../harness/example-topic.ts';
+import type { ExampleSetup } from '../harness/run-example.ts';
+import { createWorker } from './main.ts';
+
+const fail = [{ partition: 1, offset: 5 }];
+
+/** The same worker, with somebody at hand who passes over whatever it freezes at. */
+function createWorkerThatIsSkipped(setup: ExampleSetup): ReturnType<typeof createWorker> {
+  const worker = createWorker(setup);
+  worker.on('frozen', ({ topic, partition }) => void worker.unfreeze({ topic, partition, skip: true }));
+  return worker;
+}
+
+describeExample('11', createWorker, (run) => {
+  it('handles every record once, partitions at the same time and each in its order, and commits to the end', async () => {
+    const { summary, calls } = await run();
+    const { records, partitions } = seeded;
+    expect(summary).toMatchObject({ records, handled: records, failed: 0 });
+    expect(summary.order).toEqual({ partition: true, key: true });
+    expect(summary.maxConcurrent).toBeGreaterThan(1);
+    expect(summary.maxConcurrent).toBeLessThanOrEqual(partitions);
+    expect(summary.committed).toEqual(endsOf(calls));
+  });
+
+  it('freezes the partition of a record that fails, commits up to that record, and finishes the other partitions', async () => {
+    const { summary, calls } = await run({ fail });
+    const frozen = `${summary.topic}/1`;
+    expect(failuresOf(calls)).toEqual([{ partition: 1, offset: 5, attempt: 1 }]);
+    expect(calls.filter(({ partition }) => partition === 1)).toHaveLength(6);
+    expect(summary.committed[frozen]).toBe(5);
+    expect(summary.order).toEqual({ partition: true, key: true });
+    const others = Object.entries(summary.committed).filter(([name]) => name !== frozen);
+    const handled = others.reduce((sum, [, offset]) => sum + offset, 5);
+    expect(others).toHaveLength(seeded.partitions - 1);
+    expect(summary).toMatchObject({ records: handled + 1, handled, failed: 1 });
+    expect(Object.fromEntries(others)).toEqual(endsOf(calls.filter(({ partition }) => partition !== 1)));
+  });
+
+  it('delivers the record first after a restart with a mended handler, and then the rest, each once', async () => {
+    const before = await run({ fail });
+    const { topic, group } = before.summary;
+    const { summary, calls } = await run({ topic, group });
+    expect(calls[0]).toMatchObject({ partition: 1, offset: 5, attempt: 1, outcome: 'ok' });
+    expect(new Set(calls.map(({ partition }) => partition))).toEqual(new Set([1]));
+    expect(before.summary.handled + summary.handled).toBe(seeded.records);
+    expect(summary.committed).toEqual({ ...before.summary.committed, ...endsOf(calls) });
+  });
+
+  it('goes on behind the record when it is passed over, in order, and commits to the end', async () => {
+    const { summary, calls } = await run({ fail }, createWorkerThatIsSkipped);
+    expect(summary).toMatchObject({ records: seeded.records, handled: seeded.records - 1, failed: 1 });
+    expect(summary.order).toEqual({ partition: true, key: true });
+    expect(summary.committed).toEqual(endsOf(calls));
+    expect(failuresOf(calls)).toEqual([{ partition: 1, offset: 5, attempt: 1 }]);
+  });
+});
