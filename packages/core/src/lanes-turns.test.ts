@@ -153,9 +153,12 @@ describe('Turns, with endless input on every partition', () => {
     }
   });
 
-  it('go on for a partition with a slow call when nobody waits any more', () => {
-    const rule = partitionsAtOnce(1, 3, { maxRecords: 5, maxMs: 1_000_000 });
-    const input = new EndlessInput(rule, [0], (_, key) => (key === '0' ? 1e6 : 10));
+  const short = partitionsAtOnce(1, 3, { maxRecords: 5, maxMs: 1_000_000 });
+  it.each<[string, LaneRule]>([
+    ['the outermost level', short],
+    ['an inner level', { by: 'all', active: unlimited, calls: 9, inside: short }],
+  ])('go on for a partition with a slow call when nobody waits any more, on %s', (_, rule) => {
+    const input = new EndlessInput(rule, [0], (__, key) => (key === '0' ? 1e6 : 10));
     input.add(1, 'a');
     input.run(100);
     expect(input.running.map(({ key }) => key)).toEqual(['0']);

@@ -91,7 +91,7 @@ export class ConcurrencyOracle {
     for (const record of retried) {
       if (!this.#owned.has(partitionName(record))) continue;
       this.#retried.set(placeOf(record), record);
-      if (!this.#isPaused(placeOf(record))) lane?.failed.add(placeOf(record));
+      lane?.failed.add(placeOf(record));
     }
   }
 
@@ -105,11 +105,9 @@ export class ConcurrencyOracle {
     for (const lane of this.#lanes.values()) lane.failed.delete(place);
   }
 
-  /** Nothing of these partitions is started, and what fails of them keeps nobody, until they go on. */
+  /** Nothing of these partitions is started until they go on. What has failed of them may keep its lane until its retry is due, no longer. */
   paused(partitions: readonly TopicPartition[]): void {
     for (const partition of partitions) this.#paused.add(partitionName(partition));
-    for (const lane of this.#lanes.values())
-      for (const place of lane.failed) if (this.#isPaused(place)) lane.failed.delete(place);
   }
 
   /** What waits of these partitions comes behind the others of its lane, but for what has failed. */
@@ -119,10 +117,6 @@ export class ConcurrencyOracle {
       if (!this.#paused.delete(name)) continue;
       for (const place of this.waiting.keys())
         if (place.startsWith(`${name}@`)) this.#sequence.set(place, this.#polled++);
-      for (const [place, record] of this.#retried) {
-        const lane = this.#under.laneOf(record);
-        if (lane !== undefined && place.startsWith(`${name}@`)) this.#lane(lane).failed.add(place);
-      }
     }
   }
 
@@ -160,7 +154,8 @@ export class ConcurrencyOracle {
       if (this.#sequenceOf(record) <= lane.last) this.broken.push(`${placeOf(record)} comes late in ${call.lane}`);
       lane.last = this.#sequenceOf(record);
     }
-    if (lane.failed.size > 0) this.broken.push(`${names} overtakes ${[...lane.failed].join()} of ${call.lane}`);
+    const overtaken = [...lane.failed].filter((place) => !this.#isPaused(place));
+    if (overtaken.length > 0) this.broken.push(`${names} overtakes ${overtaken.join()} of ${call.lane}`);
   }
 
   #came(partition: TopicPartition): void {
