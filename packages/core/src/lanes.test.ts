@@ -166,6 +166,33 @@ describe('Lanes', () => {
     });
   });
 
+  describe('with a rate', () => {
+    const rule: LaneRule = { by: 'all', active: unlimited, startsPerSecond: 10, inside: perKey(unlimited) };
+
+    it('start no call before its time, and say when that is', () => {
+      const lanes = lanesWith(rule, ['0:0:a', '0:1:b', '0:2:c']);
+      expect(names(startAll(lanes, 1_000))).toEqual(['0:0']);
+      expect(lanes.nextDueAt).toBe(1_100);
+      expect(names(startAll(lanes, 1_099))).toEqual([]);
+      expect(names(startAll(lanes, 1_100))).toEqual(['0:1']);
+      expect(names(startAll(lanes, 1_200))).toEqual(['0:2']);
+      expect(lanes.nextDueAt).toBeUndefined();
+    });
+
+    it('wait for no time while all calls that may run are running', () => {
+      const lanes = lanesWith({ ...rule, calls: 1 }, ['0:0:a', '0:1:b']);
+      const [first] = startAll(lanes, 1_000);
+      expect(lanes.nextDueAt).toBeUndefined();
+      if (first !== undefined) lanes.end(first.lane, 1_010);
+      expect(lanes.nextDueAt).toBe(1_100);
+    });
+
+    it('are told the time only where it matters', () => {
+      expect(new Lanes(rule).needsTime).toBe(true);
+      expect(new Lanes({ ...rule, startsPerSecond: unlimited }).needsTime).toBe(false);
+    });
+  });
+
   describe('without an order', () => {
     it('let others pass a call that waits for a retry, also where only one runs at a time', () => {
       const lanes = lanesWith({ by: 'all', active: 1, inside: { width: 1, unordered: true } }, ['0:0', '0:1']);

@@ -118,7 +118,7 @@ const strategies: Readonly<Record<string, () => ConcurrencyUnderTest>> = {
     strategy: limited(4, perPartition(), { perSecond: 40 }),
     laneOf: partition,
     limits: [calls(4)],
-    isPaced: true,
+    perSecond: 40,
   }),
 
   'laneBy a header': () => ({

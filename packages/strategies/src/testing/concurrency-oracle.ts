@@ -37,6 +37,7 @@ export class ConcurrencyOracle {
   /** Failed, and to be called again. */
   readonly #retried = new Map<string, SentRecord>();
   readonly #lanes = new Map<string, ObservedLane>();
+  readonly #starts: number[] = [];
   #polled = 0;
 
   constructor(under: ConcurrencyUnderTest, lookUp: (place: string) => SentRecord | undefined) {
@@ -59,8 +60,12 @@ export class ConcurrencyOracle {
     }
   }
 
-  started(records: readonly SentRecord[], attempt: number): ObservedCall {
+  started(records: readonly SentRecord[], attempt: number, now: number): ObservedCall {
     const names = records.map(placeOf).join('+');
+    const { perSecond } = this.#under;
+    this.#starts.push(now);
+    const before = perSecond === undefined ? undefined : this.#starts.at(-1 - perSecond);
+    if (before !== undefined && now - before < 999.9) this.broken.push(`${names} starts too soon`);
     const lanes = new Set(records.map(this.#under.laneOf));
     const [lane] = lanes;
     if (lanes.size !== 1) this.broken.push(`${names} is a batch of ${lanes.size} lanes`);
@@ -122,7 +127,7 @@ export class ConcurrencyOracle {
 
   /** Records that nothing keeps from being handled now, and that wait all the same. To be asked when everything has settled. */
   heldUpForNothing(): string[] {
-    if (this.#under.isPaced === true || [...this.running].some(({ isOrphan }) => isOrphan)) return [];
+    if (this.#under.perSecond !== undefined || [...this.running].some(({ isOrphan }) => isOrphan)) return [];
     const heads = new Map<string, SentRecord>();
     for (const record of this.waiting.values()) {
       if (this.#isPaused(placeOf(record))) continue;

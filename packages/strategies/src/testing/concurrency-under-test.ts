@@ -27,6 +27,6 @@ export interface ConcurrencyUnderTest {
   /** The lane in which a record keeps its order; undefined if nothing orders it. */
   readonly laneOf: (record: SentRecord) => string | undefined;
   readonly limits: readonly ExpectedLimit[];
-  /** Starts are spread over time, so that something may wait though there is room for it. */
-  readonly isPaced?: boolean;
+  /** How many calls start in a second at most; then something may wait though there is room for it. */
+  readonly perSecond?: number;
 }

@@ -169,7 +169,7 @@ export class ConcurrencyWorld {
   ): unknown {
     const records = given.map((record) => this.#sentOf(record));
     const { behaviourOf, whenEnded, onFailure } = this.#options;
-    const call = this.oracle.started(records, attempt);
+    const call = this.oracle.started(records, attempt, this.clock.now());
     const failing = given.filter((record) => behaviourOf(this.#sentOf(record)).failures >= attempt);
     const end = (): void => {
       const isRetried = attempt < MAX_ATTEMPTS || onFailure !== undefined;
