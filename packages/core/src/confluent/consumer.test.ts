@@ -176,6 +176,23 @@ describe('the librdkafka consumer, when things go wrong', () => {
     expect(member.records.every((record) => record.value?.length === 500_000)).toBe(true);
   });
 
+  // librdkafka refused to give back what it had never taken, and waited for the answer until the close gave up.
+  it.each(['classic', 'consumer'] as const)(
+    'closes while an assignment is not answered (%s)',
+    async (groupProtocol) => {
+      const [taken, offered] = [await clients.topic(2), await clients.topic(1)];
+      const warnings: string[] = [];
+      const logger = { debug() {}, info() {}, warn: (message: string) => void warnings.push(message), error() {} };
+      const member = await clients.member([taken], { groupProtocol, logger });
+      await member.untilOwned(2);
+      const { consumer } = member;
+      consumer.subscribe([taken, offered]);
+      while ((await consumer.poll(1, 500)).events.length === 0);
+      await consumer.close();
+      expect(warnings).toEqual([]);
+    },
+  );
+
   it('refuses an answer to no event, and one that names other partitions', async () => {
     const topic = await clients.topic(1);
     const consumer = await clients.consumer({ groupProtocol: 'classic' });

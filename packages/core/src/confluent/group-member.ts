@@ -161,7 +161,7 @@ export class GroupMember {
       this.#logger.debug('kafka client could not resume what it gives back', { reason: toNativeError(thrown).message });
     }
     try {
-      if (this.#isCooperative) this.#native.incrementalUnassign(partitions);
+      if (this.#isCooperative) this.#native.incrementalUnassign(this.#taken(partitions));
       else this.#native.unassign();
     } catch (thrown) {
       this.#logger.debug('kafka client gives everything back', { reason: toNativeError(thrown).message });
@@ -169,7 +169,22 @@ export class GroupMember {
     }
   }
 
+  /** Those that librdkafka reads: it gives nothing back when one of a list was offered and never taken, and waits for ever then. */
+  #taken(partitions: readonly TopicPartition[]): TopicPartition[] {
+    const assigned = new Set(this.#native.assignments().map(nameOf));
+    return partitions.filter((partition) => assigned.has(nameOf(partition)));
+  }
+
   #unassignAll(): void {
+    try {
+      if (this.#isCooperative) {
+        const all = this.#native.assignments().map(({ topic, partition }) => ({ topic, partition }));
+        this.#native.incrementalUnassign(all);
+        return;
+      }
+    } catch {
+      // A client that is closing takes nothing but the other form.
+    }
     try {
       this.#native.unassign();
     } catch (thrown) {
@@ -203,13 +218,16 @@ export class GroupMember {
 }
 
 function checkSame(option: string, event: readonly TopicPartition[], answer: readonly TopicPartition[]): void {
-  const name = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`;
-  const expected = new Set(event.map(name));
-  const isSame = answer.length === expected.size && answer.every((partition) => expected.has(name(partition)));
+  const expected = new Set(event.map(nameOf));
+  const isSame = answer.length === expected.size && answer.every((partition) => expected.has(nameOf(partition)));
   if (!isSame)
     throw new InvalidOptionError(
       option,
       `exactly ${[...expected].join(', ')}, as the event has it`,
-      answer.map(name).join(', '),
+      answer.map(nameOf).join(', '),
     );
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
 }
