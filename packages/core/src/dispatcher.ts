@@ -104,7 +104,7 @@ export class Dispatcher {
       const lane = lanes.start(laneNow());
       if (lane === undefined) {
         this.#isExhausted = true;
-        this.#wakeWhenDue();
+        if (lanes.needsTime) this.#wakeWhenDue();
         return;
       }
       const call = lane.resumed.shift() ?? this.#nextCall(lane);

@@ -230,7 +230,8 @@ export class Engine {
 
   #afterTurn(): void {
     // With no room for more records, a batch would wait in vain for some.
-    if (this.#lanes.isFilling && !this.hasRoom) this.#lanes.startPartBatches(this.#parts.options.clock.now());
+    if (this.#lanes.needsTime && this.#lanes.isFilling && !this.hasRoom)
+      this.#lanes.startPartBatches(this.#parts.options.clock.now());
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();

@@ -23,6 +23,8 @@ export class Lanes<Call> {
   readonly #rate: StartRate | undefined;
   readonly #hasTurns: boolean;
   readonly #countsBytes: boolean;
+  /** Whether it has to be told the time: asking for it costs as much as a short handler. */
+  readonly needsTime: boolean;
   #queued = 0;
   #now = 0;
 
@@ -43,11 +45,7 @@ export class Lanes<Call> {
         : new StartRate(startsPerSecond);
     this.#hasTurns = hasTurns(rule);
     this.#countsBytes = this.#filling.maxBytes !== Number.POSITIVE_INFINITY;
-  }
-
-  /** Whether it has to be told the time: asking for it costs as much as a short handler. */
-  get needsTime(): boolean {
-    return this.#hasTurns || this.#rate !== undefined || this.#filling.isWaiting;
+    this.needsTime = this.#hasTurns || this.#rate !== undefined || this.#filling.isWaiting;
   }
 
   /** Records that wait in queues; calls that run or wait for a retry are not among them. */
