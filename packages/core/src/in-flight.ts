@@ -23,7 +23,9 @@ export class InFlight {
   constructor(limits: { readonly inFlightRecords: number; readonly inFlightBytes: number }) {
     this.#maxRecords = limits.inFlightRecords;
     this.#maxBytes = limits.inFlightBytes;
-    this.#worthwhile = Math.min(MAX_RECORDS_PER_POLL, Math.ceil(limits.inFlightRecords * (1 - REOPEN_AT)));
+    // Exactly what is free when it opens again: with one more it would be full and open in turn, without end.
+    const freeAtReopening = limits.inFlightRecords - Math.floor(limits.inFlightRecords * REOPEN_AT);
+    this.#worthwhile = Math.min(MAX_RECORDS_PER_POLL, freeAtReopening);
   }
 
   get records(): number {

@@ -13,6 +13,7 @@ type AnyRecord = KafkaRecord<Buffer | null, Buffer | null>;
 
 /** What happens on it, as options of every worker that is started. */
 export interface StageOptions extends Options {
+  readonly batch?: { readonly maxRecords?: number; readonly maxWaitMs?: number };
   /** Calls get batches. */
   readonly isBatch?: boolean;
   readonly atAwait?: (call: FakeCall) => void;
@@ -90,7 +91,7 @@ export class Stage {
 
   /** Starts a worker; what it is given here goes before what all are given. `before` may act on it before it starts. */
   async start(rest: Options = {}, before: (worker: Worker) => void = () => {}): Promise<Worker> {
-    const { isBatch = false, atAwait: _, ...common } = this.#options;
+    const { isBatch = false, batch, atAwait: _, ...common } = this.#options;
     const options = {
       ...{ kafka: this.kafka, groupId: 'g', topics: 't', clock: this.kafka.clock, random: () => 0.5 },
       logger: {
@@ -101,7 +102,11 @@ export class Stage {
       ...rest,
     };
     const worker = isBatch
-      ? new Worker({ ...options, batchHandler: (records, context) => this.#handleBatch(records, context) })
+      ? new Worker({
+          ...options,
+          ...(batch === undefined ? {} : { batch }),
+          batchHandler: (records, context) => this.#handleBatch(records, context),
+        })
       : new Worker({ ...options, handler: (record, context) => this.#handle(record, context) });
     this.#worker = worker;
     worker.finished.catch(() => {});
