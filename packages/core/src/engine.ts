@@ -33,6 +33,7 @@ import { StartResolver } from './start-resolver.ts';
 import type { Subscription } from './subscription.ts';
 import { Suspensions } from './suspensions.ts';
 import { Turns } from './turns.ts';
+import { Waits } from './waits.ts';
 
 /**
  * Reading holds the event loop, some 10 us per record. While handlers wait for something, they shall not wait for hundreds of records to be read
@@ -75,6 +76,7 @@ export class Engine {
   readonly #lanes: Lanes<HandlerCall>;
   readonly #positions: PositionCheck;
   readonly #pauses: Pauses;
+  readonly #waits: Waits;
   #polledAt = 0;
   #quietWaiters: (() => void)[] = [];
 
@@ -82,6 +84,7 @@ export class Engine {
     const { options, consumer, session, events, subscription } = parts;
     const { clock } = options;
     this.#parts = parts;
+    this.#waits = new Waits(clock);
     this.turns = new Turns(
       () => this.#afterTurn(),
       (error) => parts.fail(new ClientError(`the worker has a defect: ${toError(error).message}`, { cause: error })),
@@ -163,6 +166,7 @@ export class Engine {
   /** No record is taken from now on; events still are. */
   stopIntake(): void {
     this.intake.stop();
+    this.#waits.close();
   }
 
   /** Batches that wait for more records start as they are, for nothing more comes. */
@@ -363,9 +367,11 @@ export class Engine {
   }
 
   #checkPositions(): void {
-    const { clock } = this.#parts.options;
     const check = async (): Promise<void> => {
-      if (!(await this.#positions.check())) clock.setTimeout(() => this.#checkPositions(), RECHECK_MS);
+      if (await this.#positions.check()) return;
+      void this.#waits.wait(RECHECK_MS).then(() => {
+        if (!this.intake.isStopped) this.#checkPositions();
+      });
     };
     // Not done when the worker is stopping; nothing is lost by that.
     this.poller.between(check).catch(() => {});

@@ -20,6 +20,7 @@ import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import type { Start } from './start-offset.ts';
 import type { StartResolver } from './start-resolver.ts';
 import type { Turns } from './turns.ts';
+import { Waits } from './waits.ts';
 import { withTimeout } from './with-timeout.ts';
 
 const RETRY_MS = 250;
@@ -52,12 +53,14 @@ export interface RebalanceParts {
 /** Carries assignment events out, in their order, while the polling goes on: what needs the broker is awaited here, what changes the state is a turn. */
 export class Rebalances {
   readonly #parts: RebalanceParts;
+  readonly #waits: Waits;
   #queue: Promise<void> = Promise.resolve();
   #pending = 0;
   #isClosed = false;
 
   constructor(parts: RebalanceParts) {
     this.#parts = parts;
+    this.#waits = new Waits(parts.options.clock);
   }
 
   /** Whether events are being carried out. */
@@ -86,6 +89,7 @@ export class Rebalances {
   /** No event is carried out from now on: the consumer answers what is open when it closes. */
   close(): void {
     this.#isClosed = true;
+    this.#waits.close();
   }
 
   async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
@@ -238,7 +242,7 @@ export class Rebalances {
 
   /** Repeats what fails for a reason that passes. Undefined when the worker closes before it succeeds. */
   async #untilItSucceeds<T>(attempt: (tries: number) => Promise<T>): Promise<T | undefined> {
-    const { clock, random, logger } = this.#parts.options;
+    const { random, logger } = this.#parts.options;
     for (let tries = 1; !this.#isClosed; tries++) {
       try {
         return await attempt(tries);
@@ -246,9 +250,7 @@ export class Rebalances {
         const isRetriable = isKafkaWorkerError(thrown) && (thrown.retriable || isRebalanceUnderWay(thrown));
         if (!isRetriable) throw thrown;
         if (tries === 5) logger.warn('an assignment waits for the broker', { error: thrown });
-        await new Promise<void>((resolve) =>
-          clock.setTimeout(resolve, RETRY_MS * Math.min(tries, 8) * (0.5 + random())),
-        );
+        await this.#waits.wait(RETRY_MS * Math.min(tries, 8) * (0.5 + random()));
       }
     }
     return undefined;

@@ -2,6 +2,7 @@ import type { Clock, Timer } from './clock.ts';
 import { isKafkaWorkerError, toError, UnknownTopicError } from './errors.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { Logger } from './logger.ts';
+import { Waits } from './waits.ts';
 
 const REFRESH_MS = 30_000;
 /** A topic that was made a moment ago may not be known to every broker yet. */
@@ -17,6 +18,7 @@ export class Subscription {
   readonly #names: readonly string[];
   readonly #patterns: readonly RegExp[];
   readonly #clock: Clock;
+  readonly #waits: Waits;
   readonly #logger: Logger;
   #timer: Timer | undefined;
   #topics: readonly string[] = [];
@@ -28,6 +30,7 @@ export class Subscription {
     this.#names = topics.filter((topic) => typeof topic === 'string');
     this.#patterns = topics.filter((topic) => topic instanceof RegExp);
     this.#clock = clock;
+    this.#waits = new Waits(clock);
     this.#logger = logger;
   }
 
@@ -48,7 +51,8 @@ export class Subscription {
   async start(): Promise<void> {
     let topics = await this.#lookUp();
     for (let tries = 1; missing(this.#names, topics).length > 0 && tries < UNKNOWN_TOPIC_TRIES; tries++) {
-      await new Promise<void>((resolve) => this.#clock.setTimeout(resolve, UNKNOWN_TOPIC_RETRY_MS));
+      await this.#waits.wait(UNKNOWN_TOPIC_RETRY_MS);
+      if (this.#isClosed) return;
       topics = await this.#lookUp();
     }
     const unknown = missing(this.#names, topics);
@@ -62,6 +66,7 @@ export class Subscription {
   close(): void {
     this.#isClosed = true;
     this.#timer?.clear();
+    this.#waits.close();
   }
 
   async #lookUp(): Promise<readonly string[]> {
