@@ -20,12 +20,12 @@ export interface StageOptions extends Options {
 }
 
 /** Lane rules by the names of their strategies. */
-export const lanes = {
+export const lanes: Readonly<Record<'serial' | 'perPartition' | 'perKey' | 'parallel', LaneRule>> = {
   serial: { by: 'all', active: 1, inside: { width: 1 } },
   perPartition: { by: 'partition', active: Number.POSITIVE_INFINITY, inside: { width: 1 } },
   perKey: { by: 'key', active: 100, inside: { width: 1 } },
   parallel: { by: 'all', active: 1, inside: { width: 100, unordered: true } },
-} as const satisfies Record<string, LaneRule>;
+};
 
 /** A concurrency strategy of these rules. */
 export function laneStrategy(rule: LaneRule): { kind: 'concurrency'; name: string; lanes: LaneRule } {
@@ -47,22 +47,22 @@ export class Stage {
   readonly calls: string[] = [];
   /** The batches that handlers got, in order. */
   readonly batches: string[] = [];
-  readonly attempts = new Map<string, number>();
+  readonly attempts: Map<string, number> = new Map<string, number>();
   readonly handled: string[] = [];
   /** What a worker told, as `event what`. */
   readonly events: string[] = [];
   readonly errors: { readonly message: string; readonly fields: object | undefined }[] = [];
   readonly broken: string[] = [];
   /** Records that fail, with what they fail with in which attempt. */
-  readonly failing = new Map<string, (attempt: number) => unknown>();
+  readonly failing: Map<string, (attempt: number) => unknown> = new Map<string, (attempt: number) => unknown>();
   /** Records of a batch that fail alone. */
-  readonly failingAlone = new Map<string, unknown>();
+  readonly failingAlone: Map<string, unknown> = new Map<string, unknown>();
   /** How long their handlers take. */
-  readonly durations = new Map<string, number>();
+  readonly durations: Map<string, number> = new Map<string, number>();
   readonly #held = new Map<string, Promise<void>>();
   readonly #openers = new Map<string, () => void>();
-  readonly signals = new Map<string, AbortSignal>();
-  readonly contexts = new Map<string, HandlerContext>();
+  readonly signals: Map<string, AbortSignal> = new Map<string, AbortSignal>();
+  readonly contexts: Map<string, HandlerContext> = new Map<string, HandlerContext>();
   readonly #finished = new Set<string>();
   readonly #options: StageOptions;
   #worker: Worker | undefined;
@@ -143,6 +143,11 @@ export class Stage {
     for (const name of names) {
       this.#held.set(name, new Promise<void>((resolve) => void this.#openers.set(name, resolve)));
     }
+  }
+
+  /** As `open`, but only for the calls that come: those that wait go on waiting. */
+  release(...names: string[]): void {
+    for (const name of names) this.#held.delete(name);
   }
 
   async open(...names: string[]): Promise<void> {
