@@ -1,25 +1,25 @@
 import { BatchFilling, type Batching, singleRecords } from './batch-filling.ts';
 import type { LaneRule } from './concurrency.ts';
 import { IllegalStateError } from './errors.ts';
-import type { Fifo } from './fifo.ts';
 import type { Lane } from './lane.ts';
 import type { LaneGroup, LaneNode } from './lane-group.ts';
 import { withTurns } from './lane-rule.ts';
-import { deactivate, LaneTree } from './lane-tree.ts';
+import { LaneTree } from './lane-tree.ts';
 import type { KafkaRecord, ReceivedRecord } from './record.ts';
 import { StartRate } from './start-rate.ts';
+import { TurnTaking } from './turn-taking.ts';
 
 /**
  * The scheduler: which handler call may start next. Pure: it holds queues and counts, starts nothing itself, and knows no clock.
  *
- * Every strategy is a tree of groups by its rules, with FIFO lanes as leaves. A lane is *ready* when it has something to start and a slot; ready
- * nodes wait in their parent's queues and are visited round robin. Where a group's active children are limited, a child with rules inside keeps its
- * place for a turn, then waits for the next one behind the others, and ends what runs meanwhile. Lanes that are empty are removed.
+ * Every strategy is a tree of groups by its rules (`lane-tree.ts`), with FIFO lanes as leaves; who starts next is `turn-taking.ts`. Lanes that are
+ * empty are removed.
  */
 export class Lanes<Call> {
   readonly #tree: LaneTree<Call>;
   readonly #root: LaneGroup<Call>;
   readonly #filling: BatchFilling<Call>;
+  readonly #turns: TurnTaking<Call>;
   readonly #rate: StartRate | undefined;
   readonly #hasTurns: boolean;
   readonly #countsBytes: boolean;
@@ -44,6 +44,7 @@ export class Lanes<Call> {
         ? undefined
         : new StartRate(startsPerSecond);
     this.#hasTurns = hasTurns(rule);
+    this.#turns = new TurnTaking(this.#filling, this.#hasTurns);
     this.#countsBytes = this.#filling.maxBytes !== Number.POSITIVE_INFINITY;
     this.needsTime = this.#hasTurns || this.#rate !== undefined || this.#filling.isWaiting;
   }
@@ -65,17 +66,17 @@ export class Lanes<Call> {
     if (this.#countsBytes) lane.queuedBytes += record.sizeBytes;
     this.#queued++;
     if (lane.queue.length === 1) this.#filling.begin(lane, now);
-    if (lane.listing === 'none') this.#listUpwards(lane, now);
+    if (lane.listing === 'none') this.#turns.listUpwards(lane, now);
     return lane;
   }
 
   /** The lane from which a call may start now, which then counts as running: take from it, and `end` it. */
   start(now: number): Lane<Call> | undefined {
     this.#now = now;
-    if (this.#filling.isWaiting) for (const lane of this.#filling.due(now)) this.#listUpwards(lane, now);
+    if (this.#filling.isWaiting) for (const lane of this.#filling.due(now)) this.#turns.listUpwards(lane, now);
     if (this.#rate !== undefined && this.#rate.dueAt > now) return undefined;
     if (this.#root.running >= this.#root.maxCalls) return undefined;
-    const lane = this.#startBelow(this.#root, now);
+    const lane = this.#turns.startBelow(this.#root, now);
     if (lane !== undefined) this.#rate?.started(now);
     return lane;
   }
@@ -118,16 +119,8 @@ export class Lanes<Call> {
 
   /** A call that was started is over. */
   end(lane: Lane<Call>, now: number): void {
-    lane.running--;
+    this.#turns.ended(lane, now);
     if (lane.isEmpty()) this.#tree.remove(lane);
-    let child: LaneNode<Call> = lane;
-    for (let parent = parentOf(child); parent !== undefined; parent = parentOf(child)) {
-      parent.running--;
-      if (child.isLane && child.countsCalls) parent.activeChildren--;
-      else if (child.running === 0) this.#leavePlace(child, now);
-      if (child.listing === 'none' && this.#isReady(child, now)) this.#list(child);
-      child = parent;
-    }
   }
 
   /** A call that was started gives its slot back and waits, for a retry. Comes back by `unpark`. */
@@ -146,14 +139,14 @@ export class Lanes<Call> {
     lane.parked--;
     if (call !== undefined) lane.resumed.push(call);
     if (lane.isEmpty()) this.#tree.remove(lane);
-    this.#listUpwards(lane, now);
+    this.#turns.listUpwards(lane, now);
   }
 
   /** A call that was taken out of the lanes comes back, ahead of what is queued in its record's lane. */
   resume(call: Call, record: ReceivedRecord, partitionId: number, now: number): Lane<Call> {
     const lane = this.#tree.laneOf(record, partitionId);
     lane.resumed.push(call);
-    this.#listUpwards(lane, now);
+    this.#turns.listUpwards(lane, now);
     return lane;
   }
 
@@ -188,7 +181,7 @@ export class Lanes<Call> {
   /** Something was taken out of a lane: others may wait for it in vain. */
   #emptied(lane: Lane<Call>): void {
     if (lane.isEmpty()) this.#tree.remove(lane);
-    this.#listUpwards(lane, this.#now);
+    this.#turns.listUpwards(lane, this.#now);
   }
 
   /** Nothing more comes: batches that wait to fill start as they are, now and later. */
@@ -199,7 +192,7 @@ export class Lanes<Call> {
 
   /** Batches that wait to fill start as they are: waiting brings them no company. */
   startPartBatches(now: number): void {
-    for (const lane of this.#filling.releaseAll()) this.#listUpwards(lane, now);
+    for (const lane of this.#filling.releaseAll()) this.#turns.listUpwards(lane, now);
   }
 
   /** Whether a batch waits to fill. */
@@ -211,131 +204,12 @@ export class Lanes<Call> {
   get nextDueAt(): number | undefined {
     const filledAt = this.#filling.nextDueAt;
     const isHeldByRate =
-      this.#rate !== undefined && this.#root.running < this.#root.maxCalls && this.#isReady(this.#root, this.#now);
+      this.#rate !== undefined &&
+      this.#root.running < this.#root.maxCalls &&
+      this.#turns.isReady(this.#root, this.#now);
     if (this.#rate === undefined || !isHeldByRate) return filledAt;
     return filledAt === undefined ? this.#rate.dueAt : Math.min(filledAt, this.#rate.dueAt);
   }
-
-  #startBelow(group: LaneGroup<Call>, now: number): Lane<Call> | undefined {
-    for (;;) {
-      const node = this.#queueToServe(group, now).shift();
-      if (node === undefined) return undefined;
-      const wasListedAs = node.listing;
-      node.listing = 'none';
-      if (!this.#isReady(node, now)) {
-        if (node.running === 0) deactivate(node);
-        continue;
-      }
-      // It has given its place up meanwhile: it waits like the others.
-      if (wasListedAs === 'active' && !node.isActive && (group.readyIdle.length > 0 || !group.mayActivate())) {
-        this.#list(node);
-        continue;
-      }
-      if (!node.isLane && node.isYielding) node.beginTurn(now);
-      else if (!node.isLane && node.isActive && this.#mustYield(node, group, now)) continue;
-      const lane = node.isLane ? node : this.#startBelow(node, now);
-      if (lane === undefined) {
-        if (node.running === 0) deactivate(node);
-        continue;
-      }
-      this.#started(node, group, now);
-      return lane;
-    }
-  }
-
-  #started(node: LaneNode<Call>, group: LaneGroup<Call>, now: number): void {
-    group.running++;
-    if (node.isLane) node.running++;
-    if (node.isLane && node.countsCalls) {
-      group.activeChildren++;
-    } else if (!node.isActive) {
-      node.isActive = true;
-      group.activeChildren++;
-      if (!node.isLane) node.beginTurn(now);
-    }
-    if (!node.isLane) node.noteStarted(1);
-    if ((!node.isLane || node.width > 1) && this.#isReady(node, now)) this.#list(node);
-  }
-
-  /** Whether an active child's turn is over and another one waits: then it waits behind it, and leaves its place when nothing of it runs. */
-  #mustYield(node: LaneGroup<Call>, group: LaneGroup<Call>, now: number): boolean {
-    if (!node.hasTurns || node.isInTurn(now) || group.mayActivate()) return false;
-    const first = this.#first(group.readyIdle, now);
-    if (first === undefined || (isYielding(first) && group.readyIdle.length === 1)) return false;
-    if (node.running === 0) deactivate(node);
-    else node.isYielding = true;
-    this.#list(node);
-    return true;
-  }
-
-  /** The first that is really ready. Listings are hints: what a node was listed for may be gone, taken or extracted. */
-  #first(queue: Fifo<LaneNode<Call>>, now: number): LaneNode<Call> | undefined {
-    let first = queue.peek();
-    for (; first !== undefined && !this.#isReady(first, now); first = queue.peek()) {
-      queue.shift();
-      first.listing = 'none';
-      if (first.running === 0) deactivate(first);
-    }
-    return first;
-  }
-
-  /** Whether the first of `readyIdle` may start: there is a place for it, or it has not left its own yet. */
-  #mayServeIdle(group: LaneGroup<Call>, now: number): boolean {
-    if (group.readyIdle.length === 0) return false;
-    // Where no turns are kept, a listing that is out of date makes a group ready that is not, and nothing worse.
-    if (!this.#hasTurns || !group.hasGroups) return group.mayActivate();
-    const first = this.#first(group.readyIdle, now);
-    return first !== undefined && (group.mayActivate() || isYielding(first));
-  }
-
-  /** Which of a group's queues is served next: where both may start, they take turns. */
-  #queueToServe(group: LaneGroup<Call>, now: number): LaneGroup<Call>['readyIdle'] {
-    const { readyActive, readyIdle } = group;
-    if (!this.#mayServeIdle(group, now)) return readyActive;
-    if (readyActive.length === 0) return readyIdle;
-    group.wasActiveServed = !group.wasActiveServed;
-    return group.wasActiveServed ? readyActive : readyIdle;
-  }
-
-  /** Nothing of a child runs: it keeps its place only if it is in its turn and has more to start. */
-  #leavePlace(child: LaneNode<Call>, now: number): void {
-    if (!child.isLane && !child.isYielding && child.isInTurn(now) && this.#isReady(child, now)) return;
-    deactivate(child);
-  }
-
-  #isReady(node: LaneNode<Call>, now: number): boolean {
-    if (!node.isLane) {
-      if (node.running >= node.maxCalls) return false;
-      const hasTurns = this.#hasTurns;
-      if (hasTurns ? this.#first(node.readyActive, now) !== undefined : node.readyActive.length > 0) return true;
-      if (hasTurns && this.#first(node.readyIdle, now) === undefined) return false;
-      return this.#mayServeIdle(node, now);
-    }
-    if (node.running >= node.width || node.isBlocked()) return false;
-    return node.resumed.length > 0 || this.#filling.isFilled(node, now);
-  }
-
-  /** Lists a node that became ready with its parent, which may have become ready by that, and so on. */
-  #listUpwards(node: LaneNode<Call>, now: number): void {
-    let child = node;
-    while (child.parent !== undefined) {
-      if (child.listing === 'none' && this.#isReady(child, now)) this.#list(child);
-      child = child.parent;
-    }
-  }
-
-  #list(node: LaneNode<Call>): void {
-    const { parent } = node;
-    if (parent === undefined) return;
-    // Without a limit the two queues would only spoil the round robin.
-    const isActive = node.isActive && !isYielding(node) && parent.rule.active !== Number.POSITIVE_INFINITY;
-    node.listing = isActive ? 'active' : 'idle';
-    (isActive ? parent.readyActive : parent.readyIdle).push(node);
-  }
-}
-
-function isYielding<Call>(node: LaneNode<Call> | undefined): boolean {
-  return node !== undefined && !node.isLane && node.isYielding;
 }
 
 function parentOf<Call>(node: LaneNode<Call>): LaneGroup<Call> | undefined {
