@@ -6,7 +6,7 @@ import type { KafkaConsumer, Poll } from './kafka-client.ts';
 import type { Logger } from './logger.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { isExplainedByRebalance } from './rebalance-errors.ts';
-import type { ReceivedRecord } from './record.ts';
+import type { ReceivedRecord, TopicPartition } from './record.ts';
 
 /** Before what could not be noted is polled again. */
 const PAUSE_MS = 250;
@@ -46,7 +46,7 @@ export class Receipts {
       return owner !== undefined && owner.phase === 'active' && !owner.isDraining && !leaving.has(owner);
     };
     const records = isStopped() ? [] : poll.records.filter(isOurs);
-    if (records.length === 0) return { ...poll, records };
+    if (records.length === 0) return withRecords(poll, records);
     const chunks = chunksOf(records, assignment);
     const next = chunks.map(({ owner: { topic, partition, commitMetadata }, next: offset }) => ({
       ...{ topic, partition, offset, metadata: commitMetadata },
@@ -61,7 +61,7 @@ export class Receipts {
       }
       this.#noteCommitted(refusal?.others ?? chunks);
     });
-    return { ...poll, records: refusal === undefined ? records : await this.#withoutRefused(records, refusal) };
+    return withRecords(poll, refusal === undefined ? records : await this.#withoutRefused(records, refusal));
   }
 
   /** What was refused for a reason that passes, or with its partition, goes back to Kafka; anything else ends the worker. */
@@ -108,6 +108,16 @@ interface Chunk {
   readonly owner: OwnedPartition;
   readonly first: number;
   next: number;
+}
+
+/** A poll of which only these records are taken in. The position behind one that is not would say that it is finished. */
+function withRecords(poll: Poll, records: readonly ReceivedRecord[]): Poll {
+  if (records.length === poll.records.length) return poll;
+  const taken = new Set(records);
+  const left = poll.records.filter((record) => !taken.has(record));
+  const isReached = ({ topic, partition }: TopicPartition): boolean =>
+    !left.some((record) => record.topic === topic && record.partition === partition);
+  return { ...poll, records, positions: poll.positions.filter(isReached) };
 }
 
 function refusalOf(chunks: readonly Chunk[], error: unknown): Refusal {
