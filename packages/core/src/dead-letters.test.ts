@@ -48,7 +48,8 @@ describe('a dead letter', () => {
     const own = new Set<string>(Object.values(deadLetterHeaders));
     const dead = stage.dead().map(({ key, value, headers }) => ({
       ...{ key, value },
-      headers: [...headers].filter(([name]) => !own.has(name)),
+      // Its own come first.
+      headers: [...headers].slice(0, -own.size),
     }));
     expect(dead).toEqual(sent.map(({ key, value, headers }) => ({ key, value, headers: [...headers] })));
     expect(stage.committed()).toBe(4);

@@ -107,7 +107,9 @@ export class Dispatcher {
         if (lanes.needsTime) this.#wakeWhenDue();
         return;
       }
-      const call = lane.resumed.shift() ?? this.#nextCall(lane);
+      const { resumed } = lane;
+      const again = lane.isOrdered && resumed.length > 1 ? takeFirst(resumed) : resumed.shift();
+      const call = again ?? this.#nextCall(lane);
       // A call that waited for its turn may have been left by its partitions meanwhile.
       if (call?.owner.phase !== 'active' || call.items !== undefined) call?.withdraw('leaving');
       if (call === undefined || call.isEmpty || (suspensions.hasAny && suspensions.keep(call)))
@@ -256,6 +258,16 @@ export class Dispatcher {
     else for (const owner of call.owners()) owner.callEnded();
     this.#parts.returned(call);
   }
+}
+
+/** Parts of a batch come back when their waits are over, in whatever order: the one whose record comes first in its partition goes first. */
+function takeFirst(calls: HandlerCall[]): HandlerCall | undefined {
+  let first = 0;
+  for (const [i, { first: item }] of calls.entries()) {
+    const other = calls[first]?.first;
+    if (item.owner === other?.owner && item.received.offset < other.received.offset) first = i;
+  }
+  return calls.splice(first, 1)[0];
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

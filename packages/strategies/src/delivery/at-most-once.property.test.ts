@@ -110,7 +110,7 @@ async function live({ isSerial, durationsMs, failures, steps }: Plan): Promise<r
     else if (action.do === 'join') {
       if (alive().length < 2) await join();
     } else if (action.do === 'outage') clock.setTimeout(kafka.outage(), action.ms);
-    else {
+    else if (action.do === 'fail-commits') {
       const { kafkaCode } = action;
       kafka.fail(action.operation, action.times, ({ offsets = [] }) => {
         const failed = offsets.map((next) => ({ ...next, kafkaCode, reason: 'the test says so' }));

@@ -170,8 +170,12 @@ describe('atMostOnce', () => {
   });
 
   it('never takes progress back: a commit of a position waits for the one of a chunk', async () => {
-    const trial = new Trial([1]);
+    const trial = new Trial([1, 1]);
+    trial.held = true;
     await trial.start();
+    // Partition 1 keeps a record, so that there is no pause in which everything is committed at once.
+    await trial.open('0@0');
+    trial.held = false;
     await trial.kafka.clock.advance(1_000);
     // A marker of a transaction: the position moves without a record.
     trial.kafka.appendGap(at(0), 1);
@@ -181,9 +185,11 @@ describe('atMostOnce', () => {
     await trial.kafka.clock.advance(5_000);
     hold.release();
     await trial.kafka.clock.advance(5_000);
-    const offsets = trial.commits.map((commit) => Number(commit.split('@')[1]));
+    const ofFirst = trial.commits.filter((commit) => commit.startsWith('0@'));
+    const offsets = ofFirst.map((commit) => Number(commit.split('@')[1]));
     expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
     expect(trial.kafka.committed('g', 't').get(0)).toBe(5);
+    await trial.open('1@0');
     expect((await trial.stop()).state).toBe('stopped');
     expect(trial.broken).toEqual([]);
   });
