@@ -1,0 +1,155 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from '@jest/globals';
+import { systemClock } from './clock.ts';
+import { confluentKafka } from './confluent/index.ts';
+import { deadLetterHeaders } from './dead-letter-message.ts';
+import type { FailurePolicy } from './failure.ts';
+import type { OwnedRecord } from './record.ts';
+import { TestClients, uniqueName } from './testing/cluster-under-test.ts';
+import { always } from './testing/stage.ts';
+import { Worker } from './worker.ts';
+
+const brokers = process.env.KAFKA_BROKERS;
+const onRealKafka = brokers === undefined ? describe.skip : describe;
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadline = Date.now() + 25_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
+    await sleep(10);
+  }
+}
+
+async function onTopic(test: (clients: TestClients, topic: string) => Promise<void>): Promise<void> {
+  const cluster = confluentKafka({ brokers: (brokers ?? '').split(',') });
+  const clients = new TestClients({ cluster, clock: systemClock, dispose: () => Promise.resolve() });
+  try {
+    await test(clients, await clients.topic(2));
+  } finally {
+    await clients.close();
+  }
+}
+
+function workerOn(
+  topic: string,
+  groupId: string,
+  onFailure: FailurePolicy,
+  handler: (name: string, record: OwnedRecord) => void,
+): Worker {
+  const worker = new Worker({
+    kafka: confluentKafka({
+      brokers: (brokers ?? '').split(','),
+      librdkafka: { 'session.timeout.ms': 6_000, 'max.poll.interval.ms': 6_000 },
+    }),
+    ...{ groupId, topics: topic, logger: quiet, commit: { everyMs: 100 }, onFailure },
+    handler: (record) => handler(`${record.partition}@${record.offset}`, record.copy() as OwnedRecord),
+  });
+  worker.finished.catch(() => {});
+  return worker;
+}
+
+onRealKafka('a record that fails on real Kafka', () => {
+  it('becomes a dead letter with its own bytes, and is committed', async () => {
+    await onTopic(async (clients, topic) => {
+      const dead = await clients.topic(1);
+      const messages = [
+        { key: null, value: null },
+        { key: Buffer.alloc(0), value: Buffer.alloc(0) },
+        {
+          key: Buffer.from([0, 255]),
+          value: Buffer.from([255, 0]),
+          headers: [
+            ['b', Buffer.from([255])],
+            ['a', null],
+            ['b', Buffer.alloc(0)],
+          ] as const,
+        },
+      ];
+      await clients.send(messages.map((one) => ({ topic, partition: 0, ...one })));
+      const failed: OwnedRecord[] = [];
+      const worker = workerOn(topic, uniqueName('g'), always({ do: 'dead-letter', topic: dead }), (_name, record) => {
+        failed.push(record);
+        throw new Error('no');
+      });
+      await worker.start();
+      await until(() => worker.status().partitions[0]?.committedOffset === 3, 'the commit');
+      expect(await worker.stop()).toMatchObject({ state: 'stopped', failed: 3, left: [] });
+      const letters: OwnedRecord[] = [];
+      const reader = workerOn(
+        dead,
+        uniqueName('g'),
+        always({ do: 'stop' }),
+        (_name, record) => void letters.push(record),
+      );
+      await reader.start();
+      await until(() => letters.length === 3, 'the dead letters');
+      await reader.stop();
+      const own = Object.keys(deadLetterHeaders).length;
+      // librdkafka's own reading of headers has no null, on either way: what counts is that nothing changes from one to the other.
+      const parts = ({ key, value, headers }: OwnedRecord) => ({ key, value, headers: [...headers] });
+      expect(letters.map(parts).map((one) => ({ ...one, headers: one.headers.slice(0, -own) }))).toEqual(
+        failed.map(parts),
+      );
+      expect(letters.map(({ key, value }) => ({ key, value }))).toEqual(
+        messages.map(({ key, value }) => ({ key, value })),
+      );
+      expect(letters.map(({ headers }) => String(headers.get(deadLetterHeaders.offset)))).toEqual(['0', '1', '2']);
+    });
+  });
+
+  it('freezes its partition, comes first after a restart, and goes on when it is unfrozen', async () => {
+    await onTopic(async (clients, topic) => {
+      await clients.sendNumbers(topic, 0, 5);
+      await clients.sendNumbers(topic, 1, 5);
+      const groupId = uniqueName('g');
+      let isHealed = false;
+      const calls: string[] = [];
+      const handler = (name: string): void => {
+        calls.push(name);
+        if (name === '0@2' && !isHealed) throw new Error('no');
+      };
+      const freeze = always({ do: 'freeze', scope: 'partition' });
+      const first = workerOn(topic, groupId, freeze, handler);
+      await first.start();
+      await until(
+        () =>
+          first.status().partitions.some(({ partition, committedOffset }) => partition === 1 && committedOffset === 5),
+        'the other partition',
+      );
+      expect(await first.stop()).toMatchObject({ state: 'stopped', left: [{ partition: 0, offset: 2 }] });
+      expect(calls).not.toContain('0@3');
+      const second = workerOn(topic, groupId, freeze, handler);
+      calls.length = 0;
+      await second.start();
+      await until(() => second.status().partitions.some(({ frozen }) => frozen.length > 0), 'the freeze');
+      expect(calls).toEqual(['0@2']);
+      await clients.sendNumbers(topic, 0, 2, 5);
+      isHealed = true;
+      await second.unfreeze({ topic, partition: 0 });
+      await until(
+        () =>
+          second.status().partitions.some(({ partition, committedOffset }) => partition === 0 && committedOffset === 7),
+        'the rest',
+      );
+      expect(calls).toEqual(['0@2', '0@2', '0@3', '0@4', '0@5', '0@6']);
+      await second.stop();
+    });
+  });
+
+  it('may wait longer for its retry than max.poll.interval.ms, and the membership stays', async () => {
+    await onTopic(async (clients, topic) => {
+      await clients.sendNumbers(topic, 0, 2);
+      let attempts = 0;
+      let revocations = 0;
+      const worker = workerOn(topic, uniqueName('g'), always({ do: 'retry', afterMs: 9_000 }), (name) => {
+        if (name === '0@0' && attempts++ === 0) throw new Error('once');
+      });
+      worker.on('revoked', () => revocations++);
+      await worker.start();
+      await until(() => worker.status().partitions.some(({ committedOffset }) => committedOffset === 2), 'the retry');
+      expect({ attempts, revocations }).toEqual({ attempts: 2, revocations: 0 });
+      await worker.stop();
+    });
+  });
+});
