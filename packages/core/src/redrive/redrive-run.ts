@@ -44,7 +44,9 @@ export class RedriveRun {
   /** Sent, or to be sent: never more than the limit. */
   #taken = 0;
   #sent = 0;
-  #hasFailed = false;
+  /** Which one was begun first of those that failed: what was begun before it goes on, nothing else does. */
+  #failedAt = Number.POSITIVE_INFINITY;
+  #begun = 0;
   #endedBy: RedriveSummary['endedBy'] | undefined;
   #end: () => void = () => {};
 
@@ -135,23 +137,24 @@ export class RedriveRun {
   }
 
   async #handle(record: KafkaRecord, { signal }: HandlerContext): Promise<void> {
-    this.#mayTake(record);
+    const begun = this.#begun++;
+    this.#mayTake(record, begun);
     this.#taken++;
     try {
-      const message = await this.#writer.write(record, signal, () => this.#mayWrite());
+      const message = await this.#writer.write(record, signal, () => this.#mayWrite(begun));
       this.#sent++;
       this.#targets.set(message.topic, (this.#targets.get(message.topic) ?? 0) + 1);
       this.#options.onSent(message, record);
     } catch (error) {
       this.#untake();
-      if (error !== held && !signal.aborted) this.#hasFailed = true;
+      if (error !== held && !signal.aborted) this.#failedAt = Math.min(this.#failedAt, begun);
       throw error;
     }
     this.#noteProgress();
   }
 
-  #mayTake(record: KafkaRecord): void {
-    this.#mayWrite();
+  #mayTake(record: KafkaRecord, begun: number): void {
+    this.#mayWrite(begun);
     if (!this.#scope.has(record)) {
       this.#worker?.pause([record]);
       throw held;
@@ -162,9 +165,8 @@ export class RedriveRun {
     }
   }
 
-  /** After a failure, or a signal, nothing more is begun. */
-  #mayWrite(): void {
-    if (this.#hasFailed || this.#endedBy !== undefined) throw held;
+  #mayWrite(begun: number): void {
+    if (begun > this.#failedAt || this.#endedBy !== undefined) throw held;
   }
 
   /** Its partition went to somebody else: another one may take its place within the limit. */

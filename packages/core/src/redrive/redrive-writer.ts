@@ -1,6 +1,7 @@
 import { limitFunction } from 'p-limit';
 import type { KafkaProducer } from '../kafka-client.ts';
 import type { KafkaRecord, OutgoingRecord } from '../record.ts';
+import { BatchedSends } from './batched-sends.ts';
 import { redriveMessage, redriveTarget } from './redrive-message.ts';
 import type { ResolvedRedriveOptions } from './redrive-options.ts';
 import type { RedriveSurvey } from './redrive-survey.ts';
@@ -15,12 +16,14 @@ export class RedriveWriter {
   readonly #to: string | undefined;
   readonly #survey: RedriveSurvey;
   readonly #producer: KafkaProducer | undefined;
+  readonly #sends: BatchedSends | undefined;
 
   constructor(options: ResolvedRedriveOptions, survey: RedriveSurvey) {
     const { kafka, clock, logger, to, concurrency, dryRun } = options;
     this.#to = to;
     this.#survey = survey;
     this.#producer = dryRun ? undefined : kafka.producer({ clock, logger });
+    this.#sends = this.#producer === undefined ? undefined : new BatchedSends(this.#producer);
     // In the order of the calls, which the idempotent producer keeps.
     this.write = limitFunction((record, signal, mayWrite) => this.#write(record, signal, mayWrite), { concurrency });
   }
@@ -34,14 +37,16 @@ export class RedriveWriter {
   }
 
   async #write(record: KafkaRecord, signal: AbortSignal, mayWrite: () => void): Promise<OutgoingRecord> {
-    signal.throwIfAborted();
     mayWrite();
     const target = redriveTarget(record, this.#to);
     const partitions = await this.#survey.partitionCount(target.topic);
     const isThere = target.partition !== undefined && target.partition < partitions;
     const message = redriveMessage(record, target.topic, isThere ? target.partition : undefined);
-    signal.throwIfAborted();
-    if (this.#producer !== undefined) await unlessAborted(this.#producer.send(message), signal);
+    const maySend = (): void => {
+      signal.throwIfAborted();
+      mayWrite();
+    };
+    if (this.#sends !== undefined) await unlessAborted(this.#sends.send(message, maySend), signal);
     return message;
   }
 }
