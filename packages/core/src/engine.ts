@@ -2,15 +2,9 @@ import { Assignment } from './assignment.ts';
 import type { ContextServices } from './call-context.ts';
 import { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
+import { Departures } from './departures.ts';
 import { Dispatcher } from './dispatcher.ts';
-import {
-  ClientError,
-  IllegalStateError,
-  isKafkaWorkerError,
-  type KafkaWorkerError,
-  StuckHandlerError,
-  toError,
-} from './errors.ts';
+import { ClientError, isKafkaWorkerError, type KafkaWorkerError, StuckHandlerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { UnfreezeTarget } from './freezer.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
@@ -23,25 +17,22 @@ import { Outcomes } from './outcomes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { Pauses } from './pauses.ts';
 import { Poller } from './poller.ts';
-import { PositionCheck } from './position-check.ts';
 import { Rebalances } from './rebalances.ts';
 import { Receipts } from './receipts.ts';
 import type { KafkaRecord, NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
 import { RecordViews } from './record-views.ts';
+import { Repositioning } from './repositioning.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { StartResolver } from './start-resolver.ts';
 import type { Subscription } from './subscription.ts';
 import { Suspensions } from './suspensions.ts';
 import { Turns } from './turns.ts';
-import { Waits } from './waits.ts';
 
 /**
  * Reading holds the event loop, some 10 us per record. While handlers wait for something, they shall not wait for hundreds of records to be read
  * before they go on.
  */
 const BUSY_POLL_RECORDS = 50;
-/** How soon positions are looked at again when the broker did not answer. */
-const RECHECK_MS = 1_000;
 
 /** What an engine is made of. */
 export interface EngineParts {
@@ -72,11 +63,10 @@ export class Engine {
   readonly committer: Committer;
   readonly rebalances: Rebalances;
   readonly poller: Poller;
+  readonly repositioning: Repositioning;
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
-  readonly #positions: PositionCheck;
   readonly #pauses: Pauses;
-  readonly #waits: Waits;
   #polledAt = 0;
   #quietWaiters: (() => void)[] = [];
 
@@ -84,7 +74,6 @@ export class Engine {
     const { options, consumer, session, events, subscription } = parts;
     const { clock } = options;
     this.#parts = parts;
-    this.#waits = new Waits(clock);
     this.turns = new Turns(
       () => this.#afterTurn(),
       (error) => parts.fail(new ClientError(`the worker has a defect: ${toError(error).message}`, { cause: error })),
@@ -126,6 +115,8 @@ export class Engine {
       returned: (call) => this.outcomes.returned(call),
       isTimed: () => events.listensToSettled,
     });
+    const { dispatcher, outcomes } = this;
+    const departures = new Departures({ assignment, intake, lanes, suspensions, outcomes, dispatcher });
     this.committer = new Committer({
       ...{ policy: options.commit, clock, turns, events, session, fail: parts.fail },
       owned: () => assignment,
@@ -135,17 +126,7 @@ export class Engine {
       ...{ options, consumer, session, assignment, turns, events, fail: parts.fail },
       committer: this.committer,
       starts: new StartResolver(options, consumer, session, subscription),
-      leave: (partitions) => this.#leave(partitions),
-      drain: (partitions) => this.#drain(partitions),
-      end: (partitions) => this.#end(partitions),
-      abort: (partitions, reason) => this.#abort(partitions, reason),
-    });
-    this.#positions = new PositionCheck({
-      options,
-      consumer,
-      assignment,
-      seek: (to) => this.#seek(to),
-      fail: parts.fail,
+      departures,
     });
     this.poller = new Poller({
       ...{ consumer, clock, turns },
@@ -155,6 +136,10 @@ export class Engine {
       received: (poll) => this.#receive(poll),
       failed: (error) =>
         parts.fail(isKafkaWorkerError(error) ? error : new ClientError('polling failed', { cause: error })),
+    });
+    const { committer, poller } = this;
+    this.repositioning = new Repositioning({
+      ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
     });
   }
 
@@ -166,7 +151,7 @@ export class Engine {
   /** No record is taken from now on; events still are. */
   stopIntake(): void {
     this.intake.stop();
-    this.#waits.close();
+    this.repositioning.close();
   }
 
   /** Batches that wait for more records start as they are, for nothing more comes. */
@@ -187,11 +172,6 @@ export class Engine {
     for (const call of this.dispatcher.running()) call.abort(reason);
   }
 
-  /** Goes on from another offset: what was received of the partition is forgotten, and results that still come back are dropped. */
-  seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
-    return this.poller.between(() => this.#seek(to));
-  }
-
   /** Nothing of these (or of any partition, now and later) is started or polled any more. */
   pause(partitions: readonly TopicPartition[] | undefined): void {
     this.turns.run(() => this.#pauses.pause(partitions));
@@ -199,7 +179,7 @@ export class Engine {
 
   resume(partitions: readonly TopicPartition[] | undefined): void {
     this.turns.run(() => this.#pauses.resume(partitions));
-    this.#checkPositions();
+    this.repositioning.check();
   }
 
   /** @throws IllegalStateError when nothing is frozen there */
@@ -215,7 +195,7 @@ export class Engine {
       });
     });
     // While it stood still, the log may have been cut where it goes on.
-    this.#checkPositions();
+    this.repositioning.check();
   }
 
   /** What was paused goes on for the last time: under some deliveries it counts as committed. */
@@ -307,81 +287,11 @@ export class Engine {
     this.committer.noteProgress(1);
   }
 
-  #leave(partitions: readonly OwnedPartition[]): void {
-    for (const owned of partitions) if (owned.phase === 'active') owned.phase = 'leaving';
-    this.#forgetQueued();
-  }
-
-  /** What was received of these is finished first. */
-  #drain(partitions: readonly OwnedPartition[]): void {
-    for (const owned of partitions) {
-      owned.isDraining = true;
-      this.suspensions.release(owned, 'paused');
-    }
-  }
-
-  #end(partitions: readonly OwnedPartition[]): void {
-    for (const owned of partitions) {
-      if (owned.phase === 'ended') continue;
-      this.intake.ended(owned);
-      this.assignment.end(owned);
-    }
-    this.#forgetQueued();
-  }
-
-  /** Records that nobody will dispatch leave the lanes, and those that wait for a retry too. */
-  #forgetQueued(): void {
-    this.#lanes.extract((record) => this.assignment.ownerOf(record)?.phase !== 'active');
-    this.outcomes.dropLeaving();
-  }
-
-  #abort(partitions: readonly OwnedPartition[], reason: Error): void {
-    for (const call of this.dispatcher.running()) {
-      if ((call.items ?? [call]).some((item) => partitions.includes(item.owner))) call.abort(reason);
-    }
-  }
-
-  async #seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
-    const { topic, partition, offset } = to;
-    const owned = this.assignment.get(to);
-    if (owned === undefined || owned.phase !== 'active') {
-      throw new IllegalStateError(`${topic}/${partition} was taken away before it could be sought`);
-    }
-    this.turns.run(() => {
-      this.#abort([owned], new ClientError('the partition was sought to another offset'));
-      this.#end([owned]);
-    });
-    try {
-      await this.#parts.consumer.seek([to]);
-    } catch (thrown) {
-      // Where the client reads on from is not known any more: only a new start from the committed offset is safe.
-      this.#parts.fail(new ClientError(`${topic}/${partition} could not be sought to ${offset}`, { cause: thrown }));
-      throw thrown;
-    }
-    this.turns.run(() => {
-      if (owned.isHeldBack) this.#parts.consumer.resume([to]);
-      // What is committed is not known: a commit of the epoch before may be under way.
-      this.assignment.begin({ topic, partition, offset, metadata: owned.commitMetadata }, undefined);
-      this.committer.noteProgress(0);
-    });
-  }
-
-  #checkPositions(): void {
-    const check = async (): Promise<void> => {
-      if (await this.#positions.check()) return;
-      void this.#waits.wait(RECHECK_MS).then(() => {
-        if (!this.intake.isStopped) this.#checkPositions();
-      });
-    };
-    // Not done when the worker is stopping; nothing is lost by that.
-    this.poller.between(check).catch(() => {});
-  }
-
   #clientFailed(error: KafkaWorkerError): void {
     const { events, options, fail } = this.#parts;
     if (events.has('error')) events.emit('error', { error });
     if (error.code === 'OFFSET_OUT_OF_RANGE') {
-      this.#checkPositions();
+      this.repositioning.check();
       return;
     }
     if (error.retriable) options.logger.warn('the Kafka client reports a problem', { error });

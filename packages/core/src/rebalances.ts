@@ -1,6 +1,7 @@
 import type { Assignment } from './assignment.ts';
 import type { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
+import type { Departures } from './departures.ts';
 import {
   CommitError,
   type CommitFailure,
@@ -39,14 +40,7 @@ export interface RebalanceParts {
   readonly starts: StartResolver;
   readonly turns: Turns;
   readonly events: EventListeners;
-  /** Nothing of these starts any more; what runs goes on. */
-  readonly leave: (partitions: readonly OwnedPartition[]) => void;
-  /** What was received of these is to be finished before they leave. */
-  readonly drain: (partitions: readonly OwnedPartition[]) => void;
-  /** Their epochs are over. */
-  readonly end: (partitions: readonly OwnedPartition[]) => void;
-  /** The signals of handlers that run with a record of these are aborted. */
-  readonly abort: (partitions: readonly OwnedPartition[], reason: Error) => void;
+  readonly departures: Departures;
   readonly fail: (error: KafkaWorkerError) => void;
 }
 
@@ -73,8 +67,8 @@ export class Rebalances {
     const owned = this.#parts.assignment.among(event.partitions);
     // What must not wait for the events before: nothing of these is started, or counts, any more.
     if (event.type === 'revoked') {
-      if (this.#commitsReceived) this.#parts.drain(owned);
-      else this.#parts.leave(owned);
+      if (this.#commitsReceived) this.#parts.departures.drain(owned);
+      else this.#parts.departures.leave(owned);
     }
     if (event.type === 'lost') this.#lose(owned);
     this.#pending++;
@@ -155,11 +149,11 @@ export class Rebalances {
 
   #lose(owned: readonly OwnedPartition[]): void {
     if (this.#commitsReceived) this.#logUnfinished(owned);
-    this.#parts.abort(
+    this.#parts.departures.abort(
       owned,
       new PollError('the partition was lost: the group has given it to another member', { retriable: true }),
     );
-    this.#parts.end(owned);
+    this.#parts.departures.end(owned);
     if (owned.length > 0) this.#parts.session.lost?.(owned);
   }
 
@@ -187,7 +181,7 @@ export class Rebalances {
       // A partition that was lost meanwhile has ended already.
       const left = owned.filter((one) => one.phase !== 'ended');
       if (event.type === 'lost') this.#lose(assignment.among(event.partitions));
-      else this.#parts.end(left);
+      else this.#parts.departures.end(left);
       consumer.release(event.partitions);
       const drainedMs = options.clock.now() - startedAt;
       if (event.partitions.length > 0)
@@ -197,16 +191,16 @@ export class Rebalances {
 
   /** Waits for the handlers that run, then commits what they and those before them have finished. False when some have not returned. */
   async #drain(owned: readonly OwnedPartition[]): Promise<boolean> {
-    const { committer, options, abort } = this.#parts;
+    const { committer, options, departures } = this.#parts;
     const { clock, revokeDrainMs, stuckAfterMs } = options;
     const deadline = clock.now() + revokeDrainMs;
     if (this.#commitsReceived) await this.#finishReceived(owned);
     // Partitions may have been assigned and revoked before this event was its turn.
-    this.#parts.turns.run(() => this.#parts.leave(owned));
+    this.#parts.turns.run(() => this.#parts.departures.leave(owned));
     const idle = Promise.all(owned.map((one) => one.whenIdle()));
     let isDrained = await withTimeout(idle, Math.max(0, deadline - clock.now()), clock);
     if (!isDrained) {
-      abort(
+      departures.abort(
         owned,
         new IllegalStateError(`the partition was revoked, and the handler did not return within ${revokeDrainMs} ms`),
       );
@@ -222,9 +216,9 @@ export class Rebalances {
 
   /** Records that count as committed are handled while the time lasts; what is left then is lost, and said aloud. */
   async #finishReceived(owned: readonly OwnedPartition[]): Promise<void> {
-    const { turns, drain, options } = this.#parts;
+    const { turns, departures, options } = this.#parts;
     const { clock, revokeDrainMs } = options;
-    turns.run(() => drain(owned));
+    turns.run(() => departures.drain(owned));
     await withTimeout(Promise.all(owned.map((one) => one.whenFinished())), revokeDrainMs, clock);
     this.#logUnfinished(owned);
   }

@@ -10,6 +10,10 @@ export class Waits {
     this.#clock = clock;
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   wait(ms: number): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     return new Promise((resolve) => {

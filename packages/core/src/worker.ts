@@ -145,7 +145,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     if (offset < range.earliest || offset > range.latest) {
       throw new OffsetOutOfRangeError({ topic, partition: number, offset }, range);
     }
-    await run.engine.seek({ topic, partition: number, offset });
+    await run.engine.repositioning.seek({ topic, partition: number, offset });
   }
 
   /**

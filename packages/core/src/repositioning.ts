@@ -1,0 +1,86 @@
+import type { Assignment } from './assignment.ts';
+import type { Committer } from './committer.ts';
+import type { Departures } from './departures.ts';
+import { ClientError, IllegalStateError, type KafkaWorkerError } from './errors.ts';
+import type { KafkaConsumer } from './kafka-client.ts';
+import type { Poller } from './poller.ts';
+import { PositionCheck } from './position-check.ts';
+import type { TopicPartition } from './record.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
+import type { Turns } from './turns.ts';
+import { Waits } from './waits.ts';
+
+/** How soon positions are looked at again when the broker did not answer. */
+const RECHECK_MS = 1_000;
+
+/** What repositioning acts on. */
+export interface RepositioningParts {
+  readonly options: ResolvedWorkerOptions;
+  readonly consumer: KafkaConsumer;
+  readonly assignment: Assignment;
+  readonly departures: Departures;
+  readonly committer: Committer;
+  readonly poller: Poller;
+  readonly turns: Turns;
+  readonly fail: (error: KafkaWorkerError) => void;
+}
+
+/** Partitions that go on from another offset, because somebody asked for it or their position is no longer in the log. Always between two polls. */
+export class Repositioning {
+  readonly #parts: RepositioningParts;
+  readonly #check: PositionCheck;
+  readonly #waits: Waits;
+
+  constructor(parts: RepositioningParts) {
+    const { options, consumer, assignment, fail } = parts;
+    this.#parts = parts;
+    this.#waits = new Waits(options.clock);
+    this.#check = new PositionCheck({ options, consumer, assignment, seek: (to) => this.#seek(to), fail });
+  }
+
+  /** What was received of the partition is forgotten, and results that still come back are dropped. */
+  seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
+    return this.#parts.poller.between(() => this.#seek(to));
+  }
+
+  /** Compares positions with the logs, soon, and again as long as the broker does not answer. */
+  check(): void {
+    const check = async (): Promise<void> => {
+      if (await this.#check.check()) return;
+      void this.#waits.wait(RECHECK_MS).then(() => this.check());
+    };
+    // Not done when the worker is stopping; nothing is lost by that.
+    if (!this.#waits.isClosed) this.#parts.poller.between(check).catch(() => {});
+  }
+
+  /** No position is looked at any more. */
+  close(): void {
+    this.#waits.close();
+  }
+
+  async #seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
+    const { topic, partition, offset } = to;
+    const { assignment, consumer, committer, departures, turns, fail } = this.#parts;
+    const owned = assignment.get(to);
+    if (owned === undefined || owned.phase !== 'active') {
+      throw new IllegalStateError(`${topic}/${partition} was taken away before it could be sought`);
+    }
+    turns.run(() => {
+      departures.abort([owned], new ClientError('the partition was sought to another offset'));
+      departures.end([owned]);
+    });
+    try {
+      await consumer.seek([to]);
+    } catch (thrown) {
+      // Where the client reads on from is not known any more: only a new start from the committed offset is safe.
+      fail(new ClientError(`${topic}/${partition} could not be sought to ${offset}`, { cause: thrown }));
+      throw thrown;
+    }
+    turns.run(() => {
+      if (owned.isHeldBack) consumer.resume([to]);
+      // What is committed is not known: a commit of the epoch before may be under way.
+      assignment.begin({ topic, partition, offset, metadata: owned.commitMetadata }, undefined);
+      committer.noteProgress(0);
+    });
+  }
+}
