@@ -4,7 +4,7 @@ import { systemClock } from './clock.ts';
 import { confluentKafka } from './confluent/index.ts';
 import { deadLetterHeaders } from './dead-letter-message.ts';
 import type { FailurePolicy } from './failure.ts';
-import type { OwnedRecord } from './record.ts';
+import type { KafkaRecord } from './record.ts';
 import { TestClients, uniqueName } from './testing/cluster-under-test.ts';
 import { always } from './testing/stage.ts';
 import { Worker } from './worker.ts';
@@ -35,7 +35,7 @@ function workerOn(
   topic: string,
   groupId: string,
   onFailure: FailurePolicy,
-  handler: (name: string, record: OwnedRecord) => void,
+  handler: (name: string, record: KafkaRecord) => void,
 ): Worker {
   const worker = new Worker({
     kafka: confluentKafka({
@@ -43,7 +43,7 @@ function workerOn(
       librdkafka: { 'session.timeout.ms': 6_000, 'max.poll.interval.ms': 6_000 },
     }),
     ...{ groupId, topics: topic, logger: quiet, commit: { everyMs: 100 }, onFailure },
-    handler: (record) => handler(`${record.partition}@${record.offset}`, record.copy() as OwnedRecord),
+    handler: (record) => handler(`${record.partition}@${record.offset}`, record.copy()),
   });
   worker.finished.catch(() => {});
   return worker;
@@ -67,7 +67,7 @@ onRealKafka('a record that fails on real Kafka', () => {
         },
       ];
       await clients.send(messages.map((one) => ({ topic, partition: 0, ...one })));
-      const failed: OwnedRecord[] = [];
+      const failed: KafkaRecord[] = [];
       const worker = workerOn(topic, uniqueName('g'), always({ do: 'dead-letter', topic: dead }), (_name, record) => {
         failed.push(record);
         throw new Error('no');
@@ -75,7 +75,7 @@ onRealKafka('a record that fails on real Kafka', () => {
       await worker.start();
       await until(() => worker.status().partitions[0]?.committedOffset === 3, 'the commit');
       expect(await worker.stop()).toMatchObject({ state: 'stopped', failed: 3, left: [] });
-      const letters: OwnedRecord[] = [];
+      const letters: KafkaRecord[] = [];
       const reader = workerOn(
         dead,
         uniqueName('g'),
@@ -87,7 +87,7 @@ onRealKafka('a record that fails on real Kafka', () => {
       await reader.stop();
       const own = Object.keys(deadLetterHeaders).length;
       // librdkafka's own reading of headers has no null, on either way: what counts is that nothing changes from one to the other.
-      const parts = ({ key, value, headers }: OwnedRecord) => ({ key, value, headers: [...headers] });
+      const parts = ({ key, value, headers }: KafkaRecord) => ({ key, value, headers: [...headers] });
       expect(letters.map(parts).map((one) => ({ ...one, headers: one.headers.slice(0, -own) }))).toEqual(
         failed.map(parts),
       );

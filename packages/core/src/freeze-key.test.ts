@@ -224,6 +224,28 @@ describe('a batch under freezeKey', () => {
   });
 });
 
+describe('records of a batch that wait for different things', () => {
+  it('come back in their order, whichever wait ends first', async () => {
+    const onFailure: FailurePolicy = {
+      kind: 'failure',
+      name: 'by record',
+      decide: ({ record }) => ({ do: 'freeze', scope: record.offset === 0 ? 'key' : 'partition' }),
+    };
+    const stage = stageOf([['a', 'a']], lanes.perKey, { isBatch: true, onFailure });
+    stage.failingAlone.set('0@0', new Error('one'));
+    stage.failingAlone.set('0@1', new Error('other'));
+    await stage.start();
+    stage.failingAlone.clear();
+    await stage.worker.unfreeze(at(0));
+    await stage.advance(100);
+    expect(stage.handled).toEqual([]);
+    await stage.worker.unfreeze({ ...at(0), key: 'a' });
+    await stage.advance(2_000);
+    expect(stage.handled).toEqual(['0@0', '0@1']);
+    expect(await stage.end()).toEqual([]);
+  });
+});
+
 describe('frozen keys', () => {
   const keys = (n: number, prefix = 'k'): string[] => Array.from({ length: n }, (_, i) => `${prefix}${i}`);
 
