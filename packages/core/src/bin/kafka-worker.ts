@@ -43,9 +43,13 @@ function report(error: unknown): number {
   return 1;
 }
 
-// Set, and not exited with: what the native client has to finish, it finishes.
+/** A native handle that cannot be closed must not keep the process for ever. */
+const KILL_AFTER_MS = 10_000;
+
+// Set, and not exited with: `process.exit` can crash with live native clients.
 void main(process.argv.slice(2))
   .catch(report)
   .then((exitCode) => {
     process.exitCode = exitCode;
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), KILL_AFTER_MS).unref();
   });
