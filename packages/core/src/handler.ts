@@ -3,7 +3,10 @@ import type { KafkaRecord, OutgoingRecord } from './record.ts';
 
 /** What a handler gets beside its record. Valid until the handler has returned: a later `send` throws `IllegalStateError`. */
 export interface HandlerContext {
-  /** Aborted when the record is taken away (revoked past its time, lost, shutdown past its deadline). Made when it is first read. */
+  /**
+   * Aborted when the handler is to return: `handlerTimeoutMs` is up, a stop's time is up, or its partition was revoked and `revokeDrainMs` is up, was
+   * lost, or was sought elsewhere. `reason` is the error that says which. Made when it is first read.
+   */
   readonly signal: AbortSignal;
   /** 1 for the first call with this record. */
   readonly attempt: number;

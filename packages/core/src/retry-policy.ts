@@ -20,7 +20,10 @@ export interface RetryOptions {
   /** No retry is begun later than this after the first failure. @defaultValue no limit */
   readonly maxElapsedMs?: number;
   readonly backoff?: Backoff;
-  /** Which errors are worth another attempt. @defaultValue all but `NonRetriableError`, `DeserializationError` and `LaneError` */
+  /**
+   * Which errors are worth another attempt. Not asked about `NonRetriableError`, `DeserializationError` and `LaneError`, which are never retried.
+   * @defaultValue all others
+   */
   readonly when?: (error: unknown) => boolean;
   /** What happens when there is no further attempt. */
   readonly then: FailurePolicy;

@@ -20,6 +20,7 @@ export interface CommonWorkerOptions<Value, Key, Extra extends object> {
   readonly onFailure?: FailurePolicy;
   /** What is promised? @defaultValue `atLeastOnce()` */
   readonly delivery?: Delivery<Extra>;
+  /** What wraps handler calls, listens to events, and starts and stops with the worker. @defaultValue none */
   readonly plugins?: readonly Plugin[];
   /** @defaultValue bytes as they are */
   readonly value?: Deserializer<Value>;
@@ -45,6 +46,7 @@ export interface CommonWorkerOptions<Value, Key, Extra extends object> {
     /** Commits also whenever that many records were finished since the last commit. @defaultValue never */
     readonly everyRecords?: number;
   };
+  /** How much is polled ahead. */
   readonly limits?: {
     /** Records polled and not finished. @defaultValue 10_000 */
     readonly inFlightRecords?: number;
@@ -71,6 +73,7 @@ export interface CommonWorkerOptions<Value, Key, Extra extends object> {
   readonly connectTimeoutMs?: number;
   /** @defaultValue warnings and errors, to stderr */
   readonly logger?: Logger;
+  /** Where the time comes from, and timers: a test's own, for example. @defaultValue the system's */
   readonly clock?: Clock;
   /** Numbers in [0, 1). @defaultValue `Math.random` */
   readonly random?: () => number;

@@ -20,8 +20,9 @@ export interface LaneByOptions {
  * Lanes by anything that a record says: a header, a field of its decoded value. Records with equal names keep their order, those with different
  * names do not wait for each other. Across partitions the order is the one in which the records were polled.
  *
- * `lane` sees the record as the handler does, and has to be a pure function. If it throws, or gives no string, that is the record's failure (a
- * `LaneError`, which is never retried), and nobody else's.
+ * `lane` sees the record as the handler does, and has to be a pure function. `Value` and `Key` must be what the worker's `value` and `key` deserializers
+ * give; the compiler does not check that. If it throws, or gives no string, that is the record's failure (a `LaneError`, which is never retried), and
+ * nobody else's.
  * @throws InvalidOptionError
  */
 export function laneBy<Value = Buffer | null, Key = Buffer | null>(

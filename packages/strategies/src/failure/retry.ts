@@ -4,7 +4,8 @@ import { checkPolicy, checkRange, checkWhole } from '../option-checks.ts';
 
 /**
  * The same call again, after a wait that grows from attempt to attempt, and `then` another policy. Only the record's own lane waits.
- * `NonRetriableError` and `DeserializationError` go on to `then` at once, and a `RetriableError` can say how long to wait.
+ * `NonRetriableError`, `DeserializationError` and `LaneError` go on to `then` at once, whatever `when` says. A `RetriableError` can say how long to
+ * wait.
  * @throws InvalidOptionError
  */
 export function retry(options: RetryOptions): FailurePolicy {
