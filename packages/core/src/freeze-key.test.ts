@@ -134,6 +134,19 @@ function byOrder({ handled }: Stage): (a: string, b: string) => number {
 describe('a name of laneBy across partitions', () => {
   const byKey: LaneRule = { by: ({ key }) => String(key), across: 'all', active: 10, inside: { width: 1 } };
 
+  it('names the record that holds it, also in the status of another partition', async () => {
+    const stage = stageOf([['a'], ['a', 'b']], byKey);
+    stage.fail('0@0');
+    await stage.start();
+    await stage.advance(2_000);
+    expect(stage.status(1)).toMatchObject({
+      nextOffset: 0,
+      blockedBy: { topic: 't', partition: 0, offset: 0, key: 'a' },
+    });
+    expect(stage.status(1).frozen).toEqual([]);
+    await stage.stop();
+  });
+
   it('stands still as a whole, and is unfrozen by the partition of the record that failed', async () => {
     const stage = stageOf(
       [

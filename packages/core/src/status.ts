@@ -59,13 +59,24 @@ function partitionStatus(
 }
 
 function blocker(owned: OwnedPartition, calls: readonly HandlerCall[], now: number): PartitionStatus['blockedBy'] {
-  const isFrontier = (item: CallItem): boolean =>
-    item.owner === owned && item.received.offset === owned.ledger.nextOffset;
+  const { nextOffset } = owned.ledger;
   for (const call of calls) {
-    const item = (call.items ?? [call]).find(isFrontier);
-    if (item === undefined) continue;
-    const sinceMs = now - (call.firstFailedAt ?? call.startedAt);
-    return { offset: item.received.offset, key: item.received.key?.toString() ?? null, attempt: call.attempt, sinceMs };
+    const item = (call.items ?? [call]).find((one) => one.owner === owned && one.received.offset === nextOffset);
+    if (item !== undefined) return blockedBy(call, item, now);
+  }
+  // Its next record may wait in a lane that a record of another partition holds.
+  for (const call of calls) {
+    if (!call.lane.isOrdered) continue;
+    for (const { topic, partition, offset } of call.lane.queue) {
+      if (offset === nextOffset && partition === owned.partition && topic === owned.topic)
+        return blockedBy(call, call.first, now);
+    }
   }
   return undefined;
+}
+
+function blockedBy(call: HandlerCall, { received }: CallItem, now: number): PartitionStatus['blockedBy'] {
+  const { topic, partition, offset, key } = received;
+  const sinceMs = now - (call.firstFailedAt ?? call.startedAt);
+  return { topic, partition, offset, key: key?.toString() ?? null, attempt: call.attempt, sinceMs };
 }

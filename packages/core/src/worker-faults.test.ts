@@ -92,7 +92,14 @@ describe('a worker in trouble', () => {
     const worker = new Worker({ ...common(kafka), handler: () => new Promise(() => {}) });
     await worker.start();
     await kafka.clock.advance(7_000);
-    expect(worker.status().partitions[0]?.blockedBy).toEqual({ offset: 0, key: null, attempt: 1, sinceMs: 7_000 });
+    expect(worker.status().partitions[0]?.blockedBy).toEqual({
+      topic: 't',
+      partition: 0,
+      offset: 0,
+      key: null,
+      attempt: 1,
+      sinceMs: 7_000,
+    });
     const stopping = worker.stop({ timeoutMs: 0 });
     await kafka.clock.advance(10_000);
     await stopping;

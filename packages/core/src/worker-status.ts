@@ -22,8 +22,11 @@ export interface PartitionStatus extends TopicPartition {
     readonly since: number;
     readonly error: string;
   }[];
-  /** What keeps `nextOffset` where it is, if a handler call has failed or is running there. */
-  readonly blockedBy?: {
+  /**
+   * The record that keeps `nextOffset` where it is, if a call of it runs, waits or stands still: the one at `nextOffset`, or, where lanes go across
+   * partitions, one of another partition that holds its lane.
+   */
+  readonly blockedBy?: TopicPartition & {
     readonly offset: number;
     readonly key: string | null;
     readonly attempt: number;
