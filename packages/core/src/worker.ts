@@ -2,6 +2,7 @@ import { IllegalStateError, InvalidOptionError, OffsetOutOfRangeError, toError }
 import { EventListeners, type WorkerEvents } from './events.ts';
 import type { UnfreezeTarget } from './freezer.ts';
 import { healthOf } from './health.ts';
+import { logLateErrors } from './late-errors.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
 import { logRanges } from './log-range.ts';
 import { check, has, nonNegative, oneOf, optional, topicName } from './option-checks.ts';
@@ -191,7 +192,10 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     return healthOf(this.state, this.#run?.engine, this.#options.clock.now());
   }
 
-  /** Listens to an event; the returned function ends that. */
+  /**
+   * Listens to an event; the returned function ends that.
+   * @throws {@link InvalidOptionError} for an event that there is not, or a listener that is no function
+   */
   on<E extends keyof WorkerEvents>(event: E, listener: WorkerEvents[E]): () => void {
     return this.#events.on(event, listener);
   }
@@ -269,8 +273,10 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     const errors = [...end.errors, ...(await this.#stopPlugins())];
     errors.unshift(...this.#lateErrors);
     const error = cause ?? errors[0];
-    for (const other of errors)
-      if (other !== error) this.#options.logger.error('something went wrong while stopping', { error: other });
+    logLateErrors(
+      errors.filter((other) => other !== error),
+      this.#options.logger,
+    );
     this.#lifecycle.to(error === undefined ? 'stopped' : 'failed');
     const { handled, failed, left } = end;
     const summary: WorkerSummary = {
