@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
+import { UsageError } from '../scripts/command-line.ts';
 import { describeRun } from './harness/describe-run.ts';
-import { parseExampleArguments, UsageError } from './harness/example-arguments.ts';
+import { parseExampleArguments } from './harness/example-arguments.ts';
 import type { CreateWorker } from './harness/run-example.ts';
 import { runExample } from './harness/run-example.ts';
 
@@ -9,7 +10,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const given = parseExampleArguments(argv);
   const folder = readdirSync(import.meta.dirname).find((name) => name.startsWith(`${given.example}-`));
   if (folder === undefined)
-    throw new UsageError(`there is no example ${given.example}.`, `there are: ${numbers().join(', ')}`);
+    throw new UsageError(`there is no example ${given.example}.\n\nthere are: ${numbers().join(', ')}`);
   const { createWorker } = (await import(`./${folder}/main.ts`)) as { readonly createWorker: CreateWorker };
 
   const interrupted = new AbortController();

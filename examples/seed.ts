@@ -1,10 +1,18 @@
-import { parseArgs } from 'node:util';
 import { confluentKafka } from '@kafka-worker/core/confluent';
-import { checkBrokers, UsageError } from './harness/example-arguments.ts';
+import { readCommandLine, UsageError } from '../scripts/command-line.ts';
+import { checkBrokers, refusal } from './harness/example-arguments.ts';
 import { createTopic, orders, produce } from './harness/example-topic.ts';
 import { GroupView } from './harness/group-view.ts';
 
-const usage = 'usage: npm run seed -- --kafka HOST:PORT --topic TOPIC --records N [--partitions 8] [--keys 1000]';
+const usage = 'npm run seed -- --kafka HOST:PORT --topic TOPIC --records N [--partitions 8] [--keys 1000]';
+
+const options = {
+  kafka: { type: 'string' },
+  topic: { type: 'string' },
+  records: { type: 'string' },
+  partitions: { type: 'string', default: '8' },
+  keys: { type: 'string', default: '1000' },
+} as const;
 
 /** The entry behind `npm run seed`: fills a topic, which is created if it does not exist. */
 async function main(argv: readonly string[]): Promise<void> {
@@ -31,10 +39,10 @@ function parse(argv: readonly string[]): {
   partitions: number;
   keys: number;
 } {
-  const { kafka, topic, records, partitions, keys } = parseOptions(argv).values;
-  if (kafka === undefined) throw new UsageError('--kafka is missing.', usage);
-  if (topic === undefined || topic === '') throw new UsageError('--topic is missing.', usage);
-  if (records === undefined) throw new UsageError('--records is missing.', usage);
+  const { kafka, topic, records, partitions, keys } = readCommandLine({ usage, options }, argv).values;
+  if (kafka === undefined) throw refusal('--kafka is missing.', usage);
+  if (topic === undefined || topic === '') throw refusal('--topic is missing.', usage);
+  if (records === undefined) throw refusal('--records is missing.', usage);
   return {
     brokers: checkBrokers(kafka, usage),
     topic,
@@ -44,27 +52,10 @@ function parse(argv: readonly string[]): {
   };
 }
 
-function parseOptions(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        kafka: { type: 'string' },
-        topic: { type: 'string' },
-        records: { type: 'string' },
-        partitions: { type: 'string', default: '8' },
-        keys: { type: 'string', default: '1000' },
-      },
-    });
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}.`, usage);
-  }
-}
-
 function count(option: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) {
-    throw new UsageError(`--${option}: expected a whole number, at least 1, received ${JSON.stringify(text)}.`, usage);
+    throw refusal(`--${option}: expected a whole number, at least 1, received ${JSON.stringify(text)}.`, usage);
   }
   return value;
 }

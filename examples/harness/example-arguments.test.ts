@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseExampleArguments, UsageError } from './example-arguments.ts';
+import { UsageError } from '../../scripts/command-line.ts';
+import { parseExampleArguments } from './example-arguments.ts';
 
 describe('parseExampleArguments', () => {
   it('takes the number of an example alone', () => {
@@ -30,16 +31,28 @@ describe('parseExampleArguments', () => {
     [[], 'which example?'],
     [['one'], 'expected the number of an example, received "one"'],
     [['01', '02'], 'expected one example, received also "02"'],
-    [['01', '--kafka', 'localhost'], '--kafka: expected HOST:PORT, such as 127.0.0.1:9092, received "localhost"'],
+    [
+      ['01', '--kafka', 'localhost'],
+      '--kafka: expected HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:9092, received "localhost"',
+    ],
+    [['01', '--kafka', '127.0.0.1:70000'], '--kafka: expected HOST:PORT'],
+    [['01', '--kafka', 'a:0'], '--kafka: expected HOST:PORT'],
+    [['01', '--fail', '0:9007199254740993'], '--fail: no record has the place "0:9007199254740993"'],
     [['01', '--kafka', 'a:1,'], '--kafka: expected HOST:PORT'],
     [['01', '--fail', '17'], '--fail: expected PARTITION:OFFSET, such as 0:17, received "17"'],
     [['01', '--fail', '0:-1'], '--fail: expected PARTITION:OFFSET'],
     [['01', '--topic', ''], '--topic: expected a name'],
     [['01', '--topic'], 'argument missing'],
-    [['01', '--nonsense'], "Unknown option '--nonsense'"],
+    [['01', '--nonsense'], "Unknown option '--nonsense'; it knows --kafka"],
   ])('refuses %j with what was expected', (argv, message) => {
     expect(() => parseExampleArguments(argv)).toThrow(UsageError);
     expect(() => parseExampleArguments(argv)).toThrow(message);
     expect(() => parseExampleArguments(argv)).toThrow('usage: npm run example');
+  });
+
+  it('refuses what npm took for its own because no -- stands before it', () => {
+    const parse = () => parseExampleArguments(['11'], { npm_config_fail: '0:17' });
+    expect(parse).toThrow(UsageError);
+    expect(parse).toThrow('npm took --fail for its own: put -- before the options');
   });
 });

@@ -1,12 +1,4 @@
-import { parseArgs } from 'node:util';
-
-/** Arguments that cannot be used; the message says what was expected. */
-export class UsageError extends Error {
-  constructor(message: string, usage: string) {
-    super(`${message}\n\n${usage}`);
-    this.name = 'UsageError';
-  }
-}
+import { readCommandLine, UsageError } from '../../scripts/command-line.ts';
 
 /** A record at which an example's handler is made to fail. */
 export interface FailAt {
@@ -30,18 +22,26 @@ export interface ExampleArguments {
   readonly json: boolean;
 }
 
-const usage = `usage: npm run example -- NN [--kafka HOST:PORT] [--topic TOPIC] [--group GROUP]
+const usage = `npm run example -- NN [--kafka HOST:PORT] [--topic TOPIC] [--group GROUP]
                               [--fail PARTITION:OFFSET]… [--trace FILE] [--json]`;
 
+const options = {
+  kafka: { type: 'string' },
+  topic: { type: 'string' },
+  group: { type: 'string' },
+  fail: { type: 'string', multiple: true },
+  trace: { type: 'string' },
+  json: { type: 'boolean' },
+} as const;
+
 /** @throws UsageError */
-export function parseExampleArguments(argv: readonly string[]): ExampleArguments {
-  const { values, positionals } = parse(argv);
+export function parseExampleArguments(argv: readonly string[], env?: NodeJS.ProcessEnv): ExampleArguments {
+  const { values, positionals } = readCommandLine({ usage, options, positionals: true }, argv, env);
   const [example, ...rest] = positionals;
-  if (example === undefined) throw new UsageError('which example? Give its number, such as 01.', usage);
+  if (example === undefined) throw refusal('which example? Give its number, such as 01.', usage);
   if (!/^\d{1,2}$/.test(example))
-    throw new UsageError(`expected the number of an example, received ${quote(example)}.`, usage);
-  if (rest.length > 0)
-    throw new UsageError(`expected one example, received also ${rest.map(quote).join(', ')}.`, usage);
+    throw refusal(`expected the number of an example, received ${quote(example)}.`, usage);
+  if (rest.length > 0) throw refusal(`expected one example, received also ${rest.map(quote).join(', ')}.`, usage);
   return {
     example: example.padStart(2, '0'),
     ...(values.kafka === undefined ? {} : { kafka: checkBrokers(values.kafka, usage) }),
@@ -53,48 +53,39 @@ export function parseExampleArguments(argv: readonly string[]): ExampleArguments
   };
 }
 
-function parse(argv: readonly string[]): ReturnType<typeof parseOptions> {
-  try {
-    return parseOptions(argv);
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message}.`, usage);
-  }
-}
-
-function parseOptions(argv: readonly string[]) {
-  return parseArgs({
-    args: [...argv],
-    allowPositionals: true,
-    options: {
-      kafka: { type: 'string' },
-      topic: { type: 'string' },
-      group: { type: 'string' },
-      fail: { type: 'string', multiple: true },
-      trace: { type: 'string' },
-      json: { type: 'boolean' },
-    },
-  });
+/** What cannot be used, with the way it is meant. */
+export function refusal(message: string, usageText: string): UsageError {
+  return new UsageError(`${message}\n\nusage: ${usageText}`);
 }
 
 /** @throws UsageError unless the text is `host:port`, or several with commas between them */
 export function checkBrokers(text: string, usageText: string): string {
-  const areBrokers = text.split(',').every((broker) => /^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/.test(broker));
-  if (!areBrokers)
-    throw new UsageError(`--kafka: expected HOST:PORT, such as 127.0.0.1:9092, received ${quote(text)}.`, usageText);
+  if (!text.split(',').every(isBroker)) {
+    const expected = 'expected HOST:PORT with a port from 1 to 65535, such as 127.0.0.1:9092';
+    throw refusal(`--kafka: ${expected}, received ${quote(text)}.`, usageText);
+  }
   return text;
 }
 
+function isBroker(text: string): boolean {
+  const port = Number(/^(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text)?.[1]);
+  return port >= 1 && port <= 65_535;
+}
+
 function checkName(option: string, text: string): string {
-  if (text === '') throw new UsageError(`--${option}: expected a name, received an empty one.`, usage);
+  if (text === '') throw refusal(`--${option}: expected a name, received an empty one.`, usage);
   return text;
 }
 
 function parseFailAt(text: string): FailAt {
   const [, partition, offset] = /^(\d+):(\d+)$/.exec(text) ?? [];
   if (partition === undefined || offset === undefined) {
-    throw new UsageError(`--fail: expected PARTITION:OFFSET, such as 0:17, received ${quote(text)}.`, usage);
+    throw refusal(`--fail: expected PARTITION:OFFSET, such as 0:17, received ${quote(text)}.`, usage);
   }
-  return { partition: Number(partition), offset: Number(offset) };
+  const failAt = { partition: Number(partition), offset: Number(offset) };
+  if (!Number.isSafeInteger(failAt.partition) || !Number.isSafeInteger(failAt.offset))
+    throw refusal(`--fail: no record has the place ${quote(text)}, its number is too large.`, usage);
+  return failAt;
 }
 
 function quote(text: string): string {

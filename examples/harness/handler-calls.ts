@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import type { KafkaRecord, Plugin } from '@kafka-worker/core';
+import { UsageError } from '../../scripts/command-line.ts';
 import type { FailAt } from './example-arguments.ts';
 
 /** One call of a handler with one record: a line of the trace file. */
@@ -22,10 +23,13 @@ export class HandlerCalls implements Plugin {
   readonly #failAt: ReadonlySet<string>;
   #traceFile: number | undefined;
 
-  /** @param tracePath written line by line while the calls end, so that it tells the truth also after a crash */
+  /**
+   * @param tracePath written line by line while the calls end, so that it tells the truth also after a crash
+   * @throws UsageError when that file cannot be written
+   */
   constructor(failAt: readonly FailAt[], tracePath: string | undefined) {
     this.#failAt = new Set(failAt.map(({ partition, offset }) => `${partition}:${offset}`));
-    this.#traceFile = tracePath === undefined ? undefined : openSync(tracePath, 'w');
+    this.#traceFile = tracePath === undefined ? undefined : openTrace(tracePath);
   }
 
   async aroundRecord(
@@ -55,6 +59,14 @@ export class HandlerCalls implements Plugin {
     const call = { start, end: nowMs(), topic, partition, offset, key: keyText(record.key), attempt, outcome };
     this.calls.push(call);
     if (this.#traceFile !== undefined) writeSync(this.#traceFile, `${JSON.stringify(call)}\n`);
+  }
+}
+
+function openTrace(path: string): number {
+  try {
+    return openSync(path, 'w');
+  } catch (error) {
+    throw new UsageError(`--trace: expected a file that can be written: ${(error as Error).message}.`);
   }
 }
 

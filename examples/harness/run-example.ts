@@ -53,9 +53,10 @@ export async function runExample(
   const { tell = () => {} } = options;
   const ownName = `example-${given.example}-${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
   const { topic = ownName, group = ownName } = given;
-  const cluster = options.cluster ?? (await openExampleCluster(given.kafka));
   const calls = new HandlerCalls(given.fail, given.trace);
+  let cluster = options.cluster;
   try {
+    cluster ??= await openExampleCluster(given.kafka);
     const view = await GroupView.open(cluster.kafka, group, topic);
     try {
       // A topic that was named is read as it is; in a new embedded cluster there is none yet.
@@ -83,7 +84,7 @@ export async function runExample(
     }
   } finally {
     calls.close();
-    if (options.cluster === undefined) await cluster.close();
+    if (options.cluster === undefined) await cluster?.close();
   }
 }
 

@@ -1,0 +1,12 @@
+import { tmpdir } from 'node:os';
+import { expect, it } from '@jest/globals';
+import { scriptProcess } from '../../scripts/script-process.ts';
+
+it.each([
+  ['examples/run.ts 01 --kafka 127.0.0.1:70000', 'a port from 1 to 65535'],
+  ['examples/seed.ts --topic t --records 1 --kafka 127.0.0.1:70000', 'a port from 1 to 65535'],
+  [`examples/run.ts 01 --trace ${tmpdir()}/no-such-folder/trace.jsonl`, '--trace: expected a file that can be written'],
+])('%s is refused, and nothing runs', async (line, message) => {
+  const { code, output } = await scriptProcess(line.split(' ')).ended;
+  expect({ code, output }).toMatchObject({ code: 2, output: expect.stringContaining(message) });
+});
