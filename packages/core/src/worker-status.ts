@@ -29,7 +29,12 @@ export interface PartitionStatus extends TopicPartition {
   readonly blockedBy?: TopicPartition & {
     readonly offset: number;
     readonly key: string | null;
+    /**
+     * Of a call that runs the attempt that runs; of one that waits for a retry, or is frozen, the attempt to come; of one whose dead letter is being
+     * written the attempt that failed.
+     */
     readonly attempt: number;
+    /** Milliseconds since its first failure, or, before that, since its call started. */
     readonly sinceMs: number;
   };
 }
