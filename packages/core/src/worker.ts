@@ -166,9 +166,10 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   }
 
   /**
-   * Lets a frozen partition (or, with `key`, a frozen key of it) go on: the failed record is tried again, or with `skip` passed over. What it is frozen
-   * at is in `status()`.
+   * Lets a frozen partition (or, with `key`, a frozen key of it) go on: the failed record is tried again, or with `skip` passed over. `skip` is for one
+   * record, the first: others of its batch, and other failed records of the key, are tried again. What it is frozen at is in `status()`.
    * @throws {@link IllegalStateError} when nothing is frozen there
+   * @throws {@link InvalidOptionError} for what names no partition or key
    */
   async unfreeze(which: UnfreezeTarget): Promise<void> {
     checkPartitions([which]);
