@@ -18,10 +18,14 @@ async function main(argv: readonly string[]): Promise<void> {
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
     const tell = given.json ? () => {} : (line: string) => process.stdout.write(`${line}\n`);
-    const { summary, error } = await runExample(createWorker, given, { signal: interrupted.signal, tell });
+    const { summary, error, unreached } = await runExample(createWorker, given, { signal: interrupted.signal, tell });
     if (error !== undefined) {
       process.stderr.write(`the worker ended with ${error.name}: ${error.message}\n`);
       process.exitCode = 1;
+    }
+    for (const { line, isUnexplained } of unreached) {
+      process.stderr.write(`${line}\n`);
+      if (isUnexplained) process.exitCode = 1;
     }
     process.stdout.write(`${given.json ? JSON.stringify(summary) : describeRun(summary)}\n`);
   } finally {

@@ -20,7 +20,10 @@ export interface HandlerCall {
 export class HandlerCalls implements Plugin {
   readonly name = 'handler-calls';
   readonly calls: HandlerCall[] = [];
-  readonly #failAt: ReadonlySet<string>;
+  readonly #failAt: readonly FailAt[];
+  /** By `partition:offset`. */
+  readonly #places: ReadonlySet<string>;
+  readonly #reached = new Set<string>();
   #traceFile: number | undefined;
 
   /**
@@ -28,7 +31,8 @@ export class HandlerCalls implements Plugin {
    * @throws UsageError when that file cannot be written
    */
   constructor(failAt: readonly FailAt[], tracePath: string | undefined) {
-    this.#failAt = new Set(failAt.map(({ partition, offset }) => `${partition}:${offset}`));
+    this.#failAt = failAt;
+    this.#places = new Set(failAt.map(placeOf));
     this.#traceFile = tracePath === undefined ? undefined : openTrace(tracePath);
   }
 
@@ -40,7 +44,7 @@ export class HandlerCalls implements Plugin {
     const { attempt } = context;
     const start = nowMs();
     try {
-      if (this.#failAt.has(`${record.partition}:${record.offset}`)) throw new Error('made to fail by --fail');
+      this.#failWhereTold(placeOf(record));
       await next();
       this.#note(record, attempt, start, 'ok');
     } catch (error) {
@@ -49,9 +53,20 @@ export class HandlerCalls implements Plugin {
     }
   }
 
+  /** Where the handler should have failed, and was never called. */
+  get unreached(): readonly FailAt[] {
+    return this.#failAt.filter((failAt) => !this.#reached.has(placeOf(failAt)));
+  }
+
   close(): void {
     if (this.#traceFile !== undefined) closeSync(this.#traceFile);
     this.#traceFile = undefined;
+  }
+
+  #failWhereTold(place: string): void {
+    if (!this.#places.has(place)) return;
+    this.#reached.add(place);
+    throw new Error('made to fail by --fail');
   }
 
   #note(record: KafkaRecord<unknown, unknown>, attempt: number, start: number, outcome: 'ok' | 'error'): void {
@@ -60,6 +75,10 @@ export class HandlerCalls implements Plugin {
     this.calls.push(call);
     if (this.#traceFile !== undefined) writeSync(this.#traceFile, `${JSON.stringify(call)}\n`);
   }
+}
+
+function placeOf({ partition, offset }: FailAt): string {
+  return `${partition}:${offset}`;
 }
 
 function openTrace(path: string): number {

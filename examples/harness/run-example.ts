@@ -9,6 +9,7 @@ import { createTopic, orders, produce, seeded } from './example-topic.ts';
 import { GroupView } from './group-view.ts';
 import { HandlerCalls } from './handler-calls.ts';
 import { partitionsBehind } from './partitions-behind.ts';
+import { type RunEnding, type UnreachedFailure, unreachedFailures } from './unreached-failures.ts';
 
 /** What an example's worker is made from. */
 export interface ExampleSetup {
@@ -29,6 +30,8 @@ export interface ExampleRun {
   readonly summary: ExampleSummary;
   /** Why the worker ended by itself, if it did. */
   readonly error?: Error;
+  /** Each `--fail` that made nothing fail. */
+  readonly unreached: readonly UnreachedFailure[];
 }
 
 export interface RunOptions {
@@ -67,7 +70,7 @@ export async function runExample(
         tell(`seeded ${cluster.name} topic ${topic}: ${records} records, ${keys} keys, ${partitions} partitions`);
       }
       const worker = createWorker({ kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] });
-      const { error } = await runToEnd(worker, view, tell, options.signal);
+      const { error, ending } = await runToEnd(worker, view, tell, options.signal);
       const summary = {
         example: given.example,
         kafka: cluster.name,
@@ -78,7 +81,8 @@ export async function runExample(
           [...(await view.committed())].map(([partition, offset]) => [`${topic}/${partition}`, offset]),
         ),
       };
-      return error === undefined ? { summary } : { summary, error };
+      const unreached = unreachedFailures(calls.unreached, ending);
+      return { summary, unreached, ...(error === undefined ? {} : { error }) };
     } finally {
       await view.close();
     }
@@ -94,7 +98,7 @@ async function runToEnd(
   view: GroupView,
   tell: (line: string) => void,
   signal: AbortSignal | undefined,
-): Promise<WorkerSummary> {
+): Promise<Pick<WorkerSummary, 'error'> & { readonly ending: RunEnding }> {
   const ends = await view.endOffsets();
   worker.on('assigned', ({ partitions }) =>
     tell(`assigned ${partitions.map(({ partition }) => partition).join(', ')}`),
@@ -115,7 +119,10 @@ async function runToEnd(
     const areAllHere = worker.status().partitions.length === ends.size;
     await Promise.race([ended, sleep(areAllHere ? LOOK_EVERY_MS : LOOK_ELSEWHERE_EVERY_MS)]);
   }
-  return worker.stop();
+  // Stopped, it has no partitions any more.
+  const { partitions } = worker.status();
+  const isCutShort = hasEnded || signal?.aborted === true;
+  return { ...(await worker.stop()), ending: { ends, partitions, isCutShort } };
 }
 
 /** Whether every partition is finished up to its end, or frozen: here, or by other members of the group. */
