@@ -21,6 +21,11 @@ export function checkOptions(name: string, options: object, known: readonly stri
   }
 }
 
+/** What looks like options to somebody would silently be none, so it is refused. */
+export function checkNoOptions(name: string, [given]: readonly unknown[]): void {
+  if (given !== undefined) throw new InvalidOptionError(name, 'no options, for it takes none', given);
+}
+
 export function checkStrategy(option: string, value: ConcurrencyStrategy): void {
   if (value?.kind !== 'concurrency') {
     throw new InvalidOptionError(option, 'a concurrency strategy, such as perPartition()', value);

@@ -1,6 +1,6 @@
 import type { FailurePolicy, RetryOptions } from '@kafka-worker/core';
 import { InvalidOptionError, retryPolicy } from '@kafka-worker/core';
-import { checkPolicy, checkRange, checkWhole } from '../option-checks.ts';
+import { checkOptions, checkPolicy, checkRange, checkWhole } from '../option-checks.ts';
 
 /**
  * The same call again, after a wait that grows from attempt to attempt, and `then` another policy. Only the record's own lane waits.
@@ -9,14 +9,12 @@ import { checkPolicy, checkRange, checkWhole } from '../option-checks.ts';
  * @throws InvalidOptionError
  */
 export function retry(options: RetryOptions): FailurePolicy {
-  if (typeof options !== 'object' || options === null)
-    throw new InvalidOptionError('retry', 'options with `then`', options);
+  checkOptions('retry', options, ['maxAttempts', 'maxElapsedMs', 'backoff', 'when', 'then']);
   const { maxAttempts, maxElapsedMs, backoff = {}, when } = options;
   checkWhole('retry.maxAttempts', maxAttempts, 1);
   // Infinity says the same as leaving it out.
   if (maxElapsedMs !== Number.POSITIVE_INFINITY) checkRange('retry.maxElapsedMs', maxElapsedMs, 0);
-  if (typeof backoff !== 'object' || backoff === null)
-    throw new InvalidOptionError('retry.backoff', 'an object', backoff);
+  checkOptions('retry.backoff', backoff, ['initialMs', 'maxMs', 'factor', 'jitter']);
   checkRange('retry.backoff.initialMs', backoff.initialMs, 0);
   checkRange('retry.backoff.maxMs', backoff.maxMs, 0);
   checkRange('retry.backoff.factor', backoff.factor, 1);

@@ -1,5 +1,5 @@
 import type { FailurePolicy } from '@kafka-worker/core';
-import { checkBoolean } from '../option-checks.ts';
+import { checkBoolean, checkOptions } from '../option-checks.ts';
 
 export interface SkipOptions {
   /** Writes an error line with the record's place and the error. @defaultValue true */
@@ -11,6 +11,7 @@ export interface SkipOptions {
  * @throws InvalidOptionError
  */
 export function skip(options: SkipOptions = {}): FailurePolicy {
+  checkOptions('skip', options, ['log']);
   const { log = true } = options;
   checkBoolean('skip.log', log);
   return { kind: 'failure', name: 'skip', may: ['skip'], decide: () => ({ do: 'skip', log }) };
