@@ -1,10 +1,12 @@
 import type { Assignment } from './assignment.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { HandlerCall } from './handler-call.ts';
+import type { HandlerDeadlines } from './handler-deadlines.ts';
 import type { Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
 import type { Outcomes } from './outcomes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
+import type { ReceivedRecord } from './record.ts';
 import type { Suspensions } from './suspensions.ts';
 
 /** What departures act on. */
@@ -15,6 +17,7 @@ export interface DepartureParts {
   readonly suspensions: Suspensions;
   readonly outcomes: Outcomes;
   readonly dispatcher: Dispatcher;
+  readonly deadlines: HandlerDeadlines;
 }
 
 /** What becomes of a partition's records when it goes: everywhere at once, so that nothing of it is left behind. */
@@ -27,8 +30,16 @@ export class Departures {
 
   /** Nothing of these starts any more; what runs goes on. */
   leave(partitions: readonly OwnedPartition[]): void {
+    const { assignment, intake } = this.#parts;
     for (const owned of partitions) if (owned.phase === 'active') owned.phase = 'leaving';
-    this.#forgetQueued();
+    const forgotten = this.#forgetQueued();
+    // Nobody waits for these any more, so they take no room from partitions that stay.
+    for (const owned of partitions) {
+      if (owned.phase !== 'leaving') continue;
+      const own = forgotten.filter((record) => assignment.ownerOf(record) === owned);
+      const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      intake.setAside(owned, 'suspended', { records: own.length, bytes });
+    }
   }
 
   /** What was received of these is finished before they leave. */
@@ -52,15 +63,19 @@ export class Departures {
 
   /** Handlers that run with a record of these are asked to return. */
   abort(partitions: readonly OwnedPartition[], reason: Error): void {
-    for (const call of this.#parts.dispatcher.running()) {
-      if (call.owners().some((owner) => partitions.includes(owner))) call.abort(reason);
+    const { dispatcher, deadlines } = this.#parts;
+    for (const call of [...dispatcher.running()]) {
+      if (!call.owners().some((owner) => partitions.includes(owner))) continue;
+      call.abort(reason);
+      deadlines.aborted(call);
     }
   }
 
   /** Records that nobody will dispatch leave the lanes, and those that wait for something else too. */
-  #forgetQueued(): void {
+  #forgetQueued(): readonly ReceivedRecord[] {
     const { lanes, assignment, outcomes } = this.#parts;
-    lanes.extract((record) => assignment.ownerOf(record)?.phase !== 'active');
+    const forgotten = lanes.extract((record) => assignment.ownerOf(record)?.phase !== 'active');
     outcomes.dropLeaving();
+    return forgotten;
   }
 }

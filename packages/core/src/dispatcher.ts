@@ -90,6 +90,10 @@ export class Dispatcher {
     yield* this.#sending;
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
   /** Whether nothing runs, and nothing could be started. */
   get isQuiet(): boolean {
     const { lanes } = this.#parts;
@@ -219,7 +223,7 @@ export class Dispatcher {
   /** The handler has returned; what it sent may be under way still. */
   #returned(call: HandlerCall): void {
     call.context = undefined;
-    if (this.#hasDeadlines) this.#parts.deadlines.returned(call);
+    if (this.#hasDeadlines || this.#parts.deadlines.hasOverdue) this.#parts.deadlines.returned(call);
     if (call.pendingSends === 0) {
       this.#finish(call);
       return;
@@ -241,6 +245,8 @@ export class Dispatcher {
     // Whoever is still in the old call must not reach what the next attempt has.
     const next = call.split(call.items ?? [call]);
     next.timeout = call.timeout;
+    next.failure = { error: call.abortReason };
+    next.isTakenAway = call.isTakenAway;
     this.#finish(next);
   }
 

@@ -67,6 +67,8 @@ export class Engine {
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
   readonly #pauses: Pauses;
+  readonly #departures: Departures;
+  readonly #receipts: Receipts | undefined;
   #polledAt = 0;
   #quietWaiters: (() => void)[] = [];
 
@@ -116,7 +118,9 @@ export class Engine {
       isTimed: () => events.listensToSettled,
     });
     const { dispatcher, outcomes } = this;
-    const departures = new Departures({ assignment, intake, lanes, suspensions, outcomes, dispatcher });
+    const { deadlines } = this;
+    this.#departures = new Departures({ assignment, intake, lanes, suspensions, outcomes, dispatcher, deadlines });
+    const departures = this.#departures;
     this.committer = new Committer({
       ...{ policy: options.commit, clock, turns, events, session, fail: parts.fail },
       owned: () => assignment,
@@ -128,11 +132,13 @@ export class Engine {
       starts: new StartResolver(options, consumer, session, subscription),
       departures,
     });
+    this.#receipts = this.#receiptsOf(session);
+    const receipts = this.#receipts;
     this.poller = new Poller({
       ...{ consumer, clock, turns },
       room: () =>
         Math.min(this.intake.room(), this.#lanes.runningCount > 0 ? BUSY_POLL_RECORDS : Number.POSITIVE_INFINITY),
-      beforeReceived: this.#receiptsOf(session),
+      beforeReceived: receipts === undefined ? undefined : (poll) => receipts.note(poll),
       received: (poll) => this.#receive(poll),
       failed: (error) =>
         parts.fail(isKafkaWorkerError(error) ? error : new ClientError('polling failed', { cause: error })),
@@ -201,7 +207,7 @@ export class Engine {
   /** What was paused goes on for the last time: under some deliveries it counts as committed. */
   releasePaused(): void {
     this.turns.run(() => {
-      for (const owner of this.assignment) this.suspensions.release(owner, 'paused');
+      this.#departures.drain([...this.assignment]);
     });
   }
 
@@ -219,29 +225,35 @@ export class Engine {
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();
-    if (this.#quietWaiters.length > 0 && this.dispatcher.isQuiet && this.outcomes.isQuiet) {
+    if (this.#quietWaiters.length > 0 && this.#isQuiet()) {
       const waiters = this.#quietWaiters;
       this.#quietWaiters = [];
       for (const resolve of waiters) resolve();
     }
   }
 
-  #receiptsOf(session: DeliverySession): ((poll: Poll) => Promise<Poll>) | undefined {
+  /** Nothing runs, and nothing that may still start is on its way. */
+  #isQuiet(): boolean {
+    return this.dispatcher.isQuiet && this.outcomes.isQuiet && this.#receipts?.isUnderWay !== true;
+  }
+
+  #receiptsOf(session: DeliverySession): Receipts | undefined {
     if (session.received === undefined) return undefined;
     const { consumer, options } = this.#parts;
     const { clock, logger } = options;
     const { assignment, intake } = this;
-    const receipts = new Receipts({
+    return new Receipts({
       ...{ received: session.received.bind(session), assignment, consumer, clock, logger },
       alone: (commit) => this.committer.alone(commit),
       commitsReceived: options.delivery.commitsReceived === true,
       isStopped: () => intake.isStopped,
+      isDispatched: () => !this.dispatcher.isPaused,
     });
-    return (poll) => receipts.note(poll);
   }
 
   #receive(poll: Poll): void {
     this.#polledAt = this.#parts.options.clock.now();
+    this.#receipts?.taken();
     for (const event of poll.events) this.rebalances.handle(event);
     if (poll.records.length > 0) this.#receiveRecords(poll.records);
     for (const { topic, partition, offset } of poll.positions) {
@@ -276,8 +288,11 @@ export class Engine {
       then: options.onStuckHandler,
     });
     events.emit('stuck', { topic, partition, offset, waitedMs });
-    if (options.onStuckHandler === 'release') this.dispatcher.release(call);
-    else fail(new StuckHandlerError(call.owners(), waitedMs, 'timed out'));
+    const owners = call.owners();
+    // Of a partition that is gone already only the slot is left to be saved; of one that is being revoked `rebalances.ts` ends the worker.
+    if (options.onStuckHandler === 'release' || owners.every(({ phase }) => phase === 'ended'))
+      this.dispatcher.release(call);
+    else if (!call.isTakenAway) fail(new StuckHandlerError(owners, waitedMs, 'timed out'));
   }
 
   #settle({ owner, received }: CallItem): void {

@@ -81,6 +81,10 @@ export class HandlerCall implements CallItem {
     this.#abort(reason);
   }
 
+  get abortReason(): Error | undefined {
+    return this.#abortReason;
+  }
+
   #abort(reason: Error): void {
     this.#abortReason ??= reason;
     this.#controller?.abort(reason);

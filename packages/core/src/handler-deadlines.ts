@@ -45,12 +45,25 @@ export class HandlerDeadlines {
     if (this.#running.size === 1) this.#wait();
   }
 
+  /** Whether handlers were asked to return and have not. */
+  get hasOverdue(): boolean {
+    return this.#aborted.size > 0;
+  }
+
+  /** A handler was asked to return for another reason than its time: it has no longer for that than others. */
+  aborted(call: HandlerCall): void {
+    if (this.#aborted.has(call) || this.#stuck.has(call)) return;
+    this.#running.delete(call);
+    this.#aborted.set(call, this.#parts.clock.now());
+    this.#wait();
+  }
+
   /** The handler has returned, and what it did in time is told. */
   returned(call: HandlerCall): void {
     const { handlerTimeoutMs, clock } = this.#parts;
-    if (handlerTimeoutMs === undefined) return;
     this.#running.delete(call);
     this.gone(call);
+    if (handlerTimeoutMs === undefined) return;
     // One that never waited could not be interrupted, but was too late all the same.
     if (call.timeout === undefined && clock.now() - call.startedAt > handlerTimeoutMs) this.#timeOut(call);
   }

@@ -121,7 +121,7 @@ export class Intake {
   /** So much of what a partition has in flight is kept for later. */
   setAside(owner: OwnedPartition, why: 'suspended' | 'keys', aside: Aside): void {
     this.#setAside(owner, why, aside);
-    if (owner.isHeldBack) this.#releaseIfFew(owner);
+    if (owner.isHeldBack && owner.phase !== 'ended') this.#releaseIfFew(owner);
   }
 
   #setAside(owner: OwnedPartition, why: 'suspended' | 'keys', aside: Aside): void {

@@ -63,6 +63,11 @@ export class OwnedPartition implements TopicPartition {
     this.committedOffset = committedOffset;
   }
 
+  /** It is ours, and nobody is taking it away. */
+  get isStaying(): boolean {
+    return this.phase === 'active' && !this.isDraining;
+  }
+
   get isHeldBack(): boolean {
     return this.heldBackFor.size > 0;
   }

@@ -47,7 +47,8 @@ export class Pauses {
 
   /** Where somebody paused everything, whatever is assigned later is paused too. */
   applyTo(owner: OwnedPartition): void {
-    if (owner.phase === 'active' && this.#isPaused(owner)) this.#suspensions.suspend(owner, 'paused');
+    // What drains counts as committed: it is finished, paused or not.
+    if (owner.isStaying && this.#isPaused(owner)) this.#suspensions.suspend(owner, 'paused');
   }
 
   #isPaused(partition: TopicPartition): boolean {

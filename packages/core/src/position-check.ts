@@ -25,7 +25,7 @@ export class PositionCheck {
   /** False when it has to be done again, for the broker did not answer. */
   async check(): Promise<boolean> {
     const { options, consumer, assignment, seek, fail } = this.#parts;
-    const owned = [...assignment].filter((one) => one.phase === 'active');
+    const owned = [...assignment].filter((one) => one.isStaying);
     try {
       const positions = owned.map((one) => ({
         topic: one.topic,

@@ -24,11 +24,15 @@ export interface ReceiptParts {
   readonly logger: Logger;
   /** Nothing is taken in any more. */
   readonly isStopped: () => boolean;
+  /** What is taken in now is still handled. */
+  readonly isDispatched: () => boolean;
 }
 
 /** Lets a delivery note what was polled before any of it is dispatched. What it cannot note is not taken in, and polled again. */
 export class Receipts {
   readonly #parts: ReceiptParts;
+  /** A poll is being noted, and not taken in yet: what is committed of it has to be handled. */
+  isUnderWay = false;
 
   constructor(parts: ReceiptParts) {
     this.#parts = parts;
@@ -36,6 +40,21 @@ export class Receipts {
 
   /** The poll with those records that are noted. */
   async note(poll: Poll): Promise<Poll> {
+    this.isUnderWay = true;
+    try {
+      return await this.#note(poll);
+    } catch (error) {
+      this.isUnderWay = false;
+      throw error;
+    }
+  }
+
+  /** What was noted is in. */
+  taken(): void {
+    this.isUnderWay = false;
+  }
+
+  async #note(poll: Poll): Promise<Poll> {
     const { received, alone, assignment, isStopped } = this.#parts;
     // What is being taken away is not begun any more: its next owner gets it, for it is not committed.
     const leaving = new Set(
@@ -43,7 +62,9 @@ export class Receipts {
     );
     const isOurs = (record: ReceivedRecord): boolean => {
       const owner = assignment.ownerOf(record);
-      return owner !== undefined && owner.phase === 'active' && !owner.isDraining && !leaving.has(owner);
+      if (owner?.isStaying !== true || leaving.has(owner)) return false;
+      // One that was received before would take the commit back.
+      return record.offset >= owner.ledger.position;
     };
     const records = isStopped() ? [] : poll.records.filter(isOurs);
     if (records.length === 0) return withRecords(poll, records);
@@ -52,8 +73,11 @@ export class Receipts {
       ...{ topic, partition, offset, metadata: commitMetadata },
     }));
     let refusal: Refusal | undefined;
+    let isTooLate = false;
     // What is committed is noted before the next commit can begin.
     await alone(async () => {
+      isTooLate = isStopped();
+      if (isTooLate) return;
       try {
         await received(records, next);
       } catch (error) {
@@ -61,6 +85,8 @@ export class Receipts {
       }
       this.#noteCommitted(refusal?.others ?? chunks);
     });
+    if (isTooLate) return withRecords(poll, []);
+    this.#logLost(refusal?.others ?? chunks);
     return withRecords(poll, refusal === undefined ? records : await this.#withoutRefused(records, refusal));
   }
 
@@ -79,6 +105,16 @@ export class Receipts {
       const owner = assignment.ownerOf(record);
       return owner !== undefined && !refused.has(owner);
     });
+  }
+
+  /** The acknowledgement may come when the time to handle anything is over. */
+  #logLost(chunks: readonly Chunk[]): void {
+    const { commitsReceived, isDispatched, logger } = this.#parts;
+    if (!commitsReceived || isDispatched()) return;
+    for (const { owner, first, next } of chunks) {
+      const fields = { topic: owner.topic, partition: owner.partition, firstOffset: first, nextOffset: next };
+      logger.error('records that were committed before they were handled are lost', fields);
+    }
   }
 
   #noteCommitted(chunks: readonly Chunk[]): void {

@@ -62,9 +62,11 @@ export class Repositioning {
     const { topic, partition, offset } = to;
     const { assignment, consumer, committer, departures, turns, fail } = this.#parts;
     const owned = assignment.get(to);
-    if (owned === undefined || owned.phase !== 'active') {
+    if (owned?.isStaying !== true) {
       throw new IllegalStateError(`${topic}/${partition} was taken away before it could be sought`);
     }
+    // Asked before it ends: an ended one is held back by nothing any more.
+    const wasHeldBack = owned.isHeldBack;
     turns.run(() => {
       departures.abort([owned], new ClientError('the partition was sought to another offset'));
       departures.end([owned]);
@@ -77,7 +79,7 @@ export class Repositioning {
       throw thrown;
     }
     turns.run(() => {
-      if (owned.isHeldBack) consumer.resume([to]);
+      if (wasHeldBack) consumer.resume([to]);
       // What is committed is not known: a commit of the epoch before may be under way.
       assignment.begin({ topic, partition, offset, metadata: owned.commitMetadata }, undefined);
       committer.noteProgress(0);

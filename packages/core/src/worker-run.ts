@@ -104,6 +104,7 @@ export class WorkerRun {
         },
         2 * COMMIT_TIMEOUT_MS,
       );
+      if (this.#options.delivery.commitsReceived === true) this.#logLost(engine);
       engine.rebalances.close();
     }
     const end = {
@@ -143,7 +144,6 @@ export class WorkerRun {
       engine.abortAll(error);
       await withTimeout(quiet, ABORT_GRACE_MS, this.#options.clock);
     }
-    if (commitsReceived) this.#logLost(engine);
     // A poll that was under way may still bring records: they are left.
     engine.dispatcher.pause();
     engine.outcomes.stopRetries();

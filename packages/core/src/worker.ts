@@ -5,12 +5,12 @@ import { healthOf } from './health.ts';
 import { logLateErrors } from './late-errors.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
 import { logRanges } from './log-range.ts';
-import { check, has, nonNegative, oneOf, optional, topicName } from './option-checks.ts';
 import type { Plugin } from './plugin.ts';
 import type { TopicPartition } from './record.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions } from './resolved-worker-options.ts';
 import { statusOf } from './status.ts';
 import { withTimeout } from './with-timeout.ts';
+import { checkPartition, checkPartitions, checkSeek, checkStart, checkStop } from './worker-checks.ts';
 import type { WorkerOptions } from './worker-options.ts';
 import { type RunEnd, WorkerRun } from './worker-run.ts';
 import type { WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';
@@ -80,11 +80,17 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   /**
    * Connects, looks the topics up, joins the group and begins to poll; partitions are assigned after that. An aborted `signal` stops the worker, now and later.
    *
+   * @throws {@link InvalidOptionError} for options that are none; it can still be started then
    * @throws {@link IllegalStateError} when it was started before
    * @throws {@link ConnectionError} when no broker was reached within `connectTimeoutMs`
    * @throws {@link AuthenticationError}, {@link AuthorizationError}, {@link UnsupportedBrokerError}, {@link UnknownTopicError}
    */
   start(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    try {
+      checkStart(options);
+    } catch (error) {
+      return Promise.reject(toError(error));
+    }
     if (this.state !== 'idle') {
       return Promise.reject(
         new IllegalStateError(`the worker is ${this.state}: it can be started once, make a new one`),
@@ -106,10 +112,11 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   /**
    * Takes nothing new, lets running handlers end, commits what is finished, waits for the acknowledgement, and leaves the group.
    * Never rejects: what went wrong is the summary's `error`. A second call gives the first one's promise.
+   *
+   * @throws {@link InvalidOptionError} at once, for options that are none; nothing is stopped then
    */
   stop(options: StopOptions = {}): Promise<WorkerSummary> {
-    oneOf('mode', options.mode, ['in-flight', 'drain']);
-    optional('timeoutMs', options.timeoutMs, nonNegative);
+    checkStop(options);
     this.finished.catch(() => {});
     if (this.#ending === undefined && this.state === 'idle') {
       const summary: WorkerSummary = { state: 'stopped', handled: 0, failed: 0, left: [] };
@@ -124,14 +131,15 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
    * Goes on from another offset of an assigned partition: what was polled of it is forgotten, running handlers of it are aborted and their results dropped.
    * Resolves when the next record that is handled is the one at (or the first behind) that offset.
    *
+   * @throws {@link InvalidOptionError} for what is no partition or no place in it
    * @throws {@link IllegalStateError} when the partition is not assigned to this worker
    * @throws {@link OffsetOutOfRangeError} when its log does not have the offset; nothing has changed then
    */
   async seek(partition: TopicPartition, to: number | 'earliest' | 'latest' | Date): Promise<void> {
-    check('to', to, "an offset, 'earliest', 'latest' or a valid Date", isSeekTarget);
+    checkSeek(partition, to);
     const run = this.#run;
     const { topic, partition: number } = partition;
-    const isOwned = (): boolean => run?.engine?.assignment.get(partition)?.phase === 'active';
+    const isOwned = (): boolean => run?.engine?.assignment.get(partition)?.isStaying === true;
     const notOwned = (): IllegalStateError =>
       new IllegalStateError(`${topic}/${number} is not assigned to this worker: seek what status() lists`);
     if (run?.engine === undefined || this.state !== 'running' || !isOwned()) throw notOwned();
@@ -172,7 +180,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
    * @throws {@link InvalidOptionError} for what names no partition or key
    */
   async unfreeze(which: UnfreezeTarget): Promise<void> {
-    checkPartitions([which]);
+    checkPartition('which', which);
     const { key, skip } = which;
     if (key !== undefined && key !== null && typeof key !== 'string' && !Buffer.isBuffer(key))
       throw new InvalidOptionError('key', 'a string, a Buffer or null', key);
@@ -291,26 +299,6 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     else this.#rejectFinished(error);
     return summary;
   }
-}
-
-function checkPartitions(partitions: readonly TopicPartition[] | undefined): readonly TopicPartition[] | undefined {
-  if (partitions === undefined) return undefined;
-  check('partitions', partitions, 'an array of { topic, partition }', Array.isArray);
-  for (const [i, one] of partitions.entries()) {
-    check(`partitions[${i}]`, one, 'an object with topic and partition', has('topic', 'partition'));
-    topicName(`partitions[${i}].topic`, one.topic);
-    check(`partitions[${i}].partition`, one.partition, 'a whole number, at least 0', isPartitionNumber);
-  }
-  return partitions.map(({ topic, partition }) => ({ topic, partition }));
-}
-
-function isPartitionNumber(value: unknown): boolean {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isSeekTarget(to: unknown): boolean {
-  if (to instanceof Date) return !Number.isNaN(to.getTime());
-  return to === 'earliest' || to === 'latest' || (Number.isSafeInteger(to) && (to as number) >= 0);
 }
 
 async function stopPlugins(plugins: readonly Plugin[], { clock }: ResolvedWorkerOptions): Promise<Error[]> {
