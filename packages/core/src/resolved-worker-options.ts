@@ -185,9 +185,16 @@ function checkMenus(options: WorkerOptions<unknown, unknown>): void {
     check('concurrency', concurrency, 'a concurrency strategy, such as perPartition()', ofKind('concurrency'));
     checkLaneRule('concurrency', concurrency.lanes);
   }
-  if (onFailure !== undefined)
+  if (onFailure !== undefined) {
     check('onFailure', onFailure, 'a failure policy, such as retry({ then: stop() })', ofKind('failure'));
-  if (delivery !== undefined) check('delivery', delivery, 'a delivery, such as atLeastOnce()', ofKind('delivery'));
+    nonEmptyString('onFailure.name', onFailure.name);
+    checkFunction('onFailure', onFailure, 'decide', 'a function (failure, now)');
+  }
+  if (delivery !== undefined) {
+    check('delivery', delivery, 'a delivery, such as atLeastOnce()', ofKind('delivery'));
+    nonEmptyString('delivery.name', delivery.name);
+    checkFunction('delivery', delivery, 'open', 'a function (context)');
+  }
   checkTogether(onFailure?.may, concurrency ?? perPartitionStrategy, delivery ?? atLeastOnceDelivery);
   if (plugins !== undefined) {
     check('plugins', plugins, 'an array of plugins', Array.isArray);
@@ -200,6 +207,15 @@ function checkMenus(options: WorkerOptions<unknown, unknown>): void {
     check('logger', logger, 'an object with debug, info, warn and error', has('debug', 'info', 'warn', 'error'));
   if (clock !== undefined) check('clock', clock, 'an object with now and setTimeout', has('now', 'setTimeout'));
   if (random !== undefined) check('random', random, 'a function', (v) => typeof v === 'function');
+}
+
+function checkFunction<Member extends string>(
+  option: string,
+  given: { readonly [M in Member]: unknown },
+  member: Member,
+  expected: string,
+): void {
+  check(`${option}.${member}`, given[member], expected, (value) => typeof value === 'function');
 }
 
 /** What the policy may decide has to be possible under the other two answers. */

@@ -70,6 +70,15 @@ describe('worker options', () => {
     });
   });
 
+  it.each([
+    ['delivery.name', { delivery: { kind: 'delivery' } }],
+    ['delivery.open', { delivery: { kind: 'delivery', name: 'x' } }],
+    ['onFailure.name', { onFailure: { kind: 'failure' } }],
+    ['onFailure.decide', { onFailure: { kind: 'failure', name: 'x', decide: 'stop' } }],
+  ])('are refused where %s is not what the engine will call', (option, options) => {
+    expect(refusal({ ...required, ...options })).toMatchObject({ option });
+  });
+
   it('take undefined as left out', () => {
     const undefinedOnes = {
       name: undefined,
