@@ -146,8 +146,8 @@ describe('a partition with a record that failed, under freezePartition', () => {
   });
 
   it.each([
-    [{ topic: 't' }, 'partitions[0]'],
-    [{ ...at(-1) }, 'partitions[0].partition'],
+    [{ topic: 't' }, 'which: expected'],
+    [{ ...at(-1) }, 'which.partition: expected'],
     [{ ...at(0), key: 5 }, 'key'],
     [{ ...at(0), skip: 'yes' }, 'skip'],
   ])('refuses to unfreeze %j', async (which, option) => {

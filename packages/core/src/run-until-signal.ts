@@ -1,7 +1,8 @@
 import { toError } from './errors.ts';
 import { type Logger, stderrLogger } from './logger.ts';
-import { nonNegative, optional } from './option-checks.ts';
+import { check, has, nonNegative, optional } from './option-checks.ts';
 import type { Worker } from './worker.ts';
+import { checkObject } from './worker-checks.ts';
 
 /** How long after the deadline the process may take to end by itself. */
 const KILL_AFTER_MS = 10_000;
@@ -44,8 +45,8 @@ export async function runUntilSignal<V, K, E extends object>(
   worker: Worker<V, K, E>,
   options: RunUntilSignalOptions = {},
 ): Promise<void> {
+  checkArguments(worker, options);
   const { timeoutMs = 25_000, onShutdown, logger = stderrLogger } = options;
-  optional('timeoutMs', options.timeoutMs, nonNegative);
   let signalledAt: number | undefined;
   let killTimer: NodeJS.Timeout | undefined;
   const remainingMs = (): number =>
@@ -86,6 +87,16 @@ export async function runUntilSignal<V, K, E extends object>(
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
+}
+
+function checkArguments(worker: unknown, options: RunUntilSignalOptions): void {
+  check('worker', worker, 'a worker, made with new Worker()', has('start', 'stop', 'finished', 'state'));
+  checkObject('options', options);
+  const { timeoutMs, onShutdown, logger } = options;
+  optional('timeoutMs', timeoutMs, nonNegative);
+  if (onShutdown !== undefined) check('onShutdown', onShutdown, 'a function', (v) => typeof v === 'function');
+  if (logger !== undefined)
+    check('logger', logger, 'an object with debug, info, warn and error', has('debug', 'info', 'warn', 'error'));
 }
 
 async function shutDownOwn(
