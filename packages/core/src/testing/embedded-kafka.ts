@@ -1,6 +1,6 @@
 import { systemClock } from '../clock.ts';
 import { nativePartition } from '../confluent/native-arguments.ts';
-import { InvalidOptionError, MissingDependencyError } from '../errors.ts';
+import { InvalidOptionError } from '../errors.ts';
 import type {
   KafkaAdmin,
   KafkaAdminOptions,
@@ -12,6 +12,7 @@ import type {
 } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { OutgoingRecord } from '../record.ts';
+import { clientNotLoaded } from './client-not-loaded.ts';
 import { checkCount, checkInitialTopics, checkNewTopic, checkObject } from './cluster-checks.ts';
 import { EmbeddedAdmin } from './embedded-admin.ts';
 import { EmbeddedClients } from './embedded-clients.ts';
@@ -233,8 +234,7 @@ async function loadConfluent(): Promise<typeof import('../confluent/confluent-ka
   try {
     return await import('../confluent/confluent-kafka.ts');
   } catch (cause) {
-    const command = 'npm install --save-dev @confluentinc/kafka-javascript koffi';
-    throw new MissingDependencyError(`embeddedKafka() needs the Kafka client: ${command}`, { cause });
+    throw clientNotLoaded(cause);
   }
 }
 
