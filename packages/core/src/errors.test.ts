@@ -77,6 +77,9 @@ describe('an error of this library', () => {
       't/3 offset 7 failed in its first attempt: a value that is not an Error was thrown: text',
     );
     expect(new HandlerError(position, 5, new Error('no')).message).toBe('t/3 offset 7 failed in attempt 5: no');
+    expect(new HandlerError(position, 1, new DeserializationError(position, 'key', new Error('bad'))).message).toBe(
+      't/3 offset 7 failed in its first attempt: its key cannot be decoded: bad',
+    );
     expect(new UnknownTopicError(['a b']).message).toContain('"a b"');
     expect(new OffsetOutOfRangeError(position, { earliest: 9, latest: 12 }).message).toMatch(
       /7.*9 to 12.*onOffsetOutOfRange/,

@@ -226,7 +226,11 @@ export class HandlerError extends KafkaWorkerError implements TopicPartition {
   constructor(record: TopicPartition & { offset: number }, attempt: number, cause: unknown) {
     const { topic, partition, offset } = record;
     const times = attempt === 1 ? 'in its first attempt' : `in attempt ${attempt}`;
-    super('HANDLER', `${topic}/${partition} offset ${offset} failed ${times}: ${toError(cause).message}`, { cause });
+    const place = `${topic}/${partition} offset ${offset}`;
+    const { message } = toError(cause);
+    // An error of ours may begin with the same place.
+    const why = message.startsWith(`${place}: `) ? message.slice(place.length + 2) : message;
+    super('HANDLER', `${place} failed ${times}: ${why}`, { cause });
     this.topic = topic;
     this.partition = partition;
     this.offset = offset;
