@@ -188,6 +188,8 @@ export class GroupMember {
     try {
       this.#native.unassign();
     } catch (thrown) {
+      // A client that is disconnected has nothing any more.
+      if (!this.#native.isConnected()) return;
       this.#logger.warn('kafka client could not give partitions back', { reason: toNativeError(thrown).message });
     }
   }
