@@ -31,6 +31,7 @@ describe('the command line of a script', () => {
 
 it.each([
   ['scripts/test.ts', '--without-real-kafak', '--without-real-kafka'],
+  ['scripts/test.ts', 'example-99', 'there are example-01, '],
   ['scripts/kafka.ts start', '--borkers', '--brokers, --secure'],
   ['scripts/kafka.ts stop', '--brokers', '--directory'],
   ['scripts/kafka.ts statsu', '--directory', 'start [--brokers 1|3]'],

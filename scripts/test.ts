@@ -2,9 +2,11 @@
 // Ends with one line, `N passed, N failed, N skipped`: Jest's tests, plus one per check.
 // --without-real-kafka leaves out what needs a real broker.
 
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { checks } from './checks.ts';
-import { signalCurrent } from './child.ts';
-import { readCommandLine, reportFailure } from './command-line.ts';
+import { root, signalCurrent } from './child.ts';
+import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { type Interrupted, interruption } from './interruption.ts';
 import { runJest } from './jest-run.ts';
 import { findRealTier, type RealTier, secureMissing } from './real-tier.ts';
@@ -107,6 +109,10 @@ function loud(reason: string, what = 'NOT TESTED ON A REAL KAFKA'): string {
 
 /** `example-05` means the executable documentation of that example. */
 function jestPattern(arg: string): string {
-  const example = /^example-(\d\d)$/.exec(arg)?.[1];
-  return example === undefined ? arg : `examples/${example}-[^/]+/main\\.test\\.ts$`;
+  const example = /^example-(\d+)$/.exec(arg)?.[1];
+  if (example === undefined) return arg;
+  const examples = readdirSync(join(root, 'examples')).flatMap((name) => /^(\d\d)-/.exec(name)?.[1] ?? []);
+  if (examples.includes(example)) return `examples/${example}-[^/]+/main\\.test\\.ts$`;
+  const known = examples.sort().map((number) => `example-${number}`);
+  throw new UsageError(`there is no ${arg}; there are ${known.join(', ')}\nusage: ${usage}`);
 }
