@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import type { CommonWorkerOptions, FailurePolicy, Logger, WorkerSummary } from '@kafka-worker/core';
+import type { CommonWorkerOptions, FailurePolicy, Logger, ReceivedRecord, WorkerSummary } from '@kafka-worker/core';
 import { CommitError, InvalidOptionError, Worker } from '@kafka-worker/core';
 import { type FakeKafka, type FakeKafkaOptions, fakeKafka } from '@kafka-worker/core/testing';
-import { deadLetter, freezeKey, freezePartition, perKey, retry, skip, stop } from '../index.ts';
+import { deadLetter, freezeKey, freezePartition, perKey, perPartition, retry, skip, stop } from '../index.ts';
 import { atMostOnce } from './at-most-once.ts';
 
 type Rest = Partial<CommonWorkerOptions<Buffer | null, Buffer | null, object>>;
@@ -297,6 +297,112 @@ describe('atMostOnce', () => {
     expect(trial.kafka.committed('g', 't').get(0)).toBe(5);
     await trial.stop();
     expect(trial.broken).toEqual([]);
+  });
+
+  it('handles a chunk whose commit is under way when it is stopped', async () => {
+    const trial = new Trial([0]);
+    await trial.start();
+    await trial.kafka.clock.advance(3_000);
+    const hold = trial.kafka.hold('commit-answer');
+    trial.send(0, 2);
+    await trial.kafka.clock.advance(50);
+    expect(trial.kafka.committed('g', 't').get(0)).toBe(2);
+    const stopping = trial.worker.stop();
+    await trial.kafka.clock.advance(100);
+    hold.release();
+    await trial.kafka.clock.advance(60_000);
+    expect(await stopping).toMatchObject({ state: 'stopped', handled: 2, left: [] });
+    expect(trial.handled).toEqual(['0@0', '0@1']);
+    expect(trial.errors).toEqual([]);
+    expect(trial.broken).toEqual([]);
+  });
+
+  it('says what is lost of a chunk that brokers acknowledge after the time of a stop is up', async () => {
+    const trial = new Trial([0]);
+    await trial.start();
+    await trial.kafka.clock.advance(3_000);
+    const hold = trial.kafka.hold('commit');
+    trial.send(0, 2);
+    await trial.kafka.clock.advance(50);
+    expect(await trial.stop({ timeoutMs: 1_000 })).toMatchObject({ error: { code: 'SHUTDOWN_TIMEOUT' }, handled: 0 });
+    hold.release();
+    await trial.kafka.clock.advance(60_000);
+    expect(trial.handled).toEqual([]);
+    expect(trial.kafka.committed('g', 't').get(0)).toBe(2);
+    expect(trial.errors).toContainEqual([
+      'records that were committed before they were handled are lost',
+      { ...at(0), firstOffset: 0, nextOffset: 2 },
+    ]);
+    expect(trial.kafka.clock.pendingTimers).toBe(0);
+  });
+
+  it('never takes progress back for a record that is polled again', async () => {
+    const trial = new Trial([4]);
+    const consumer = trial.kafka.consumer.bind(trial.kafka);
+    const polled: ReceivedRecord[] = [];
+    let isRepeated = false;
+    const repeating: FakeKafka = Object.assign(Object.create(trial.kafka) as FakeKafka, {
+      consumer: (options: Parameters<typeof consumer>[0]) => {
+        const own = consumer(options);
+        const poll = own.poll.bind(own);
+        own.poll = async (...given) => {
+          const found = await poll(...given);
+          polled.push(...found.records);
+          if (!isRepeated) return found;
+          isRepeated = false;
+          return { ...found, records: polled.slice(0, 1) };
+        };
+        return own;
+      },
+    });
+    await trial.start({ kafka: repeating });
+    await trial.kafka.clock.advance(3_000);
+    isRepeated = true;
+    await trial.kafka.clock.advance(3_000);
+    expect(isRepeated).toBe(false);
+    expect(trial.handled).toEqual(['0@0', '0@1', '0@2', '0@3']);
+    expect(trial.commits).toEqual(['0@0', '0@4']);
+    await trial.stop();
+    expect(trial.broken).toEqual([]);
+  });
+
+  describe('while what it has committed of a partition is still being handled', () => {
+    /** Its first record runs, the others wait. */
+    async function startHeld(): Promise<Trial> {
+      const trial = new Trial([3, 0]);
+      trial.held = true;
+      await trial.start({ concurrency: perPartition() });
+      await trial.kafka.clock.advance(100);
+      trial.held = false;
+      return trial;
+    }
+
+    it('refuses to seek a revoked partition, whose next owner would go back to the seek', async () => {
+      const trial = await startHeld();
+      trial.kafka.group('g').revoke([at(0)]);
+      await trial.kafka.clock.advance(100);
+      await expect(trial.worker.seek(at(0), 1)).rejects.toMatchObject({ code: 'ILLEGAL_STATE' });
+      await trial.open('0@0');
+      await trial.kafka.clock.advance(2_000);
+      expect(trial.handled).toEqual(['0@0', '0@1', '0@2']);
+      expect(trial.kafka.group('g').assignment()).toEqual([at(1)]);
+      expect(trial.worker.status().partitions).toMatchObject([at(1)]);
+      await trial.stop();
+      expect(trial.broken).toEqual([]);
+    });
+
+    it.each(['revoked', 'stopped'])('a pause comes too late, once it is %s', async (how) => {
+      const trial = await startHeld();
+      if (how === 'revoked') trial.kafka.group('g').revoke([at(0)]);
+      else void trial.worker.stop();
+      await trial.kafka.clock.advance(100);
+      trial.worker.pause();
+      await trial.open('0@0');
+      await trial.kafka.clock.advance(30_000);
+      expect(trial.handled).toEqual(['0@0', '0@1', '0@2']);
+      expect(trial.errors).toEqual([]);
+      expect((await trial.stop()).left).toEqual([]);
+    });
   });
 
   describe('and failures', () => {
