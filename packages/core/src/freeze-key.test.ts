@@ -346,6 +346,22 @@ describe('frozen keys', () => {
     expect(stage.committed(0)).toBe(41);
     expect(await stage.end()).toEqual([]);
   });
+
+  it('do not keep back a partition that is sought, also when its bytes were too many', async () => {
+    const stage = stageOf([Array.from({ length: 200 }, () => 'a')], lanes.perKey, { limits: { inFlightBytes: 500 } });
+    stage.fail('0@0');
+    await stage.start();
+    await stage.advance(5_000);
+    expect(stage.reasons()).toContain('t/0 takes no more records');
+    const sought = stage.worker.seek(at(0), 1);
+    await stage.advance(1_000);
+    await sought;
+    await stage.advance(30_000);
+    expect(stage.handled).toHaveLength(199);
+    expect(stage.reasons()).toBe('');
+    expect(stage.committed()).toBe(200);
+    await stage.stop();
+  });
 });
 
 describe('a frozen key whose partition is', () => {
