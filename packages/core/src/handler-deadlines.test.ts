@@ -244,6 +244,38 @@ describe('a handler that ignores its aborted signal', () => {
     expect(await stage.end()).toEqual([]);
   });
 
+  it.each(['revoke', 'lose', 'seek'] as const)(
+    'is given up under release also when it was asked because of a %s, and what shares its lane goes on',
+    async (how) => {
+      const stage = new Stage([['a'], []], { onStuckHandler: 'release', stuckAfterMs: 1_000, revokeDrainMs: 1_000 });
+      stage.hold('0@0');
+      await stage.start({ concurrency: laneStrategy(lanes.serial) });
+      if (how === 'seek') void stage.worker.seek(at(0), 1);
+      else stage.kafka.group('g')[how]([at(0)]);
+      stage.send(1, ['x', 'y']);
+      await stage.advance(10_000);
+      expect(stage.events).toEqual(['stuck 0@0 1000']);
+      expect(stage.calls).toEqual(['0@0', '1@0', '1@1']);
+      expect(stage.reasons()).toMatch(/^t\/0: offset 0: its time is up, but its handler has not returned for \d+ s$/);
+      await stage.open('0@0');
+      expect(stage.reasons()).toBe('');
+      await stage.stop();
+    },
+  );
+
+  it('is told of also when its partition is revoked, before the worker ends', async () => {
+    const stage = new Stage([['a'], []], { stuckAfterMs: 1_000, revokeDrainMs: 1_000 });
+    stage.hold('0@0');
+    await stage.start();
+    stage.kafka.group('g').revoke([at(0)]);
+    await stage.advance(2_500);
+    expect(stage.events).toEqual(['stuck 0@0 1000']);
+    expect(stage.kafka.group('g').assignment()).toContainEqual(at(0));
+    await stage.advance(60_000);
+    await expect(stage.worker.finished).rejects.toMatchObject({ code: 'STUCK_HANDLER', partitions: [at(0)] });
+    await stage.end();
+  });
+
   it('keeps its lane under a strategy with several, and the others go on', async () => {
     const stage = stageOf([['a', 'b', 'a']], { concurrency: laneStrategy(lanes.perKey), stuckAfterMs: 60_000 });
     stage.hold('0@0');
