@@ -294,4 +294,24 @@ describe('a partition that is stuck', () => {
       expect(worker.health().reasons).toEqual([]);
     });
   });
+
+  it('takes no room from the others while it is revoked: nobody waits for what is queued of it', async () => {
+    const kafka = clusterWith([300, 0]);
+    const held = new Held();
+    const rest = { limits: { inFlightRecords: 100 }, concurrency: perPartition };
+    await run(kafka, held.handler, rest, async (worker) => {
+      await kafka.clock.advance(200);
+      kafka.group('g').revoke([at(0)]);
+      fill(kafka, 1, 2);
+      await kafka.clock.advance(5_000);
+      expect(kafka.group('g').assignment()).toContainEqual(at(0));
+      expect(held.started).toEqual(['0@0', '1@0']);
+      held.finish(2);
+      await kafka.clock.advance(100);
+      expect(held.started).toEqual(['0@0', '1@0', '1@1']);
+      held.finish(1);
+      await kafka.clock.advance(100);
+      expect(worker.status()).toMatchObject({ inFlightRecords: 0, inFlightBytes: 0 });
+    });
+  });
 });
