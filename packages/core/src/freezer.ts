@@ -45,7 +45,10 @@ export interface Frozen {
 export interface UnfreezeTarget extends TopicPartition {
   /** The record's key, compared by bytes; under `laneBy` the lane's name. Left out: the partition. */
   readonly key?: Buffer | string | null;
-  /** The failed record is passed over, and counts as finished; otherwise it is tried again. @defaultValue false */
+  /**
+   * One record, the first that failed of that partition or key, is passed over, and counts as finished; the others that failed are tried again.
+   * Without it all of them are. @defaultValue false
+   */
   readonly skip?: boolean;
 }
 
