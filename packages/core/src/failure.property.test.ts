@@ -19,17 +19,25 @@ const behaviour = fc.record({
   decision: fc.constantFrom('skip', 'retry', 'dead-letter', 'freeze-partition', 'freeze-key', 'stop'),
 });
 const partition = fc.nat(PARTITIONS - 1);
+/** At once, or when so many more calls have gone to the cluster. */
+const calls = fc.option(fc.nat(5));
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 10, 50, 300, 1_500) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('send' as const), partition, records: fc.nat(12) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('unfreeze' as const), which: fc.nat(5), skip: fc.boolean() }) },
   {
     weight: 3,
-    arbitrary: fc.record({ do: fc.constantFrom('pause' as const, 'resume' as const), partition: fc.option(partition) }),
+    arbitrary: fc.record({
+      do: fc.constantFrom('pause' as const, 'resume' as const),
+      ...{ partition: fc.option(partition), calls },
+    }),
   },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constantFrom('revoke' as const, 'lose' as const, 'seek' as const), partition }),
+    arbitrary: fc.record({
+      do: fc.constantFrom('revoke' as const, 'lose' as const, 'seek' as const),
+      ...{ partition, calls },
+    }),
   },
   {
     weight: 2,
@@ -49,11 +57,16 @@ const plan = fc.record({
   rule: fc.constantFrom<LaneRule>(lanes.serial, lanes.perPartition, lanes.perKey, lanes.parallel, {
     by: 'partition',
     active: 2,
+    turn: { maxRecords: 3, maxMs: 50 },
     inside: { by: 'key', active: 2, inside: { width: 1 } },
   }),
   batch: fc.option(fc.record({ maxRecords: fc.constantFrom(1, 3), maxWaitMs: fc.constantFrom(0, 20) })),
   failsAlone: fc.boolean(),
-  limits: fc.record({ inFlightRecords: fc.constantFrom(3, 10, 10_000), aheadOfFrontier: fc.constantFrom(5, 50_000) }),
+  limits: fc.record({
+    inFlightRecords: fc.constantFrom(3, 10, 10_000),
+    inFlightBytes: fc.constantFrom(600, 2_000, 1_000_000),
+    aheadOfFrontier: fc.constantFrom(5, 50_000),
+  }),
   behaviours: fc.array(behaviour, { minLength: 1, maxLength: 7 }),
   steps: fc.array(step, { maxLength: 30, size: 'max' }),
 });
@@ -71,6 +84,8 @@ class World {
   readonly #order = new Map<string, { last: number; running: number }>();
   /** Their lanes have gone back, and what ran then may still run. */
   readonly #sought = new Set<number>();
+  /** What happens while a call is on its way. */
+  #due: { calls: number; readonly action: Step }[] = [];
   #isHealed = false;
   #worker: Worker | undefined;
 
@@ -80,6 +95,9 @@ class World {
       topics: { t: { partitions: PARTITIONS }, dead: { partitions: 1 } },
       atAwait: ({ operation, offsets = [] }) => {
         if (operation === 'commit') for (const next of offsets) this.#checkCommit(next);
+        const now = this.#due.filter((one) => one.calls-- <= 0);
+        this.#due = this.#due.filter((one) => !now.includes(one));
+        if (this.worker.state === 'running') for (const { action } of now) void this.#take(action);
       },
     });
   }
@@ -119,6 +137,11 @@ class World {
   }
 
   async take(action: Step): Promise<void> {
+    if ('calls' in action && action.calls !== null) this.#due.push({ calls: action.calls, action });
+    else await this.#take(action);
+  }
+
+  async #take(action: Step): Promise<void> {
     const { kafka, worker } = this;
     const group = kafka.group('g');
     switch (action.do) {
@@ -183,6 +206,7 @@ class World {
   /** Calm weather: nothing fails any more, and everything that was sent has to be finished and committed. */
   async finish(): Promise<void> {
     this.#isHealed = true;
+    this.#due = [];
     await this.kafka.clock.advance(5_000);
     for (let rounds = 0; rounds < 200 && !this.#isAllCommitted(); rounds++) {
       if (this.worker.state !== 'running' && this.worker.state !== 'starting') {
