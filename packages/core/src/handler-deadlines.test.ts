@@ -276,6 +276,31 @@ describe('a handler that ignores its aborted signal', () => {
     await stage.end();
   });
 
+  it('whose partition is gone already is given up, and the worker goes on', async () => {
+    const stage = new Stage([['a'], []], { stuckAfterMs: 1_000 });
+    stage.hold('0@0');
+    await stage.start({ concurrency: laneStrategy(lanes.serial) });
+    stage.kafka.group('g').lose([at(0)]);
+    stage.send(1, ['x']);
+    await stage.advance(10_000);
+    expect([stage.events, stage.calls]).toEqual([['stuck 0@0 1000'], ['0@0', '1@0']]);
+    expect(stage.worker.state).toBe('running');
+    expect(await stage.end()).toEqual([]);
+  });
+
+  it('only for less than `stuckAfterMs` is not told of, also when handlers have no time limit', async () => {
+    const stage = new Stage([['a'], []], { stuckAfterMs: 1_000, revokeDrainMs: 1_000 });
+    stage.hold('0@0');
+    await stage.start();
+    stage.kafka.group('g').revoke([at(0)]);
+    await stage.advance(1_500);
+    expect(stage.signals.get('0@0')?.aborted).toBe(true);
+    await stage.open('0@0');
+    await stage.advance(10_000);
+    expect([stage.events, stage.reasons(), stage.worker.state]).toEqual([[], '', 'running']);
+    expect(await stage.end()).toEqual([]);
+  });
+
   it('keeps its lane under a strategy with several, and the others go on', async () => {
     const stage = stageOf([['a', 'b', 'a']], { concurrency: laneStrategy(lanes.perKey), stuckAfterMs: 60_000 });
     stage.hold('0@0');
