@@ -33,9 +33,9 @@ const step = fc.oneof(
     }),
   },
   {
-    weight: 2,
+    weight: 4,
     arbitrary: fc.record({
-      do: fc.constantFrom('revoke' as const, 'lose' as const, 'seek' as const),
+      do: fc.constantFrom('revoke' as const, 'lose' as const, 'seek' as const, 'seek' as const),
       ...{ partition, calls },
     }),
   },
@@ -208,7 +208,7 @@ class World {
     this.#isHealed = true;
     this.#due = [];
     await this.kafka.clock.advance(5_000);
-    for (let rounds = 0; rounds < 200 && !this.#isAllCommitted(); rounds++) {
+    for (let rounds = 0; rounds < 1_000 && !this.#isAllCommitted(); rounds++) {
       if (this.worker.state !== 'running' && this.worker.state !== 'starting') {
         await this.stop();
         await this.start();
