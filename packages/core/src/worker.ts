@@ -222,7 +222,8 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
 
   #applyPauses(): void {
     const engine = this.#run?.engine;
-    if (engine === undefined) return;
+    // While the worker stops, everything stands still by itself, and its client may be closed already.
+    if (engine === undefined || (this.state !== 'starting' && this.state !== 'running')) return;
     for (const { do: what, partitions } of this.#pauses.splice(0)) engine[what](partitions);
   }
 

@@ -1,4 +1,4 @@
-// Connects clients and closes them at once, in odd moments, for a test that sees this process end by itself. Arguments: how often, seed.
+// Connects clients and closes them at once, in odd moments, for a test that sees it come through. Arguments: how often, seed.
 import { writeSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock } from '../clock.ts';
