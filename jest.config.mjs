@@ -20,4 +20,6 @@ export default {
     customExportConditions: ['@kafka-worker/source', 'node', 'node-addons'],
   },
   testTimeout: 30_000,
+  // Most tests wait for a broker, a process or a clock: one worker would leave a small machine idle.
+  maxWorkers: 2,
 };

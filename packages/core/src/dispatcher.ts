@@ -84,9 +84,14 @@ export class Dispatcher {
     this.#wakeTimer?.timer.clear();
   }
 
+  /** Calls whose handler runs. */
+  *handlers(): Generator<HandlerCall> {
+    for (const slot of this.#slots) if (slot.call !== undefined) yield slot.call;
+  }
+
   /** Calls whose handler runs, or whose messages are under way. */
   *running(): Generator<HandlerCall> {
-    for (const slot of this.#slots) if (slot.call !== undefined) yield slot.call;
+    yield* this.handlers();
     yield* this.#sending;
   }
 
@@ -94,10 +99,14 @@ export class Dispatcher {
     return this.#isPaused;
   }
 
-  /** Whether nothing runs, and nothing could be started. */
+  /** Whether nothing runs that may still return in time, and nothing could be started. */
   get isQuiet(): boolean {
-    const { lanes } = this.#parts;
-    return lanes.runningCount === 0 && (this.#isPaused || (this.#isExhausted && lanes.nextDueAt === undefined));
+    const { lanes, deadlines } = this.#parts;
+    if (!this.#isPaused && !(this.#isExhausted && lanes.nextDueAt === undefined)) return false;
+    if (lanes.runningCount === 0) return true;
+    let stuckCount = 0;
+    for (const call of this.handlers()) if (deadlines.isStuck(call)) stuckCount++;
+    return lanes.runningCount === stuckCount;
   }
 
   /** Starts every call that may start now. */

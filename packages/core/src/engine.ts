@@ -1,4 +1,5 @@
 import { Assignment } from './assignment.ts';
+import { AssignmentHooks } from './assignment-hooks.ts';
 import type { ContextServices } from './call-context.ts';
 import { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
@@ -17,6 +18,7 @@ import { Outcomes } from './outcomes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { Pauses } from './pauses.ts';
 import { Poller } from './poller.ts';
+import { ProgressWatch } from './progress-watch.ts';
 import { Rebalances } from './rebalances.ts';
 import { Receipts } from './receipts.ts';
 import type { KafkaRecord, NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
@@ -62,20 +64,25 @@ export class Engine {
   readonly dispatcher: Dispatcher;
   readonly committer: Committer;
   readonly rebalances: Rebalances;
+  readonly hooks: AssignmentHooks;
   readonly poller: Poller;
   readonly repositioning: Repositioning;
+  readonly progress: ProgressWatch;
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
   readonly #pauses: Pauses;
   readonly #departures: Departures;
   readonly #receipts: Receipts | undefined;
-  #polledAt = 0;
+  #polledAt: number;
+  #polledBefore = 0;
   #quietWaiters: (() => void)[] = [];
+  readonly #returnWaiters: (() => void)[] = [];
 
   constructor(parts: EngineParts) {
     const { options, consumer, session, events, subscription } = parts;
     const { clock } = options;
     this.#parts = parts;
+    this.#polledAt = clock.now();
     this.turns = new Turns(
       () => this.#afterTurn(),
       (error) => parts.fail(new ClientError(`the worker has a defect: ${toError(error).message}`, { cause: error })),
@@ -126,8 +133,10 @@ export class Engine {
       owned: () => assignment,
       isIdle: () => this.intake.inFlight.records === 0,
     });
+    const { onAssigned, onRevoked, revokeDrainMs } = options;
+    this.hooks = new AssignmentHooks({ onAssigned, onRevoked, clock, timeoutMs: revokeDrainMs });
     this.rebalances = new Rebalances({
-      ...{ options, consumer, session, assignment, turns, events, fail: parts.fail },
+      ...{ options, consumer, session, assignment, turns, events, fail: parts.fail, hooks: this.hooks },
       committer: this.committer,
       starts: new StartResolver(options, consumer, session, subscription),
       departures,
@@ -136,8 +145,7 @@ export class Engine {
     const receipts = this.#receipts;
     this.poller = new Poller({
       ...{ consumer, clock, turns },
-      room: () =>
-        Math.min(this.intake.room(), this.#lanes.runningCount > 0 ? BUSY_POLL_RECORDS : Number.POSITIVE_INFINITY),
+      room: () => Math.min(this.intake.room(), this.#hasWaitingHandlers ? BUSY_POLL_RECORDS : Number.POSITIVE_INFINITY),
       beforeReceived: receipts === undefined ? undefined : (poll) => receipts.note(poll),
       received: (poll) => this.#receive(poll),
       failed: (error) =>
@@ -147,6 +155,22 @@ export class Engine {
     this.repositioning = new Repositioning({
       ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
     });
+    this.progress = new ProgressWatch({
+      ...{ clock, turns, assignment, consumer, stallMs: options.stallMs },
+      isRead: (owner) => this.#isRead(owner),
+    });
+  }
+
+  /** When the last poll came back, in milliseconds since the epoch. */
+  get polledAt(): number {
+    return this.#polledAt;
+  }
+
+  /** Whether queued records wait for nothing but being started: nothing runs, nothing waits for a time, an acknowledgement or a person. */
+  get isIdle(): boolean {
+    const { retries, deadLetters, freezer } = this.outcomes;
+    const hasWaiting = [retries.waiting(), deadLetters.pending(), freezer.frozen()].some((some) => !some.next().done);
+    return !hasWaiting && this.#lanes.runningCount === 0 && this.#lanes.nextDueAt === undefined;
   }
 
   /** Whether a poll may bring records now. */
@@ -158,6 +182,7 @@ export class Engine {
   stopIntake(): void {
     this.intake.stop();
     this.repositioning.close();
+    this.progress.close();
   }
 
   /** Batches that wait for more records start as they are, for nothing more comes. */
@@ -169,6 +194,20 @@ export class Engine {
   whenQuiet(): Promise<void> {
     return new Promise((resolve) => {
       this.#quietWaiters.push(resolve);
+      this.turns.run(() => {});
+    });
+  }
+
+  /** Handler calls that may still write for a partition that is ours. */
+  unreturned(): HandlerCall[] {
+    const isOurs = (call: HandlerCall): boolean => call.owners().some(({ phase }) => phase !== 'ended');
+    return [...this.dispatcher.handlers()].filter(isOurs);
+  }
+
+  /** Resolves when there are none: they have returned, or their partitions are lost. */
+  whenReturned(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#returnWaiters.push(resolve);
       this.turns.run(() => {});
     });
   }
@@ -230,11 +269,26 @@ export class Engine {
       this.#quietWaiters = [];
       for (const resolve of waiters) resolve();
     }
+    if (this.#returnWaiters.length > 0 && this.unreturned().length === 0) {
+      for (const resolve of this.#returnWaiters.splice(0)) resolve();
+    }
   }
 
   /** Nothing runs, and nothing that may still start is on its way. */
   #isQuiet(): boolean {
     return this.dispatcher.isQuiet && this.outcomes.isQuiet && this.#receipts?.isUnderWay !== true;
+  }
+
+  /** Whether records of it would come, if there were any. */
+  #isRead(owner: OwnedPartition): boolean {
+    return owner.phase === 'active' && !owner.isHeldBack && this.hasRoom && !this.rebalances.isUnderWay;
+  }
+
+  /** Whether a handler waits for something: it has run since before the last poll but one. */
+  get #hasWaitingHandlers(): boolean {
+    if (this.#lanes.runningCount === 0) return false;
+    for (const { startedAt } of this.dispatcher.handlers()) if (startedAt < this.#polledBefore) return true;
+    return false;
   }
 
   #receiptsOf(session: DeliverySession): Receipts | undefined {
@@ -252,6 +306,7 @@ export class Engine {
   }
 
   #receive(poll: Poll): void {
+    this.#polledBefore = this.#polledAt;
     this.#polledAt = this.#parts.options.clock.now();
     this.#receipts?.taken();
     for (const event of poll.events) this.rebalances.handle(event);

@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'RETRIABLE'
   | 'SHUTDOWN_TIMEOUT'
   | 'STUCK_HANDLER'
+  | 'ASSIGNMENT_HOOK'
   | 'CLIENT';
 
 /** The base of every error that this library makes. */
@@ -357,6 +358,16 @@ export class StuckHandlerError extends KafkaWorkerError {
         'records beside it: let the handler heed context.signal, or end the process',
     );
     this.partitions = partitions;
+  }
+}
+
+/** `onAssigned` or `onRevoked` failed, or took longer than it may: the state that it keeps is not what the partitions need, so the worker ends. */
+export class AssignmentHookError extends KafkaWorkerError {
+  readonly hook: 'onAssigned' | 'onRevoked';
+
+  constructor(hook: 'onAssigned' | 'onRevoked', what: string, cause?: unknown) {
+    super('ASSIGNMENT_HOOK', `${hook} ${what}${cause === undefined ? '' : `: ${toError(cause).message}`}`, { cause });
+    this.hook = hook;
   }
 }
 

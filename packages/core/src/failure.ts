@@ -51,6 +51,8 @@ export interface FailurePolicy {
    * cannot be carried out counts as stop.
    */
   readonly may?: readonly PolicyAction[];
+  /** Calls in all before it gives up on a record, the first one included; for words only. */
+  readonly maxAttempts?: number;
   /** @param now milliseconds since the epoch */
   decide(failure: Failure, now: number): Decision;
 }

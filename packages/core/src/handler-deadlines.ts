@@ -80,6 +80,15 @@ export class HandlerDeadlines {
     yield* this.#aborted;
   }
 
+  /** Those that were given up, and since when they had been asked. */
+  stuck(): Iterable<readonly [call: HandlerCall, since: number]> {
+    return this.#stuck;
+  }
+
+  isStuck(call: HandlerCall): boolean {
+    return this.#stuck.has(call);
+  }
+
   stop(): void {
     this.#timer?.timer.clear();
     this.#timer = undefined;

@@ -1,16 +1,27 @@
+import { blocker, openCalls } from './blocker.ts';
 import type { Engine } from './engine.ts';
 import { toError } from './errors.ts';
 import type { HandlerCall } from './handler-call.ts';
 import type { WorkerState } from './lifecycle.ts';
 import type { OwnedPartition } from './owned-partition.ts';
+import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
+import { seconds, stallsOf } from './stalls.ts';
 import type { WorkerHealth } from './worker-status.ts';
 
 /** A message that is not acknowledged for so long is worth a word. */
 const UNACKNOWLEDGED_MS = 5_000;
+/** So is a partition that stands still for so long. */
+const STILL_MS = 10_000;
 
 /** A worker's health, with reasons. `ready` is: it is subscribed and polls, and is not draining. */
-export function healthOf(state: WorkerState, engine: Engine | undefined, now: number): WorkerHealth {
+export function healthOf(
+  state: WorkerState,
+  engine: Engine | undefined,
+  options: ResolvedWorkerOptions,
+  now: number,
+): WorkerHealth {
   const reasons: string[] = [];
+  let isLive = state !== 'failed';
   if (state === 'idle') reasons.push('not started');
   if (state === 'starting') reasons.push('connecting to Kafka');
   if (state === 'draining') reasons.push('stopping: running handlers end, what is finished is committed');
@@ -20,11 +31,15 @@ export function healthOf(state: WorkerState, engine: Engine | undefined, now: nu
   if (engine !== undefined && state === 'running') {
     if (engine.rebalances.isUnderWay) reasons.push('a rebalance is in progress');
     else if (owned.length === 0) reasons.push('no partition is assigned to this member');
+    const stalls = stallsOf(engine, options, now);
+    if (stalls.length > 0) isLive = false;
+    reasons.push(...stalls);
     for (const one of owned) reasons.push(...intakeReasons(one));
+    reasons.push(...frontierReasons(engine, options.onFailure.maxAttempts, now), ...readingReasons(engine));
     reasons.push(...handlerReasons(engine, now), ...failureReasons(engine, now));
     if (engine.committer.failures > 0) reasons.push(`the last ${engine.committer.failures} commits failed`);
   }
-  return { live: state !== 'failed', ready: state === 'running', reasons };
+  return { live: isLive, ready: state === 'running', reasons };
 }
 
 function intakeReasons({ topic, partition, heldBackFor, ledger }: OwnedPartition): string[] {
@@ -36,6 +51,39 @@ function intakeReasons({ topic, partition, heldBackFor, ledger }: OwnedPartition
     reasons.push(`${name} takes no more records: ${aheadCount} lie above unfinished offset ${nextOffset}`);
   if (heldBackFor.has('share'))
     reasons.push(`${name} takes no more records: it is stuck at offset ${nextOffset} with ${openCount} in flight`);
+  return reasons;
+}
+
+/** Partitions whose frontier stands still, and what it waits for. */
+function frontierReasons(engine: Engine, maxAttempts: number | undefined, now: number): string[] {
+  const reasons: string[] = [];
+  let calls: HandlerCall[] | undefined;
+  for (const owner of engine.assignment) {
+    const { topic, partition, ledger, isSuspended, runningCalls } = owner;
+    const stillMs = now - (engine.progress.of(owner)?.frontierSince ?? now);
+    if (stillMs < STILL_MS || ledger.openCount === 0 || isSuspended) continue;
+    calls ??= openCalls(engine);
+    const still = `${topic}/${partition} has not moved for ${seconds(stillMs)}: offset ${ledger.nextOffset}`;
+    const by = blocker(owner, calls, now);
+    if (by !== undefined) {
+      const key = by.key === null ? '' : ` (key '${by.key}')`;
+      const attempt = `attempt ${by.attempt}${maxAttempts === undefined ? '' : ` of ${maxAttempts}`}`;
+      const isOther = by.topic !== topic || by.partition !== partition || by.offset !== ledger.nextOffset;
+      const other = isOther ? ` waits behind ${by.topic}/${by.partition} offset ${by.offset}, which` : '';
+      reasons.push(`${still}${other}${key} is in ${attempt}`);
+    } else if (runningCalls > 0) reasons.push(`${still} waits in its lane`);
+    else reasons.push(`${still} waits for a concurrency slot, or for its turn`);
+  }
+  return reasons;
+}
+
+function readingReasons({ assignment, progress }: Engine): string[] {
+  const reasons: string[] = [];
+  for (const owner of assignment) {
+    const unanswered = progress.of(owner)?.unanswered;
+    if (unanswered !== undefined)
+      reasons.push(`${owner.topic}/${owner.partition}: no broker says whether there is more to read: ${unanswered}`);
+  }
   return reasons;
 }
 
@@ -74,8 +122,4 @@ function failureReasons({ outcomes }: Engine, now: number): string[] {
 function placeOf({ first }: Pick<HandlerCall, 'first'>): string {
   const { topic, partition, offset } = first.received;
   return `${topic}/${partition}: offset ${offset}`;
-}
-
-function seconds(ms: number): string {
-  return `${Math.max(0, Math.round(ms / 1_000))} s`;
 }

@@ -1,4 +1,5 @@
 // For applications.
+export type { AssignmentHookContext, OnAssigned, OnRevoked, RevocationHookContext } from './assignment-hooks.ts';
 export { type Clock, systemClock, type Timer } from './clock.ts';
 // For authors of strategies, deliveries and Kafka clients.
 export type { ConcurrencyStrategy, LaneRule, LaneTurn, LaneWidth } from './concurrency.ts';
@@ -7,6 +8,7 @@ export { atLeastOnceDelivery, perPartitionStrategy, stopPolicy } from './default
 export type { Delivery, DeliveryContext, DeliverySession, Progress } from './delivery.ts';
 export { type Deserializer, json, type StandardSchema, string } from './deserializer.ts';
 export {
+  AssignmentHookError,
   AuthenticationError,
   AuthorizationError,
   ClientError,
@@ -63,6 +65,9 @@ export type { Headers, KafkaRecord, NextOffset, OutgoingRecord, TopicPartition }
 export { copyRecord, HeaderList, noHeaders, OwnedRecord, type ReceivedRecord, recordToJSON } from './record.ts';
 export { type Backoff, type RetryOptions, retryPolicy } from './retry-policy.ts';
 export { type RunUntilSignalOptions, runUntilSignal } from './run-until-signal.ts';
-export { type StopOptions, Worker } from './worker.ts';
+export type { Runnable } from './runnable.ts';
+export type { StopOptions } from './stop-options.ts';
+export { Worker } from './worker.ts';
+export { type AnyWorker, WorkerGroup } from './worker-group.ts';
 export type { CommonWorkerOptions, WorkerOptions } from './worker-options.ts';
 export type { PartitionStatus, WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';

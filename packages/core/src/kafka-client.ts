@@ -141,9 +141,10 @@ export interface KafkaConsumer {
   partitionCounts(topics?: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /**
    * Leaves the group and disconnects, within a bound of its own. Answers what is still assigned itself and commits nothing.
-   * A static member (`groupInstanceId`) leaves without a trace. Idempotent.
+   * A static member (`groupInstanceId`) leaves without a trace, so that the group keeps its partitions for its return, unless `leaveGroup` says
+   * that it does not return. Idempotent: what the first call says holds.
    */
-  close(): Promise<void>;
+  close(options?: { readonly leaveGroup?: boolean }): Promise<void>;
 }
 
 /** Produces messages one by one, batching below. */

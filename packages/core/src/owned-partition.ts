@@ -33,6 +33,8 @@ export class OwnedPartition implements TopicPartition {
   committedOffset: number | undefined;
   /** Handler calls under way that have a record of it. */
   runningCalls = 0;
+  /** Handler calls that were ever started. */
+  starts = 0;
   /** Dead letters of it that are being written. */
   #writes = 0;
   /** Of its records in flight, those that are kept for later: they take no room from others. */
@@ -92,6 +94,7 @@ export class OwnedPartition implements TopicPartition {
 
   callStarted(): void {
     this.runningCalls++;
+    this.starts++;
   }
 
   callEnded(): void {

@@ -1,4 +1,5 @@
 import type { Assignment } from './assignment.ts';
+import type { AssignmentHooks } from './assignment-hooks.ts';
 import type { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
 import type { Departures } from './departures.ts';
@@ -41,6 +42,7 @@ export interface RebalanceParts {
   readonly turns: Turns;
   readonly events: EventListeners;
   readonly departures: Departures;
+  readonly hooks: AssignmentHooks;
   readonly fail: (error: KafkaWorkerError) => void;
 }
 
@@ -97,6 +99,8 @@ export class Rebalances {
     if (resolved === undefined) return;
     const starts = await this.#commitStarts(resolved);
     if (starts === undefined || this.#isClosed) return;
+    await this.#parts.hooks.assigned(starts);
+    if (this.#isClosed) return;
     turns.run(() => {
       const gone = partitions.filter((one) => !existing.includes(one));
       if (gone.length > 0)
@@ -169,12 +173,13 @@ export class Rebalances {
         this.#parts.fail(new StuckHandlerError(stuck, options.clock.now() - startedAt));
         return;
       }
-      const remainingMs = Math.max(options.revokeDrainMs - (options.clock.now() - startedAt), MIN_COMMIT_MS);
-      if (!(await withTimeout(session.revoking?.(owned) ?? Promise.resolve(), remainingMs, options.clock))) {
+      const letGo = session.revoking?.(owned) ?? Promise.resolve();
+      if (!(await withTimeout(letGo, this.#remainingMs(startedAt), options.clock))) {
         options.logger.error('the delivery did not let go of revoked partitions in time', {
           delivery: options.delivery.name,
         });
       }
+      await this.#parts.hooks.revoked(event.partitions, false, this.#remainingMs(startedAt));
     }
     if (this.#isClosed) return;
     turns.run(() => {
@@ -187,6 +192,14 @@ export class Rebalances {
       if (event.partitions.length > 0)
         events.emit('revoked', { partitions: event.partitions, lost: event.type === 'lost', drainedMs });
     });
+    // What was lost belongs to others already: it is let go before the hook. A revocation that found nothing owned may follow an assignment that failed.
+    await this.#parts.hooks.revoked(event.partitions, event.type === 'lost', this.#remainingMs(startedAt));
+  }
+
+  /** Of the time that a revocation has, and at least what a commit needs. */
+  #remainingMs(startedAt: number): number {
+    const { clock, revokeDrainMs } = this.#parts.options;
+    return Math.max(revokeDrainMs - (clock.now() - startedAt), MIN_COMMIT_MS);
   }
 
   /** Waits for the handlers that run, then commits what they and those before them have finished. False when some have not returned. */

@@ -1,3 +1,4 @@
+import type { OnAssigned, OnRevoked } from './assignment-hooks.ts';
 import type { Batching } from './batch-filling.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { ConcurrencyStrategy } from './concurrency.ts';
@@ -50,6 +51,9 @@ export interface ResolvedWorkerOptions {
   readonly stuckAfterMs: number;
   readonly onStuckHandler: 'fail' | 'release';
   readonly revokeDrainMs: number;
+  readonly onAssigned: OnAssigned | undefined;
+  readonly onRevoked: OnRevoked | undefined;
+  readonly stallMs: number;
   readonly connectTimeoutMs: number;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -65,7 +69,8 @@ const knownOptions: Readonly<Record<string, readonly string[] | undefined>> = {
   ...{ concurrency: undefined, onFailure: undefined, delivery: undefined, plugins: undefined },
   ...{ value: undefined, key: undefined, name: undefined, logger: undefined, clock: undefined, random: undefined },
   ...{ groupProtocol: undefined, groupInstanceId: undefined, startFrom: undefined, onOffsetOutOfRange: undefined },
-  ...{ revokeDrainMs: undefined, connectTimeoutMs: undefined },
+  ...{ revokeDrainMs: undefined, onAssigned: undefined, onRevoked: undefined },
+  ...{ connectTimeoutMs: undefined, stallMs: undefined },
   ...{ handlerTimeoutMs: undefined, stuckAfterMs: undefined, onStuckHandler: undefined },
   batch: ['maxRecords', 'maxBytes', 'maxWaitMs'],
   commit: ['everyMs', 'everyRecords'],
@@ -102,7 +107,10 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
   optional('stuckAfterMs', options.stuckAfterMs, nonNegative);
   oneOf('onStuckHandler', options.onStuckHandler, ['fail', 'release']);
   optional('revokeDrainMs', options.revokeDrainMs, nonNegative);
+  optional('onAssigned', options.onAssigned, hook);
+  optional('onRevoked', options.onRevoked, hook);
   optional('connectTimeoutMs', options.connectTimeoutMs, atLeastOne);
+  optional('stallMs', options.stallMs, atLeastOne);
   optional('batch.maxRecords', options.batch?.maxRecords, positiveInteger);
   optional('batch.maxBytes', options.batch?.maxBytes, positiveInteger);
   optional('batch.maxWaitMs', options.batch?.maxWaitMs, nonNegative);
@@ -134,6 +142,9 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
     stuckAfterMs: options.stuckAfterMs ?? 10_000,
     onStuckHandler: options.onStuckHandler ?? 'fail',
     revokeDrainMs: options.revokeDrainMs ?? 25_000,
+    onAssigned: options.onAssigned,
+    onRevoked: options.onRevoked,
+    stallMs: options.stallMs ?? 60_000,
     connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
     logger: options.logger ?? stderrLogger,
     clock: options.clock ?? systemClock,
@@ -235,6 +246,10 @@ function checkTogether(
     `a policy that never decides ${refused} under ${name}: ${refuses.why}`,
     refused,
   );
+}
+
+function hook(option: string, value: unknown): void {
+  check(option, value, 'a function (partitions, context)', (v) => typeof v === 'function');
 }
 
 function resolveTopics(topics: unknown): readonly (string | RegExp)[] {

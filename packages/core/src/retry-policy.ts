@@ -46,6 +46,7 @@ export function retryPolicy(options: RetryOptions): FailurePolicy {
   return {
     kind: 'failure',
     name: `retry then ${then.name}`,
+    maxAttempts,
     ...(then.may === undefined ? {} : { may: [...new Set<PolicyAction>(['retry', ...then.may])] }),
     decide(failure: Failure, now: number): Decision {
       if (failure.attempt >= maxAttempts || neverRetried(failure.error) || !when(failure.error))

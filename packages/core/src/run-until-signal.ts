@@ -1,7 +1,7 @@
-import { toError } from './errors.ts';
+import { isKafkaWorkerError, toError } from './errors.ts';
 import { type Logger, stderrLogger } from './logger.ts';
 import { check, has, nonNegative, optional } from './option-checks.ts';
-import type { Worker } from './worker.ts';
+import { type Runnable, summariesOf } from './runnable.ts';
 import { checkObject } from './worker-checks.ts';
 
 /** How long after the deadline the process may take to end by itself. */
@@ -27,30 +27,28 @@ export interface RunUntilSignalOptions {
 }
 
 /**
- * Runs a worker until SIGINT or SIGTERM, or until it ends by itself; starts it if nobody has. Rejects only for options that are none: what goes wrong
- * later it logs, and sets the process's exit code (0 after a clean stop, 1 otherwise). A second signal, or a process that is still there far past the
- * deadline, also when only a native handle keeps it, is ended by SIGKILL, because `process.exit` can crash a process with live native clients.
+ * Runs a worker, or a group of workers, until SIGINT or SIGTERM, or until it ends by itself; starts it if nobody has. Rejects only for options that are
+ * none: what goes wrong later it logs, and sets the process's exit code (0 after a clean stop, 1 otherwise). A second signal, or a process that is still
+ * there far past the deadline, also when only a native handle or a handler that ignores its signal keeps it, is ended by SIGKILL, because
+ * `process.exit` can crash a process with live native clients.
  *
  * @throws InvalidOptionError for options that are none, before anything else
  */
-export async function runUntilSignal(
-  worker: Worker<never, never, never>,
-  options?: RunUntilSignalOptions,
-): Promise<void>;
-export async function runUntilSignal<V, K, E extends object>(
-  worker: Worker<V, K, E>,
-  options?: RunUntilSignalOptions,
-): Promise<void>;
-export async function runUntilSignal<V, K, E extends object>(
-  worker: Worker<V, K, E>,
-  options: RunUntilSignalOptions = {},
-): Promise<void> {
-  checkArguments(worker, options);
+export async function runUntilSignal(target: Runnable, options: RunUntilSignalOptions = {}): Promise<void> {
+  checkArguments(target, options);
   const { timeoutMs = 25_000, onShutdown, logger = stderrLogger } = options;
+  const { name } = target;
   let signalledAt: number | undefined;
   let killTimer: NodeJS.Timeout | undefined;
   const remainingMs = (): number =>
     Math.max(signalledAt === undefined ? timeoutMs : timeoutMs - (Date.now() - signalledAt), MIN_SHUTDOWN_MS);
+  const killAfter = (ms: number): void => {
+    const afterMs = Math.min(ms, MAX_TIMER_MS);
+    killTimer ??= setTimeout(() => {
+      logger.error('the shutdown hangs: the process ends at once', { afterMs });
+      process.kill(process.pid, 'SIGKILL');
+    }, afterMs);
+  };
   const onSignal = (signal: NodeJS.Signals): void => {
     if (signalledAt !== undefined && Date.now() - signalledAt < SAME_SIGNAL_MS) return;
     if (signalledAt !== undefined) {
@@ -59,26 +57,26 @@ export async function runUntilSignal<V, K, E extends object>(
       return;
     }
     signalledAt = Date.now();
-    logger.info('stopping', { signal, worker: worker.name, timeoutMs });
-    const afterMs = Math.min(timeoutMs + KILL_AFTER_MS, MAX_TIMER_MS);
-    killTimer = setTimeout(() => {
-      logger.error('the shutdown hangs: the process ends at once', { afterMs });
-      process.kill(process.pid, 'SIGKILL');
-    }, afterMs);
-    void worker.stop({ timeoutMs });
+    logger.info('stopping', { signal, worker: name, timeoutMs });
+    killAfter(timeoutMs + KILL_AFTER_MS);
+    void target.stop({ timeoutMs });
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   try {
-    if (worker.state === 'idle') await worker.start();
-    const summary = await worker.finished;
-    logger.info('stopped', { worker: worker.name, handled: summary.handled, failed: summary.failed });
+    if (target.state === 'idle') await target.start();
+    const summaries = summariesOf(await target.finished);
+    const sum = (of: 'handled' | 'failed'): number => summaries.reduce((all, one) => all + one[of], 0);
+    logger.info('stopped', { worker: name, handled: sum('handled'), failed: sum('failed') });
   } catch (thrown) {
     // A signal while connecting makes start reject; the stop itself went well.
-    const stopped = signalledAt === undefined ? undefined : await worker.stop();
-    if (stopped === undefined || stopped.error !== undefined) {
+    const stopped = signalledAt === undefined ? undefined : summariesOf(await target.stop());
+    const error = stopped === undefined ? toError(thrown) : stopped.find((one) => one.error !== undefined)?.error;
+    if (error !== undefined) {
       process.exitCode = 1;
-      logger.error('the worker ended with an error', { worker: worker.name, error: toError(stopped?.error ?? thrown) });
+      logger.error('the worker ended with an error', { worker: name, error });
+      // Its handler may run for ever, and keeps its partitions as long: only the end of the process frees them.
+      if (isKafkaWorkerError(error) && error.code === 'STUCK_HANDLER') killAfter(remainingMs() + KILL_AFTER_MS);
     }
   } finally {
     await shutDownOwn(onShutdown, remainingMs(), logger);
@@ -89,8 +87,8 @@ export async function runUntilSignal<V, K, E extends object>(
   }
 }
 
-function checkArguments(worker: unknown, options: RunUntilSignalOptions): void {
-  check('worker', worker, 'a worker, made with new Worker()', has('start', 'stop', 'finished', 'state'));
+function checkArguments(target: unknown, options: RunUntilSignalOptions): void {
+  check('target', target, 'a worker or a group, made with new', has('start', 'stop', 'finished', 'state'));
   checkObject('options', options);
   const { timeoutMs, onShutdown, logger } = options;
   optional('timeoutMs', timeoutMs, nonNegative);

@@ -1,7 +1,8 @@
+import { blocker, openCalls } from './blocker.ts';
 import type { Engine } from './engine.ts';
 import { toError } from './errors.ts';
 import type { Frozen } from './freezer.ts';
-import type { CallItem, HandlerCall } from './handler-call.ts';
+import type { HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { WorkerState } from './lifecycle.ts';
 import type { OwnedPartition } from './owned-partition.ts';
@@ -15,10 +16,8 @@ export function statusOf(
   now: number,
 ): WorkerStatus {
   if (engine === undefined) return { state, partitions: [], inFlightRecords: 0, inFlightBytes: 0 };
-  const calls = [...engine.dispatcher.running(), ...[...engine.outcomes.retries.waiting()].map(({ call }) => call)];
+  const calls = openCalls(engine);
   const frozen = [...engine.outcomes.freezer.frozen()];
-  const pending = [...engine.outcomes.deadLetters.pending()];
-  calls.push(...frozen.map(({ call }) => call), ...pending.map(({ call }) => call));
   const partitions = [...engine.assignment].map((owned) => ({
     ...partitionStatus(owned, calls, consumer, now),
     isPaused: owned.heldBackFor.has('paused'),
@@ -56,27 +55,4 @@ function partitionStatus(
     lag,
     ...(blockedBy === undefined ? {} : { blockedBy }),
   };
-}
-
-function blocker(owned: OwnedPartition, calls: readonly HandlerCall[], now: number): PartitionStatus['blockedBy'] {
-  const { nextOffset } = owned.ledger;
-  for (const call of calls) {
-    const item = (call.items ?? [call]).find((one) => one.owner === owned && one.received.offset === nextOffset);
-    if (item !== undefined) return blockedBy(call, item, now);
-  }
-  // Its next record may wait in a lane that a record of another partition holds.
-  for (const call of calls) {
-    if (!call.lane.isOrdered) continue;
-    for (const { topic, partition, offset } of call.lane.queue) {
-      if (offset === nextOffset && partition === owned.partition && topic === owned.topic)
-        return blockedBy(call, call.first, now);
-    }
-  }
-  return undefined;
-}
-
-function blockedBy(call: HandlerCall, { received }: CallItem, now: number): PartitionStatus['blockedBy'] {
-  const { topic, partition, offset, key } = received;
-  const sinceMs = now - (call.firstFailedAt ?? call.startedAt);
-  return { topic, partition, offset, key: key?.toString() ?? null, attempt: call.attempt, sinceMs };
 }

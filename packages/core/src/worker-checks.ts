@@ -10,8 +10,9 @@ export function checkStart(options: unknown): void {
 
 export function checkStop(options: unknown): void {
   checkObject('options', options);
-  const { mode, timeoutMs } = options as { readonly mode?: unknown; readonly timeoutMs?: unknown };
+  const { mode, timeoutMs, leaveGroup } = options as Readonly<Record<string, unknown>>;
   oneOf('mode', mode, ['in-flight', 'drain']);
+  if (leaveGroup !== undefined) check('leaveGroup', leaveGroup, 'true or false', (v) => typeof v === 'boolean');
   optional('timeoutMs', timeoutMs, nonNegative);
 }
 

@@ -1,3 +1,4 @@
+import type { OnAssigned, OnRevoked } from './assignment-hooks.ts';
 import type { Clock } from './clock.ts';
 import type { ConcurrencyStrategy } from './concurrency.ts';
 import type { Delivery } from './delivery.ts';
@@ -67,8 +68,27 @@ export interface CommonWorkerOptions<Value, Key, Extra extends object> {
    * (`'release'`): it counts as failed, its late result is dropped, and what it still writes is written beside its successor. @defaultValue `'fail'`
    */
   readonly onStuckHandler?: 'fail' | 'release';
-  /** How long a revoked partition waits for its running handlers and last commit, in milliseconds. @defaultValue 25_000 */
+  /**
+   * How long a revoked partition waits for its running handlers, its last commit and `onRevoked`, in milliseconds; stay well below
+   * `max.poll.interval.ms`, which is what the group gives. @defaultValue 25_000
+   */
   readonly revokeDrainMs?: number;
+  /**
+   * Awaited before the first record of newly assigned partitions is handled, for state that is kept per partition. It has `revokeDrainMs`; one that
+   * throws or takes longer ends the worker with an `AssignmentHookError`. @defaultValue nothing
+   */
+  readonly onAssigned?: OnAssigned;
+  /**
+   * Awaited once for every partition that `onAssigned` was told of, when it goes: revoked, lost (`lost`), or at the end of the worker. Before it the
+   * partition's last handler has returned and its last commit is acknowledged; it has what is left of `revokeDrainMs`, 2 s at least. One that throws
+   * or takes longer ends the worker with an `AssignmentHookError`. @defaultValue nothing
+   */
+  readonly onRevoked?: OnRevoked;
+  /**
+   * A partition of which nothing was started for so long, although something could have been, or of which nothing was read although there is more to
+   * read and room for it, makes the worker not live, in milliseconds. @defaultValue 60_000
+   */
+  readonly stallMs?: number;
   /** How long `start` tries to reach a broker, in milliseconds. @defaultValue 30_000 */
   readonly connectTimeoutMs?: number;
   /** @defaultValue warnings and errors, to stderr */

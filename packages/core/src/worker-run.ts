@@ -2,12 +2,14 @@ import type { DeliverySession } from './delivery.ts';
 import { Engine } from './engine.ts';
 import { type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
+import type { HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import { isExplainedByRebalance } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
 import { recordLogger } from './record-logger.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { Sender } from './sender.ts';
+import type { StopOptions } from './stop-options.ts';
 import { Subscription } from './subscription.ts';
 import { withTimeout } from './with-timeout.ts';
 
@@ -17,6 +19,10 @@ const ABORT_GRACE_MS = 500;
 const COMMIT_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 10_000;
 const FLUSH_TIMEOUT_MS = 5_000;
+/** What `onRevoked` gets at least. */
+const MIN_HOOK_MS = 2_000;
+/** So many calls are named in messages. */
+const NAMED_CALLS = 5;
 
 /** What a run that has ended leaves. */
 export interface RunEnd {
@@ -25,6 +31,9 @@ export interface RunEnd {
   readonly left: readonly NextOffset[];
   readonly errors: readonly Error[];
 }
+
+/** Runs one step of the end within its bound; what goes wrong is noted, and the next step follows. */
+type Attempt = (what: string, step: () => Promise<unknown>, boundMs: number) => Promise<void>;
 
 /** One run of a worker, from connecting to the last disconnect: acquires everything in order, and gives it back in the reverse one. */
 export class WorkerRun {
@@ -79,12 +88,13 @@ export class WorkerRun {
     await this.#subscription.start();
     signal?.throwIfAborted();
     this.engine.poller.start();
+    this.engine.progress.start();
   }
 
   /** Lets running handlers end, commits, leaves the group and closes everything. Never rejects; takes at most the time plus the steps' own bounds. */
-  async end(mode: 'in-flight' | 'drain', timeoutMs: number): Promise<RunEnd> {
+  async end({ mode, timeoutMs, leaveGroup }: Required<StopOptions>): Promise<RunEnd> {
     const errors: Error[] = [];
-    const attempt = async (what: string, step: () => Promise<unknown>, boundMs: number): Promise<void> => {
+    const attempt: Attempt = async (what, step, boundMs) => {
       try {
         const inTime = await withTimeout(step(), boundMs, this.#options.clock);
         if (!inTime) errors.push(new ShutdownTimeoutError(`${what} did not end within ${boundMs} ms`));
@@ -94,30 +104,56 @@ export class WorkerRun {
     };
     this.#subscription.close();
     const { engine } = this;
+    const { clock, delivery, onStuckHandler } = this.#options;
+    const startedAt = clock.now();
     if (engine !== undefined) {
       await this.#drain(engine, mode, timeoutMs, errors);
-      await attempt(
-        'the last commit',
-        async () => {
-          const error = await engine.committer.commitBefore([...engine.assignment], COMMIT_TIMEOUT_MS);
-          if (error !== undefined && !isExplainedByRebalance(error)) throw error;
-        },
-        2 * COMMIT_TIMEOUT_MS,
-      );
-      if (this.#options.delivery.commitsReceived === true) this.#logLost(engine);
-      engine.rebalances.close();
+      const commit = (): Promise<void> => commitAll(engine);
+      await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
+      if (delivery.commitsReceived === true) this.#logLost(engine);
+      const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), MIN_HOOK_MS);
+      await attempt('onRevoked', () => engine.hooks.ended(remainingMs), remainingMs + MIN_HOOK_MS);
     }
     const end = {
       handled: engine?.outcomes.handled ?? 0,
       failed: engine?.outcomes.failed ?? 0,
       left: engine?.left() ?? [],
     };
+    const stuck = engine === undefined || onStuckHandler === 'release' ? [] : engine.unreturned();
+    if (engine !== undefined && stuck.length > 0) this.#closeWhenReturned(engine, stuck, leaveGroup, attempt);
+    else await this.#close(leaveGroup, attempt);
+    return { ...end, errors };
+  }
+
+  async #close(leaveGroup: boolean, attempt: Attempt): Promise<void> {
+    const { engine } = this;
+    engine?.rebalances.close();
     await attempt('closing the delivery', async () => this.#session?.close(), CLOSE_TIMEOUT_MS);
     const poller = engine?.poller.close();
-    await attempt('leaving the group', () => this.consumer.close(), CLOSE_TIMEOUT_MS);
+    await attempt('leaving the group', () => this.consumer.close({ leaveGroup }), CLOSE_TIMEOUT_MS);
     await attempt('the last poll', async () => poller, CLOSE_TIMEOUT_MS);
     await attempt('sending what is left', () => this.#sender.close(FLUSH_TIMEOUT_MS), 2 * FLUSH_TIMEOUT_MS);
-    return { ...end, errors };
+  }
+
+  /**
+   * Handlers that ignore their aborted signals may still write. Whoever got their partitions would handle the same records beside them, so the
+   * membership is kept, behind the back of whoever stopped the worker, until they have returned, the partitions are lost, or the process has ended.
+   */
+  #closeWhenReturned(engine: Engine, stuck: readonly HandlerCall[], leaveGroup: boolean, attempt: Attempt): void {
+    const { logger } = this.#options;
+    const calls = stuck.map(placeOf);
+    logger.error(
+      'handlers ignore their aborted signals: their partitions are kept until they return, or the process ends',
+      {
+        calls: calls.slice(0, NAMED_CALLS),
+        count: calls.length,
+      },
+    );
+    void engine.whenReturned().then(async () => {
+      await attempt('the last commit', () => commitAll(engine), 2 * COMMIT_TIMEOUT_MS);
+      await this.#close(leaveGroup, attempt);
+      logger.info('the last handler has returned, and the worker is closed', { count: calls.length });
+    });
   }
 
   async #drain(engine: Engine, mode: 'in-flight' | 'drain', timeoutMs: number, errors: Error[]): Promise<void> {
@@ -131,10 +167,9 @@ export class WorkerRun {
     const quiet = engine.whenQuiet();
     if (!(await withTimeout(quiet, timeoutMs, this.#options.clock))) {
       engine.dispatcher.pause();
-      const running = [...engine.dispatcher.running()].map(
-        ({ received: { topic, partition, offset } }) => `${topic}/${partition} offset ${offset}`,
-      );
-      const names = running.slice(0, 5).join(', ') + (running.length > 5 ? ` and ${running.length - 5} more` : '');
+      const running = [...engine.dispatcher.running()].map(placeOf);
+      const more = running.length - NAMED_CALLS;
+      const names = running.slice(0, NAMED_CALLS).join(', ') + (more > 0 ? ` and ${more} more` : '');
       const what =
         running.length === 0
           ? 'what has failed still waiting to be tried or written again'
@@ -155,4 +190,13 @@ export class WorkerRun {
     for (const left of engine.left())
       this.#options.logger.error('records that were committed before they were handled are lost', { ...left });
   }
+}
+
+async function commitAll(engine: Engine): Promise<void> {
+  const error = await engine.committer.commitBefore([...engine.assignment], COMMIT_TIMEOUT_MS);
+  if (error !== undefined && !isExplainedByRebalance(error)) throw error;
+}
+
+function placeOf({ received: { topic, partition, offset } }: HandlerCall): string {
+  return `${topic}/${partition} offset ${offset}`;
 }

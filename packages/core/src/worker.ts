@@ -9,22 +9,14 @@ import type { Plugin } from './plugin.ts';
 import type { TopicPartition } from './record.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions } from './resolved-worker-options.ts';
 import { statusOf } from './status.ts';
+import { resolveStopOptions, type StopOptions } from './stop-options.ts';
 import { withTimeout } from './with-timeout.ts';
 import { checkPartition, checkPartitions, checkSeek, checkStart, checkStop } from './worker-checks.ts';
 import type { WorkerOptions } from './worker-options.ts';
 import { type RunEnd, WorkerRun } from './worker-run.ts';
 import type { WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';
 
-const DEFAULT_STOP_TIMEOUT_MS = 25_000;
 const PLUGIN_STOP_TIMEOUT_MS = 5_000;
-
-/** How a worker is stopped. */
-export interface StopOptions {
-  /** `'in-flight'` finishes what runs, `'drain'` also what was polled. @defaultValue `'in-flight'` */
-  readonly mode?: 'in-flight' | 'drain';
-  /** How long handlers may take; then their signals are aborted. In milliseconds. @defaultValue 25_000 */
-  readonly timeoutMs?: number;
-}
 
 /**
  * Polls records of a consumer group's topics, runs the handler over them as concurrently as its strategy says, and moves the group's committed
@@ -124,7 +116,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       this.#lifecycle.to('stopped');
       this.#resolveFinished(summary);
     }
-    return this.#end(undefined, options.mode ?? 'in-flight', options.timeoutMs ?? DEFAULT_STOP_TIMEOUT_MS);
+    return this.#end(undefined, resolveStopOptions(options));
   }
 
   /**
@@ -198,7 +190,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
 
   /** Whether the worker does its work, with reasons in words. */
   health(): WorkerHealth {
-    return healthOf(this.state, this.#run?.engine, this.#options.clock.now());
+    return healthOf(this.state, this.#run?.engine, this.#options, this.#options.clock.now());
   }
 
   /**
@@ -236,11 +228,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
         await plugin.start?.(this);
       }
       this.#starting.signal.throwIfAborted();
-      this.#run = new WorkerRun(
-        this.#options,
-        this.#events,
-        (error) => void this.#end(error, 'in-flight', DEFAULT_STOP_TIMEOUT_MS),
-      );
+      this.#run = new WorkerRun(this.#options, this.#events, (error) => void this.#end(error, resolveStopOptions()));
       await this.#run.start(this.#starting.signal, () => this.#applyPauses());
       this.#starting.signal.throwIfAborted();
       // It may have failed already, in its first poll: then that is what start rejects with.
@@ -250,7 +238,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       const isStopped = this.#starting.signal.aborted;
       // A stop that came first waits for this method, and ends the run itself.
       if (isStopped && this.#ending !== undefined) throw toError(thrown);
-      const { error } = await this.#end(isStopped ? undefined : toError(thrown), 'in-flight', 0);
+      const { error } = await this.#end(isStopped ? undefined : toError(thrown), resolveStopOptions({ timeoutMs: 0 }));
       throw error ?? toError(thrown);
     }
   }
@@ -258,7 +246,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   #stopPlugins: () => Promise<Error[]> = () => Promise.resolve([]);
 
   /** One end, whoever asks for it first; an error that comes while it is under way becomes the summary's if it has none. */
-  #end(error: Error | undefined, mode: 'in-flight' | 'drain', timeoutMs: number): Promise<WorkerSummary> {
+  #end(error: Error | undefined, options: Required<StopOptions>): Promise<WorkerSummary> {
     if (this.#ending !== undefined) {
       if (error !== undefined) this.#lateErrors.push(error);
       return this.#ending;
@@ -267,19 +255,19 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
     this.#ending = new Promise((resolve) => {
       ended = resolve;
     });
-    void this.#shutDown(error, mode, timeoutMs).then(ended);
+    void this.#shutDown(error, options).then(ended);
     return this.#ending;
   }
 
-  async #shutDown(cause: Error | undefined, mode: 'in-flight' | 'drain', timeoutMs: number): Promise<WorkerSummary> {
+  async #shutDown(cause: Error | undefined, options: Required<StopOptions>): Promise<WorkerSummary> {
     if (this.state === 'starting' && cause === undefined && !this.#starting.signal.aborted) {
       this.#starting.abort(new IllegalStateError('the worker was stopped'));
       // A plugin or a delivery that hangs while it starts must not keep the stop.
-      await withTimeout(this.#started?.catch(() => {}) ?? Promise.resolve(), timeoutMs, this.#options.clock);
+      await withTimeout(this.#started?.catch(() => {}) ?? Promise.resolve(), options.timeoutMs, this.#options.clock);
     }
     this.#lifecycle.to('draining');
     const nothing: RunEnd = { handled: 0, failed: 0, left: [], errors: [] };
-    const end = (await this.#run?.end(mode, timeoutMs)) ?? nothing;
+    const end = (await this.#run?.end(options)) ?? nothing;
     const errors = [...end.errors, ...(await this.#stopPlugins())];
     errors.unshift(...this.#lateErrors);
     const error = cause ?? errors[0];

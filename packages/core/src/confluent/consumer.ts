@@ -167,8 +167,8 @@ export class ConfluentConsumer implements KafkaConsumer {
     return partitionCounts(this.#raw, topics === undefined ? undefined : nativeTopics('topics', topics));
   }
 
-  close(): Promise<void> {
-    this.#closed ??= this.#close();
+  close(options: { readonly leaveGroup?: boolean } = {}): Promise<void> {
+    this.#closed ??= this.#close(!this.#options.isStaticMember || options.leaveGroup === true);
     return this.#closed;
   }
 
@@ -181,12 +181,12 @@ export class ConfluentConsumer implements KafkaConsumer {
     return String(this.#options.properties['group.id']);
   }
 
-  async #close(): Promise<void> {
+  async #close(leavesGroup: boolean): Promise<void> {
     this.#polling.end();
     this.#check?.stop();
     if (this.#committer !== undefined) await settledWithin(this.#committer.close(), COMMITS_MS);
     // A failed connect has disconnected already: then nothing native may be called any more.
-    if (this.#raw.isUsable) await this.#member?.leave(this.#options.isStaticMember ? 'keep-membership' : 'leave-group');
+    if (this.#raw.isUsable) await this.#member?.leave(leavesGroup ? 'leave-group' : 'keep-membership');
     await this.#stop();
     await this.#raw.disconnect();
   }

@@ -1,5 +1,6 @@
 import { AuthorizationError, ClientError, ConnectionError, type KafkaWorkerError } from '../errors.ts';
 import type { TopicPartition } from '../record.ts';
+import { pauseFor } from './bounded.ts';
 import { consumeError, nativeCode, toNativeError } from './client-errors.ts';
 import { checkNotHidden } from './hidden-topics.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
@@ -10,8 +11,9 @@ import { groupRefused, topicRefused } from './refusals.ts';
 
 const FATAL_TEXT_MS = 20;
 
-/** A topic of which something came within this time is not the one that may not be read. */
-const LATELY_MS = 1_000;
+/** For so long it is listened which topics go on, when one of several may not be read: that one does not. */
+const LISTEN_MS = 3_000;
+const LISTEN_EVERY_MS = 100;
 
 /** What it works with. */
 export interface ReadFailuresParts {
@@ -49,7 +51,7 @@ export class ReadFailures {
     } else if (code === nativeCode.groupAuthorizationFailed) {
       report(groupRefused('READ', groupId, thrown));
     } else if (code === nativeCode.topicAuthorizationFailed) {
-      void this.#topicRefused(thrown, suspect === undefined ? this.#unread() : [suspect.topic]);
+      void this.#topicRefused(thrown, suspect);
     } else {
       const error = consumeError(thrown, brokers);
       const detail = raw.events.lastFailure;
@@ -59,22 +61,31 @@ export class ReadFailures {
   }
 
   /** Whoever may not describe a topic is told so by the group; whoever may describe and not read it, by the fetch. */
-  async #topicRefused(thrown: unknown, unread: readonly string[]): Promise<void> {
+  async #topicRefused(thrown: unknown, suspect: TopicPartition | undefined): Promise<void> {
     const { raw, topics, report } = this.#parts;
     try {
       await checkNotHidden(raw, topics());
-      report(topicRefused('READ', unread, thrown));
     } catch (error) {
-      report(error instanceof AuthorizationError ? error : topicRefused('READ', unread, thrown));
+      if (error instanceof AuthorizationError) {
+        report(error);
+        return;
+      }
     }
+    const refused = suspect === undefined ? await this.#topicsThatStopped() : [suspect.topic];
+    if (raw.isUsable) report(topicRefused('READ', refused, thrown));
   }
 
-  #unread(): readonly string[] {
-    const { reader, topics } = this.#parts;
-    const since = Date.now() - LATELY_MS;
-    const owned = Array.from(reader.owned);
-    const read = new Set(owned.filter((one) => one.lastHeardAt > since).map(({ topic }) => topic));
-    const unread = [...new Set(owned.map(({ topic }) => topic))].filter((topic) => !read.has(topic));
-    return unread.length > 0 ? unread : topics();
+  /** Behind its error nothing comes of the refused topic; what is heard of a topic from now on clears it. */
+  async #topicsThatStopped(): Promise<readonly string[]> {
+    const { raw, reader, topics } = this.#parts;
+    const since = Date.now();
+    let silent: readonly string[];
+    do {
+      await pauseFor(LISTEN_EVERY_MS);
+      const owned = Array.from(reader.owned);
+      const heard = new Set(owned.filter((one) => one.lastHeardAt > since).map(({ topic }) => topic));
+      silent = [...new Set(owned.map(({ topic }) => topic))].filter((topic) => !heard.has(topic));
+    } while (raw.isUsable && silent.length > 1 && Date.now() - since < LISTEN_MS);
+    return silent.length > 0 ? silent : topics();
   }
 }

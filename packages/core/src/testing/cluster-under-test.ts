@@ -44,6 +44,7 @@ export interface ClusterCapabilities {
 }
 
 const CONNECT_MS = 10_000;
+const FLUSH_MS = 5_000;
 const POLL_MS = 500;
 /** Beyond that a test's own timeout would say less. */
 const WAIT_MS = 20_000;
@@ -60,7 +61,7 @@ export function uniqueName(prefix: string): string {
 /** Clients, topics and groups of one suite; everything is closed at the end. */
 export class TestClients {
   readonly #under: ClusterUnderTest;
-  readonly #open: { close(timeoutMs: number): Promise<void> }[] = [];
+  readonly #open: (() => Promise<void>)[] = [];
   #admin: Promise<KafkaAdmin> | undefined;
   #producer: Promise<KafkaProducer> | undefined;
 
@@ -113,13 +114,13 @@ export class TestClients {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#open.splice(0).map((client) => client.close(5_000)));
+    await Promise.all(this.#open.splice(0).map((close) => close()));
     this.#admin = undefined;
     this.#producer = undefined;
   }
 
   async #connected<Client extends KafkaConsumer | KafkaProducer | KafkaAdmin>(client: Client): Promise<Client> {
-    this.#open.push(client);
+    this.#open.push(() => ('send' in client ? client.close(FLUSH_MS) : client.close()));
     await client.connect({ timeoutMs: CONNECT_MS });
     return client;
   }

@@ -1,16 +1,14 @@
 import { IllegalStateError } from '../errors.ts';
 import type { ConnectOptions } from '../kafka-client.ts';
 
-const FLUSH_MS = 10_000;
-
 interface Client {
   connect(options: ConnectOptions): Promise<void>;
-  close(timeoutMs: number): Promise<void>;
+  close(...given: never): Promise<void>;
 }
 
 /** The clients of an embedded cluster that are connected, or about to be: all of them must be gone before the cluster is. */
 export class EmbeddedClients {
-  readonly #connected = new Set<Client>();
+  readonly #connected = new Map<Client, () => Promise<void>>();
   #isClosed = false;
 
   get size(): number {
@@ -22,16 +20,16 @@ export class EmbeddedClients {
     if (this.#isClosed) throw new IllegalStateError('the embedded Kafka is disposed of: start a new one');
   }
 
-  /** Watches a client from its connect to its end. */
-  watch<Watched extends Client>(client: Watched): Watched {
+  /** Watches a client from its connect to its end; `end` closes it when the cluster goes first. */
+  watch<Watched extends Client>(client: Watched, end: () => Promise<void>): Watched {
     const connect = client.connect.bind(client);
-    const close = client.close.bind(client);
+    const close = client.close.bind(client) as (...given: never) => Promise<void>;
     const forget = (): void => void this.#connected.delete(client);
     client.connect = async (options) => {
       this.assertOpen();
       // A second call is refused by the client, which stays as it is.
       if (this.#connected.has(client)) return connect(options);
-      this.#connected.add(client);
+      this.#connected.set(client, end);
       try {
         await connect(options);
       } catch (error) {
@@ -39,9 +37,9 @@ export class EmbeddedClients {
         throw error;
       }
     };
-    client.close = async (timeoutMs) => {
+    client.close = async (...given) => {
       try {
-        await close(timeoutMs);
+        await close(...given);
       } finally {
         forget();
       }
@@ -51,6 +49,6 @@ export class EmbeddedClients {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.allSettled(Array.from(this.#connected, (client) => client.close(FLUSH_MS)));
+    await Promise.allSettled(Array.from(this.#connected.values(), (end) => end()));
   }
 }

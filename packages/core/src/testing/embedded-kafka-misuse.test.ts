@@ -146,26 +146,37 @@ describe('EmbeddedClients', () => {
     const close = async (timeoutMs: number): Promise<void> => void closedWith.push(timeoutMs);
     return { connect: connects, close, closedWith };
   };
+  const watch = (clients: EmbeddedClients, client: ReturnType<typeof fakeClient>) =>
+    clients.watch(client, () => client.close(7));
 
   it('keeps a client from its connect to its close, and forgets one that could not be connected', async () => {
     const clients = new EmbeddedClients();
-    const one = clients.watch(fakeClient(async () => {}));
+    const one = watch(
+      clients,
+      fakeClient(async () => {}),
+    );
     expect(clients.size).toBe(0);
     await one.connect();
     expect(clients.size).toBe(1);
     await one.close(5);
     expect([clients.size, one.closedWith]).toEqual([0, [5]]);
-    const refused = clients.watch(fakeClient(() => Promise.reject(new Error('no'))));
+    const refused = watch(
+      clients,
+      fakeClient(() => Promise.reject(new Error('no'))),
+    );
     await expect(refused.connect()).rejects.toThrow('no');
     expect(clients.size).toBe(0);
   });
 
   it('closes those that are connected, and lets no other connect', async () => {
     const clients = new EmbeddedClients();
-    const one = clients.watch(fakeClient(async () => {}));
+    const one = watch(
+      clients,
+      fakeClient(async () => {}),
+    );
     await one.connect();
     await clients.close();
-    expect([clients.size, one.closedWith.length]).toEqual([0, 1]);
+    expect([clients.size, one.closedWith]).toEqual([0, [7]]);
     await expect(one.connect()).rejects.toMatchObject(illegal);
     expect(() => clients.assertOpen()).toThrow(expect.objectContaining(illegal));
   });

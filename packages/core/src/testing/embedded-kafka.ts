@@ -48,6 +48,7 @@ export interface EmbeddedKafka extends KafkaCluster, AsyncDisposable {
 }
 
 const CONNECT_MS = 10_000;
+const FLUSH_MS = 10_000;
 const DEFAULT_PARTITIONS = 4;
 
 /** Each has a socket and a thread. */
@@ -114,17 +115,23 @@ class Embedded implements EmbeddedKafka {
   consumer(options: KafkaConsumerOptions): KafkaConsumer {
     this.#clients.assertOpen();
     const cluster = options?.groupProtocol === 'classic' ? this.#forClassic : this.#forOthers;
-    return this.#clients.watch(cluster.consumer(options));
+    const consumer = cluster.consumer(options);
+    return this.#clients.watch(consumer, () => consumer.close());
   }
 
   producer(options: KafkaProducerOptions): KafkaProducer {
     this.#clients.assertOpen();
-    return this.#clients.watch(this.#forOthers.producer(options));
+    const producer = this.#forOthers.producer(options);
+    return this.#clients.watch(producer, () => producer.close(FLUSH_MS));
   }
 
   admin(options: KafkaAdminOptions): KafkaAdmin {
     this.#clients.assertOpen();
-    return new EmbeddedAdmin(this.#clients.watch(this.#forOthers.admin(options)), () => this.#open);
+    const admin = this.#forOthers.admin(options);
+    return new EmbeddedAdmin(
+      this.#clients.watch(admin, () => admin.close()),
+      () => this.#open,
+    );
   }
 
   async createTopic(topic: string, options: { readonly partitions?: number } = {}): Promise<void> {

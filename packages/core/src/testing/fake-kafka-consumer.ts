@@ -184,8 +184,8 @@ export class FakeConsumer implements KafkaConsumer {
     return counts;
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  close(options: { readonly leaveGroup?: boolean } = {}): Promise<void> {
+    this.#closing ??= this.#close(this.#options.groupInstanceId === undefined || options.leaveGroup === true);
     return this.#closing;
   }
 
@@ -193,13 +193,13 @@ export class FakeConsumer implements KafkaConsumer {
     return this.#state.group(this.#options.groupId);
   }
 
-  async #close(): Promise<void> {
+  async #close(leavesGroup: boolean): Promise<void> {
     this.#connection.close();
     this.#onClosed();
     this.#wait?.end();
     await this.#state.network.pass('close', this.#connection.caller);
     // A static member says nothing to the group, which keeps its partitions for its return.
-    if (this.#options.groupInstanceId === undefined) this.#group.leave(this.member);
+    if (leavesGroup) this.#group.leave(this.member);
     else this.#group.leaveQuietly(this.member, this.#options.clock);
   }
 

@@ -1,0 +1,103 @@
+import type { Clock } from './clock.ts';
+import { AssignmentHookError, IllegalStateError } from './errors.ts';
+import type { TopicPartition } from './record.ts';
+import { withTimeout } from './with-timeout.ts';
+
+/** What a hook may need beside the partitions. */
+export interface AssignmentHookContext {
+  /** Aborted when the hook's time is up. */
+  readonly signal: AbortSignal;
+}
+
+/** What `onRevoked` may need beside the partitions. */
+export interface RevocationHookContext extends AssignmentHookContext {
+  /** Taken away without asking: another member may have them already, so nothing may be written for them any more. */
+  readonly lost: boolean;
+}
+
+/** Awaited before the first record of the partitions is handled: read the state there that the handler needs. */
+export type OnAssigned = (partitions: readonly TopicPartition[], context: AssignmentHookContext) => unknown;
+
+/** Awaited when the partitions' last handler has returned and their last commit is acknowledged, before another member gets them. */
+export type OnRevoked = (partitions: readonly TopicPartition[], context: RevocationHookContext) => unknown;
+
+/** What hooks are called with. */
+export interface AssignmentHookParts {
+  readonly onAssigned: OnAssigned | undefined;
+  readonly onRevoked: OnRevoked | undefined;
+  readonly clock: Clock;
+  /** What `onAssigned` gets; for `onRevoked` the caller knows. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * The user's hooks around an assignment. Every partition that `onAssigned` was told of, also one for which it failed, is told to `onRevoked` once,
+ * whatever becomes of it in between.
+ */
+export class AssignmentHooks {
+  readonly #parts: AssignmentHookParts;
+  readonly #told = new Map<string, TopicPartition>();
+  readonly #running = new Map<Promise<unknown>, AbortController>();
+
+  constructor(parts: AssignmentHookParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws AssignmentHookError when the hook fails, or takes too long */
+  async assigned(given: readonly TopicPartition[]): Promise<void> {
+    const { onAssigned, timeoutMs } = this.#parts;
+    const partitions = plain(given);
+    if (partitions.length === 0) return;
+    for (const one of partitions) this.#told.set(nameOf(one), one);
+    if (onAssigned !== undefined)
+      await this.#call('onAssigned', (signal) => onAssigned(partitions, { signal }), timeoutMs);
+  }
+
+  /** @throws AssignmentHookError when the hook fails, or takes too long */
+  async revoked(given: readonly TopicPartition[], lost: boolean, timeoutMs: number): Promise<void> {
+    const { onRevoked } = this.#parts;
+    const partitions = plain(given).filter((one) => this.#told.delete(nameOf(one)));
+    if (partitions.length === 0 || onRevoked === undefined) return;
+    await this.#call('onRevoked', (signal) => onRevoked(partitions, { signal, lost }), timeoutMs);
+  }
+
+  /** The worker ends: a hook that runs is asked to return, and what is still assigned is revoked. */
+  async ended(timeoutMs: number): Promise<void> {
+    const { clock } = this.#parts;
+    const startedAt = clock.now();
+    for (const controller of this.#running.values()) controller.abort(new IllegalStateError('the worker ends'));
+    await withTimeout(Promise.allSettled(this.#running.keys()), timeoutMs, clock);
+    const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), 0);
+    await this.revoked([...this.#told.values()], false, remainingMs);
+  }
+
+  async #call(
+    hook: 'onAssigned' | 'onRevoked',
+    run: (signal: AbortSignal) => unknown,
+    timeoutMs: number,
+  ): Promise<void> {
+    const controller = new AbortController();
+    const call = (async () => run(controller.signal))();
+    this.#running.set(call, controller);
+    const returned = (): void => void this.#running.delete(call);
+    call.then(returned, returned);
+    let inTime: boolean;
+    try {
+      inTime = await withTimeout(call, timeoutMs, this.#parts.clock);
+    } catch (thrown) {
+      throw new AssignmentHookError(hook, 'failed', thrown);
+    }
+    if (inTime) return;
+    const error = new AssignmentHookError(hook, `did not return within ${Math.round(timeoutMs)} ms`);
+    controller.abort(error);
+    throw error;
+  }
+}
+
+function plain(partitions: readonly TopicPartition[]): TopicPartition[] {
+  return partitions.map(({ topic, partition }) => ({ topic, partition }));
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
