@@ -36,6 +36,9 @@ import { Turns } from './turns.ts';
  */
 const BUSY_POLL_RECORDS = 50;
 
+/** No handler that waits for anything comes near to it, and reading does not either. */
+const QUICK_RECORDS_PER_MS = 150;
+
 /** What an engine is made of. */
 export interface EngineParts {
   readonly options: ResolvedWorkerOptions;
@@ -74,7 +77,9 @@ export class Engine {
   readonly #departures: Departures;
   readonly #receipts: Receipts | undefined;
   #polledAt: number;
-  #polledBefore = 0;
+  #handledBefore = 0;
+  /** Handlers return at once. */
+  #isQuick = false;
   #quietWaiters: (() => void)[] = [];
   readonly #returnWaiters: (() => void)[] = [];
 
@@ -284,11 +289,9 @@ export class Engine {
     return owner.phase === 'active' && !owner.isHeldBack && this.hasRoom && !this.rebalances.isUnderWay;
   }
 
-  /** Whether a handler waits for something: it has run since before the last poll but one. */
+  /** Whether handlers run that do not return at once: then fewer are finished between two polls than are when nobody waits for anything. */
   get #hasWaitingHandlers(): boolean {
-    if (this.#lanes.runningCount === 0) return false;
-    for (const { startedAt } of this.dispatcher.handlers()) if (startedAt < this.#polledBefore) return true;
-    return false;
+    return this.#lanes.runningCount > 0 && !this.#isQuick;
   }
 
   #receiptsOf(session: DeliverySession): Receipts | undefined {
@@ -306,8 +309,11 @@ export class Engine {
   }
 
   #receive(poll: Poll): void {
-    this.#polledBefore = this.#polledAt;
-    this.#polledAt = this.#parts.options.clock.now();
+    const now = this.#parts.options.clock.now();
+    const { handled } = this.outcomes;
+    this.#isQuick = handled - this.#handledBefore > QUICK_RECORDS_PER_MS * (now - this.#polledAt);
+    this.#handledBefore = handled;
+    this.#polledAt = now;
     this.#receipts?.taken();
     for (const event of poll.events) this.rebalances.handle(event);
     if (poll.records.length > 0) this.#receiveRecords(poll.records);

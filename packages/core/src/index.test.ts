@@ -27,6 +27,7 @@ function loadedBy(
 describe('the package entry', () => {
   it('exports these values and no others', () => {
     expect(Object.keys(core).sort()).toEqual([
+      'AssignmentHookError',
       'AuthenticationError',
       'AuthorizationError',
       'ClientError',
@@ -53,6 +54,7 @@ describe('the package entry', () => {
       'UnknownTopicError',
       'UnsupportedBrokerError',
       'Worker',
+      'WorkerGroup',
       'atLeastOnceDelivery',
       'checkLaneRule',
       'copyRecord',
