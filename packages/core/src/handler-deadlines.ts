@@ -27,6 +27,7 @@ export class HandlerDeadlines {
   readonly #aborted = new Map<HandlerCall, number>();
   /** Those that were given up, and have not returned still. */
   readonly #stuck = new Map<HandlerCall, number>();
+  #isStopped = false;
   #timer: { readonly timer: Timer; readonly dueAt: number } | undefined;
 
   constructor(parts: HandlerDeadlineParts) {
@@ -90,13 +91,14 @@ export class HandlerDeadlines {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#timer?.timer.clear();
     this.#timer = undefined;
   }
 
   #wait(): void {
     const dueAt = this.#nextDueAt();
-    if (dueAt === undefined) return;
+    if (dueAt === undefined || this.#isStopped) return;
     if (this.#timer !== undefined) {
       if (this.#timer.dueAt <= dueAt) return;
       this.#timer.timer.clear();

@@ -294,11 +294,13 @@ describe('a partition that is revoked', () => {
     await kafka.clock.advance(10);
     kafka.group('g').revoke();
     await kafka.clock.advance(15_500);
-    expect(worker.state).toBe('draining');
-    expect(kafka.group('g').assignment()).toEqual([at(0)]);
-    await kafka.clock.advance(60_000);
     await finished;
+    await kafka.clock.advance(60_000);
+    expect([worker.state, kafka.group('g').assignment()]).toEqual(['failed', [at(0)]]);
     expect(kafka.committed('g', 't').get(0)).toBe(1);
+    gate.open('b');
+    await kafka.clock.advance(1_000);
+    expect([kafka.committed('g', 't').get(0), kafka.group('g').size]).toEqual([2, 0]);
   });
 
   it('does not wait for a record that waits for a retry: it is left for the next owner', async () => {

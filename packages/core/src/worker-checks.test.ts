@@ -53,8 +53,8 @@ describe('what the methods of a worker are given', () => {
   });
 
   it.each([
-    ['worker', {}, {}],
-    ['worker', undefined, {}],
+    ['target', {}, {}],
+    ['target', undefined, {}],
     ['options', idle(), null],
     ['timeoutMs', idle(), { timeoutMs: '1s' }],
     ['onShutdown', idle(), { onShutdown: 'close' }],

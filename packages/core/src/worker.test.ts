@@ -300,7 +300,7 @@ describe('Worker', () => {
       await expect(worker.finished).rejects.toBe(summary.error);
     });
 
-    it('ignores a handler that returns after everything is closed', async () => {
+    it('keeps the partition of a handler that ignores its signal until it returns, and commits what it has finished then', async () => {
       const kafka = clusterWith({ 0: ['a'] });
       const held = heldHandler();
       const worker = workerOn(kafka, held.handler);
@@ -308,7 +308,41 @@ describe('Worker', () => {
       await kafka.clock.advance(10);
       const stopping = worker.stop({ timeoutMs: 1 });
       await kafka.clock.advance(60_000);
+      expect(await stopping).toMatchObject({
+        error: { code: 'SHUTDOWN_TIMEOUT' },
+        left: [{ partition: 0, offset: 0 }],
+      });
+      await kafka.clock.advance(600_000);
+      expect(kafka.group('g').assignment()).toContainEqual({ topic: 't', partition: 0 });
+      held.release[0]?.();
+      await kafka.clock.advance(1_000);
+      expect(kafka.committed('g', 't').get(0)).toBe(1);
+      expect([kafka.group('g').size, kafka.clock.pendingTimers]).toEqual([0, 0]);
+    });
+
+    it('gives up the partition of a handler that ignores its signal when the group has given it away', async () => {
+      const kafka = clusterWith({ 0: ['a'] });
+      const worker = workerOn(kafka, heldHandler().handler);
+      await worker.start();
+      await kafka.clock.advance(10);
+      const stopping = worker.stop({ timeoutMs: 1 });
+      await kafka.clock.advance(60_000);
       await stopping;
+      kafka.group('g').kick();
+      await kafka.clock.advance(1_000);
+      expect([kafka.group('g').size, kafka.clock.pendingTimers]).toEqual([0, 0]);
+    });
+
+    it('gives up the partition of a handler that ignores its signal at once under release, and ignores its late return', async () => {
+      const kafka = clusterWith({ 0: ['a'] });
+      const held = heldHandler();
+      const worker = workerOn(kafka, held.handler, { onStuckHandler: 'release' });
+      await worker.start();
+      await kafka.clock.advance(10);
+      const stopping = worker.stop({ timeoutMs: 1 });
+      await kafka.clock.advance(60_000);
+      await stopping;
+      expect(kafka.group('g').size).toBe(0);
       held.release[0]?.();
       await kafka.clock.advance(1_000);
       expect(kafka.committed('g', 't').get(0)).toBe(0);
