@@ -324,6 +324,8 @@ export class Engine {
       this.committer.noteProgress(0);
     }
     for (const error of poll.errors) this.#clientFailed(error);
+    const { events } = this.#parts;
+    if (events.has('turned')) events.emit('turned', { records: poll.records.length });
   }
 
   #receiveRecords(records: readonly ReceivedRecord[]): void {

@@ -16,6 +16,11 @@ export interface WorkerEvents {
     readonly drainedMs: number;
   }): void;
   polled(event: { readonly records: number; readonly bytes: number }): void;
+  /**
+   * The loop has turned: a poll has come back, with records or without, and was taken in. At least once a second from the start to the end of the
+   * draining, unless the event loop is held or the client hangs.
+   */
+  turned(event: { readonly records: number }): void;
   /** A record is done. `durationMs` is the last call's. */
   settled(event: {
     readonly record: KafkaRecord<unknown, unknown>;
@@ -61,7 +66,7 @@ type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
 
 const eventNames: Readonly<Record<keyof WorkerEvents, true>> = {
   ...{ state: true, assigned: true, revoked: true, polled: true, settled: true, failed: true, committed: true },
-  ...{ 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true },
+  ...{ turned: true, 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true },
   ...{ 'commit-failed': true, error: true },
 };
 

@@ -63,7 +63,8 @@ function checkArguments(target: unknown, options: unknown): void {
 
 function listen(server: Server, port: number, host: string | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(explained(error, port, host)));
+    // It stays: an error that comes later, such as too many open files, ends no process.
+    server.on('error', (error: NodeJS.ErrnoException) => reject(explained(error, port, host)));
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => resolve());
   });
 }

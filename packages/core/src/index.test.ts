@@ -60,6 +60,8 @@ describe('the package entry', () => {
       'copyRecord',
       'deadLetterHeaders',
       'hasKeyLanes',
+      'healthFile',
+      'healthServer',
       'isKafkaWorkerError',
       'json',
       'noHeaders',

@@ -40,6 +40,8 @@ export type { WorkerEvents } from './events.ts';
 export type { Brake, Decision, Failure, FailurePolicy, PolicyAction } from './failure.ts';
 export type { UnfreezeTarget } from './freezer.ts';
 export type { BatchContext, BatchHandler, Handler, HandlerContext } from './handler.ts';
+export { type HealthFileOptions, healthFile } from './health-file.ts';
+export { type HealthServer, type HealthServerOptions, healthServer } from './health-server.ts';
 export type {
   AssignmentEvent,
   CommittedOffset,

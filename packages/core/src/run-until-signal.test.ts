@@ -55,7 +55,7 @@ describe('runUntilSignal', () => {
       // Passed on once more, as npm does.
       child.kill(signal);
       const { code, said } = await ended;
-      expect(said).toEqual(['handling', 'committed 1', 'returned']);
+      expect(said).toEqual(['handling', 'handled', 'committed 1', 'returned']);
       expect(code).toBe(0);
     },
   );
@@ -98,8 +98,22 @@ describe('runUntilSignal', () => {
     await untilSaid('handling');
     child.kill('SIGTERM');
     const { errors, ...end } = await ended;
-    expect(end).toMatchObject({ signal: 'SIGKILL', said: ['handling', 'committed 1', 'returned'] });
+    expect(end).toMatchObject({ signal: 'SIGKILL', said: ['handling', 'handled', 'committed 1', 'returned'] });
     expect(errors).toContain('the shutdown hangs');
+  });
+
+  it('ends by SIGKILL a process whose handler ignores its signal, for the partition is its own as long as it lives', async () => {
+    const { errors, ...end } = await run('ignores').ended;
+    expect(end).toMatchObject({ signal: 'SIGKILL', said: ['handling', 'committed 0', 'returned'] });
+    expect(errors).toContain('ignores its aborted signal');
+    expect(errors).toContain('their partitions are kept');
+  });
+
+  it('runs a group: one fails, the other finishes its record and commits, and the error comes out', async () => {
+    const { code, said, errors } = await run('group').ended;
+    expect(said).toEqual(['handling', 'handling', 'handled', 'committed 0', 'committed 1', 'returned']);
+    expect(errors).toContain('the handler failed');
+    expect(code).toBe(1);
   });
 
   it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, '25s'])(

@@ -9,7 +9,7 @@ import type { WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.
 /** A worker of any types. */
 export type AnyWorker = Pick<
   Worker,
-  'name' | 'state' | 'finished' | 'start' | 'stop' | 'status' | 'health' | typeof Symbol.asyncDispose
+  'name' | 'state' | 'finished' | 'start' | 'stop' | 'status' | 'health' | 'on' | typeof Symbol.asyncDispose
 >;
 
 /**
@@ -28,6 +28,7 @@ export class WorkerGroup implements AsyncDisposable {
   /** Taken out, or never taken in for good: how these end changes nothing. */
   readonly #leaving = new Set<AnyWorker>();
   readonly #removing = new Set<Promise<WorkerSummary>>();
+  readonly #watchers = new Set<(worker: AnyWorker) => void>();
   #state: WorkerState = 'idle';
   #firstError: Error | undefined;
   #ending: Promise<readonly WorkerSummary[]> | undefined;
@@ -52,6 +53,13 @@ export class WorkerGroup implements AsyncDisposable {
   /** Those that belong to it now. */
   get workers(): readonly AnyWorker[] {
     return [...this.#workers];
+  }
+
+  /** Tells of each worker that belongs to it, now or later; for listeners, say. The returned function ends that. */
+  onWorker(listener: (worker: AnyWorker) => void): () => void {
+    for (const worker of this.#workers) listener(worker);
+    this.#watchers.add(listener);
+    return () => void this.#watchers.delete(listener);
   }
 
   /**
@@ -166,6 +174,7 @@ export class WorkerGroup implements AsyncDisposable {
         `${worker.name}, which is ${worker.state}`,
       );
     this.#workers.add(worker);
+    for (const listener of this.#watchers) listener(worker);
   }
 
   async #startOne(worker: AnyWorker, options: { readonly signal?: AbortSignal }): Promise<void> {

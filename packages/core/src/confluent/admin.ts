@@ -4,7 +4,7 @@ import type { Logger } from '../logger.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { checkConnectOptions } from './kafka-client-options.ts';
 import { nativePartitionCount, nativeTopic } from './native-arguments.ts';
-import { type NativeAdmin, type NativeProducer, newNativeAdmin, newNativeProducer } from './native-client.ts';
+import { type NativeProducer, newNativeAdmin, newNativeProducer } from './native-client.ts';
 import { RawClient } from './raw-client.ts';
 
 const REQUEST_MS = 15_000;
@@ -23,18 +23,18 @@ export interface ConfluentAdminOptions {
 /** The port's admin client on librdkafka. It borrows a producer's connections, since the raw admin client reports no failure of its own. */
 export class ConfluentAdmin implements KafkaAdmin {
   readonly #raw: RawClient<NativeProducer>;
-  #admin: NativeAdmin | undefined;
 
   constructor(options: ConfluentAdminOptions) {
     const { properties, logger } = options;
     const report = (error: KafkaWorkerError): void =>
       logger.debug('kafka admin client reports', { error: error.message });
-    this.#raw = new RawClient({ ...options, report }, (callbacks) => newNativeProducer(properties, callbacks));
+    this.#raw = new RawClient({ ...options, report, newAdmin: newNativeAdmin }, (callbacks) =>
+      newNativeProducer(properties, callbacks),
+    );
   }
 
   async connect(options: ConnectOptions): Promise<void> {
     await this.#raw.connect(checkConnectOptions(options), () => this.#raw.native.setPollInBackground(true));
-    this.#admin = newNativeAdmin(this.#raw.native);
   }
 
   async createTopic(
@@ -51,15 +51,15 @@ export class ConfluentAdmin implements KafkaAdmin {
       replication_factor: DEFAULT_REPLICATION,
       ...(config === undefined ? {} : { config: topicConfig(config) }),
     };
-    await this.#raw.call<void>(`topic ${name} cannot be created`, REQUEST_MS, (_native, done) =>
-      this.#admin?.createTopic(request, REQUEST_MS, done),
+    await this.#raw.callAdmin<void>(`topic ${name} cannot be created`, REQUEST_MS, (admin, done) =>
+      admin.createTopic(request, REQUEST_MS, done),
     );
   }
 
   async deleteTopic(topic: string): Promise<void> {
     const name = nativeTopic('topic', topic);
-    await this.#raw.call<void>(`topic ${name} cannot be deleted`, REQUEST_MS, (_native, done) =>
-      this.#admin?.deleteTopic(name, REQUEST_MS, done),
+    await this.#raw.callAdmin<void>(`topic ${name} cannot be deleted`, REQUEST_MS, (admin, done) =>
+      admin.deleteTopic(name, REQUEST_MS, done),
     );
   }
 

@@ -26,7 +26,7 @@ import {
   nativeSubscription,
   nativeTopics,
 } from './native-arguments.ts';
-import { type NativeConsumer, newNativeConsumer } from './native-client.ts';
+import { type NativeConsumer, newNativeAdmin, newNativeConsumer } from './native-client.ts';
 import { committedOffsets, partitionCounts, resolveOffsets } from './offset-queries.ts';
 import { Polling, type Take } from './polling.ts';
 import { PositionCheck } from './position-check.ts';
@@ -64,7 +64,7 @@ export class ConfluentConsumer implements KafkaConsumer {
     this.#options = options;
     const { brokers, properties, token, logger } = options;
     const report = (error: KafkaWorkerError): void => this.#report(error);
-    this.#raw = new RawClient({ brokers, properties, token, logger, report }, (callbacks) =>
+    this.#raw = new RawClient({ brokers, properties, token, logger, report, newAdmin: newNativeAdmin }, (callbacks) =>
       newNativeConsumer(properties, {
         ...callbacks,
         rebalance_cb: (error: unknown, partitions: TopicPartition[]) =>

@@ -1,5 +1,5 @@
 import type { TopicPartition } from '../record.ts';
-import { type NativeConsumer, newNativeAdmin } from './native-client.ts';
+import type { NativeConsumer } from './native-client.ts';
 import type { RawClient } from './raw-client.ts';
 
 /** What the protocol has in place of a time, and for the isolation level. */
@@ -18,10 +18,10 @@ export async function highWatermarks(
 ): Promise<unknown[]> {
   const asked = partitions.map(({ topic, partition }) => ({ topic, partition, offset: { timestamp: LATEST } }));
   const options = { timeout: timeoutMs, isolationLevel: READ_UNCOMMITTED };
-  const answer = await raw.call<readonly { topic: string; partition: number; offset?: number; error?: Error }[]>(
+  const answer = await raw.callAdmin<readonly { topic: string; partition: number; offset?: number; error?: Error }[]>(
     what,
     timeoutMs,
-    (native, done) => newNativeAdmin(native).listOffsets(asked, options, done),
+    (admin, done) => admin.listOffsets(asked, options, done),
   );
   return partitions.map(({ topic, partition }) => {
     const own = answer.find((one) => one.topic === topic && one.partition === partition);

@@ -5,7 +5,13 @@ import { pauseFor, settledWithin, within } from './bounded.ts';
 import { requestError, toNativeError } from './client-errors.ts';
 import { ClientEvents, type ClientLogLine, isLostLoginText } from './client-events.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
-import { configurationError, type Done, type NativeClient, type NativeMetadata } from './native-client.ts';
+import {
+  configurationError,
+  type Done,
+  type NativeAdmin,
+  type NativeClient,
+  type NativeMetadata,
+} from './native-client.ts';
 import { TokenRefresh } from './token-refresh.ts';
 
 /** Rounds of asking for metadata while connecting: short ones first, since a question that came too early is answered only at its end. */
@@ -29,6 +35,8 @@ export interface RawClientOptions {
   readonly token: (() => Promise<OAuthBearerToken>) | undefined;
   readonly logger: Logger;
   readonly report: (error: KafkaWorkerError) => void;
+  /** Makes an admin client on the client's connections, for those that have admin calls to make. */
+  readonly newAdmin?: (client: NativeClient) => NativeAdmin;
 }
 
 /**
@@ -43,6 +51,8 @@ export class RawClient<Native extends NativeClient> {
   readonly #create: (callbacks: Record<string, unknown>) => Native;
   readonly #calls = new Set<Promise<unknown>>();
   #native: Native | undefined;
+  #admin: NativeAdmin | undefined;
+  #lastAdminCall: Promise<unknown> = Promise.resolve();
   /** While librdkafka's handle is being made: then there is something to disconnect that nobody has yet. */
   #starting: Promise<void> | undefined;
   #state: 'new' | 'connecting' | 'connected' | 'closing' | 'closed' = 'new';
@@ -120,6 +130,21 @@ export class RawClient<Native extends NativeClient> {
     }
   }
 
+  /**
+   * The same, on the admin client. One at a time: it answers no second one before the first, and that would keep a thread of
+   * Node's pool meanwhile.
+   */
+  async callAdmin<T>(what: string, timeoutMs: number, run: (admin: NativeAdmin, done: Done<T>) => void): Promise<T> {
+    const answer = this.#lastAdminCall.then(() =>
+      this.call<T>(what, timeoutMs, (_native, done) => {
+        if (this.#admin === undefined) throw new IllegalStateError('the Kafka client has no admin client');
+        run(this.#admin, done);
+      }),
+    );
+    this.#lastAdminCall = answer.catch(() => {});
+    return answer;
+  }
+
   metadata(topic: string | undefined, timeoutMs: number): Promise<NativeMetadata> {
     const request = {
       timeout: timeoutMs,
@@ -187,6 +212,9 @@ export class RawClient<Native extends NativeClient> {
     } finally {
       delete shadowed.getMetadata;
     }
+    // Now, before any call: the admin client gets a copy of the client's lock, and what a call holds of it just then, the copy holds
+    // for ever. A thread of Node's pool would wait for it until the end of the process.
+    this.#admin = this.#options.newAdmin?.(native);
     this.#native = native;
   }
 

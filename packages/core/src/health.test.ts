@@ -1,0 +1,268 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { KafkaCluster, Poll } from './kafka-client.ts';
+import { Lanes } from './lanes.ts';
+import { retryPolicy } from './retry-policy.ts';
+import { fakeKafka } from './testing/fake-kafka.ts';
+import { always, at, laneStrategy, lanes, Stage, type StageOptions } from './testing/stage.ts';
+import { Worker } from './worker.ts';
+
+const STALL_MS = 60_000;
+const skip = always({ do: 'skip' });
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+/** What its worker says of itself, now. */
+function healthOf(stage: Stage): { live: boolean; reasons: string } {
+  const { live, reasons } = stage.worker.health();
+  return { live, reasons: reasons.join('\n') };
+}
+
+/** A cluster whose clients stop delivering records of a partition, and say nothing about it. */
+function silentFrom(isSilent: (partition: number) => boolean, cluster: KafkaCluster): KafkaCluster {
+  const isHeard = ({ partition }: { readonly partition: number }): boolean => !isSilent(partition);
+  return {
+    ...cluster,
+    consumer(options) {
+      const consumer = cluster.consumer(options);
+      const poll = consumer.poll.bind(consumer);
+      consumer.poll = async (...given): Promise<Poll> => {
+        const polled = await poll(...given);
+        return { ...polled, records: polled.records.filter(isHeard), positions: polled.positions.filter(isHeard) };
+      };
+      return consumer;
+    },
+  };
+}
+
+describe('a worker is not live', () => {
+  it('when a partition has more to read and room for it, and nothing comes', async () => {
+    const kafka = fakeKafka({ topics: { t: { partitions: 2 } } });
+    const silent = new Set<number>();
+    const { clock } = kafka;
+    const cluster = silentFrom((partition) => silent.has(partition), kafka);
+    const worker = new Worker({ ...{ kafka: cluster, clock, groupId: 'g', topics: 't' }, handler: () => {} });
+    const send = (): void => void kafka.send([0, 1].map((partition) => ({ topic: 't', partition, value: 'a' })));
+    send();
+    await worker.start();
+    await clock.advance(2 * STALL_MS);
+    expect(worker.health()).toEqual({ live: true, ready: true, reasons: [] });
+    silent.add(1);
+    for (let minute = 0; minute < 2; minute++) {
+      send();
+      await clock.advance(STALL_MS / 2);
+      expect(worker.health().live).toBe(true);
+    }
+    for (let i = 0; i < 4; i++) {
+      send();
+      await clock.advance(STALL_MS / 4);
+    }
+    expect(worker.health().live).toBe(false);
+    expect(worker.health().reasons.join()).toMatch(
+      /^t\/1: nothing has been read for \d+ s at offset 1, although there is more to read and room for it$/,
+    );
+    silent.clear();
+    send();
+    await clock.advance(10_000);
+    expect(worker.health()).toEqual({ live: true, ready: true, reasons: [] });
+    await worker.stop();
+  });
+
+  it('when its loop does not turn', async () => {
+    const stage = new Stage([['a']]);
+    await stage.start();
+    const hold = stage.kafka.hold('poll');
+    await stage.advance(STALL_MS - 2_000);
+    expect(healthOf(stage).live).toBe(true);
+    await stage.advance(5_000);
+    expect(healthOf(stage)).toMatchObject({ live: false, reasons: expect.stringContaining('the loop does not turn') });
+    hold.release();
+    await stage.advance(2_000);
+    expect(healthOf(stage)).toEqual({ live: true, reasons: '' });
+    await stage.end();
+  });
+
+  it('when records could be started and are not', async () => {
+    const stage = new Stage([['a', 'b']]);
+    jest.spyOn(Lanes.prototype, 'start').mockReturnValue(undefined);
+    await stage.start();
+    await stage.advance(STALL_MS - 6_000);
+    expect(healthOf(stage).live).toBe(true);
+    await stage.advance(12_000);
+    expect(healthOf(stage)).toMatchObject({
+      live: false,
+      reasons: expect.stringMatching(/t\/0: none of its 2 records has been started for \d+ s, from offset 0 on/),
+    });
+    jest.restoreAllMocks();
+    await stage.end();
+  });
+
+  it('when a handler of a partition that is gone ignores its signal, unless that was accepted', async () => {
+    for (const onStuckHandler of ['fail', 'release'] as const) {
+      const stage = new Stage([['a'], ['b']], { stuckAfterMs: 5_000, onStuckHandler });
+      stage.hold('0@0');
+      await stage.start();
+      stage.kafka.group('g').lose([at(0)]);
+      await stage.advance(4_000);
+      expect(healthOf(stage)).toMatchObject({
+        live: true,
+        reasons: expect.stringContaining('has not returned for 4 s'),
+      });
+      await stage.advance(2_000);
+      expect(healthOf(stage)).toMatchObject({
+        live: onStuckHandler === 'release',
+        reasons: expect.stringContaining('has not returned for 6 s'),
+      });
+      await stage.end();
+    }
+  });
+
+  it('when it has failed', async () => {
+    const stage = new Stage([['a']], { onFailure: always({ do: 'stop' }) });
+    stage.fail('0@0');
+    await stage.start();
+    await stage.advance(10_000);
+    expect(stage.worker.health()).toEqual({ live: false, ready: false, reasons: ['ended because of an error'] });
+  });
+});
+
+describe('a worker is live, and says why it waits, however long', () => {
+  const waiting: readonly {
+    readonly why: string;
+    readonly keys?: readonly (readonly string[])[];
+    readonly options: StageOptions;
+    readonly before?: (stage: Stage) => void;
+    readonly after?: (stage: Stage) => void;
+    readonly says: RegExp;
+  }[] = [
+    {
+      why: 'for a retry',
+      options: {
+        onFailure: retryPolicy({ maxAttempts: 5, then: skip, backoff: { initialMs: 1e6, maxMs: 1e6, jitter: 0 } }),
+      },
+      before: (stage) => stage.fail('0@0'),
+      says: /t\/0 has not moved for 1\d\d s: offset 0 \(key 'a'\) is in attempt 2 of 5\nt\/0: offset 0 waits \d+ ms for attempt 2/,
+    },
+    {
+      why: 'for a handler that takes hours',
+      options: {},
+      before: (stage) => stage.hold('0@0'),
+      says: /^t\/0 has not moved for 1\d\d s: offset 0 \(key 'a'\) is in attempt 1 of 5$/,
+    },
+    {
+      why: 'behind a record of another partition',
+      options: { concurrency: laneStrategy(lanes.serial) },
+      before: (stage) => stage.hold('0@0'),
+      says: /t\/1 has not moved for 1\d\d s: offset 0 waits behind t\/0 offset 0, which \(key 'a'\) is in attempt 1 of 5/,
+    },
+    {
+      why: 'for a concurrency slot',
+      options: {
+        concurrency: laneStrategy({
+          by: 'partition',
+          active: 1,
+          inside: { width: 1 },
+          turn: { maxRecords: 1e6, maxMs: 1e9 },
+        }),
+      },
+      before: (stage) => stage.hold('0@0'),
+      says: /t\/1 has not moved for 1\d\d s: offset 0 waits for a concurrency slot, or for its turn/,
+    },
+    {
+      why: 'for a rate',
+      options: { concurrency: laneStrategy({ ...lanes.parallel, startsPerSecond: 0.001 }) },
+      says: /has not moved for 1\d\d s: offset \d waits for a concurrency slot, or for its turn/,
+    },
+    {
+      why: 'frozen',
+      options: { onFailure: always({ do: 'freeze', scope: 'partition' }) },
+      before: (stage) => stage.fail('0@0'),
+      says: /^t\/0 has been frozen at offset 0 for 1\d\d s: 0@0 fails$/,
+    },
+    {
+      why: 'paused by the user',
+      options: {},
+      after: (stage) => {
+        stage.worker.pause([at(1)]);
+        stage.send(1, ['c']);
+      },
+      says: /^t\/1 is paused$/,
+    },
+    {
+      why: 'for a dead letter that cannot be written',
+      options: { onFailure: always({ do: 'dead-letter', topic: 'dead', brake: false }) },
+      before: (stage) => {
+        stage.fail('0@0');
+        stage.kafka.failSends(1_000);
+      },
+      says: /t\/0: offset 0: its dead letter could not be written to dead for 1\d\d s/,
+    },
+    {
+      why: 'for brokers that are down',
+      options: {},
+      after: (stage) => {
+        stage.send(0, ['c']);
+        stage.kafka.outage();
+      },
+      says: /t\/0: no broker says whether there is more to read: /,
+    },
+    {
+      why: 'for a rebalance',
+      options: { revokeDrainMs: 1e6 },
+      before: (stage) => stage.hold('0@0'),
+      after: (stage) => stage.kafka.group('g').revoke([at(0)]),
+      says: /a rebalance is in progress/,
+    },
+    {
+      why: 'with as much in flight as there may be',
+      options: { limits: { inFlightRecords: 2 } },
+      before: (stage) => stage.hold('0@0', '1@0'),
+      after: (stage) => stage.send(0, ['c', 'd', 'e']),
+      says: /t\/0 takes no more records|t\/0 has not moved/,
+    },
+    {
+      why: 'at the end of its partitions',
+      options: {},
+      says: /^$/,
+    },
+  ];
+
+  it.each(waiting)('$why', async ({ keys, options, before, after, says }) => {
+    const stage = new Stage(
+      keys ?? [
+        ['a', 'b'],
+        ['c', 'd'],
+      ],
+      options,
+    );
+    before?.(stage);
+    await stage.start();
+    await stage.advance(100);
+    after?.(stage);
+    for (let i = 0; i < 10; i++) {
+      await stage.advance(15_000);
+      expect(healthOf(stage)).toMatchObject({ live: true });
+    }
+    expect(healthOf(stage).reasons).toMatch(says);
+    expect(stage.worker.health().ready).toBe(true);
+  });
+});
+
+describe('a worker is ready', () => {
+  it('when it polls, and not from the moment on in which it is told to stop', async () => {
+    const stage = new Stage([['a']]);
+    stage.durations.set('0@0', 5_000);
+    await stage.start();
+    expect(stage.worker.health()).toMatchObject({ live: true, ready: true });
+    const stopping = stage.worker.stop();
+    expect(stage.worker.health()).toMatchObject({
+      live: true,
+      ready: false,
+      reasons: [expect.stringContaining('stopping')],
+    });
+    await stage.advance(10_000);
+    await stopping;
+    expect(stage.committed()).toBe(1);
+  });
+});
