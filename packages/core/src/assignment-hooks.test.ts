@@ -139,6 +139,21 @@ describe('onRevoked', () => {
     expect([stage.committed(0), stage.committed(1)]).toEqual([2, 2]);
   });
 
+  it('of a partition whose handler ignores its signal waits at the end of the worker until that has returned', async () => {
+    const { stage, log } = noted();
+    stage.hold('1@0');
+    await stage.start();
+    await stage.advance(10);
+    const stopping = stage.worker.stop({ timeoutMs: 1_000 });
+    await stage.advance(60_000);
+    expect(await stopping).toMatchObject({ error: { code: 'SHUTDOWN_TIMEOUT' } });
+    expect(log.slice(2)).toEqual(['revoked 0, committed 2', 'saved 0']);
+    await stage.open('1@0');
+    await stage.advance(1_000);
+    expect(log.slice(4)).toEqual(['revoked 1, committed 1', 'saved 1']);
+    expect(stage.kafka.clock.pendingTimers).toBe(0);
+  });
+
   it('is not told of partitions that onAssigned was not told of', async () => {
     const { stage, log } = noted();
     await stage.start({ startFrom: 'latest' });

@@ -61,14 +61,16 @@ export class AssignmentHooks {
     await this.#call('onRevoked', (signal) => onRevoked(partitions, { signal, lost }), timeoutMs);
   }
 
-  /** The worker ends: a hook that runs is asked to return, and what is still assigned is revoked. */
-  async ended(timeoutMs: number): Promise<void> {
+  /** The worker ends: a hook that runs is asked to return, and what is still assigned is revoked, but for what is kept still. */
+  async ended(timeoutMs: number, kept: readonly TopicPartition[]): Promise<void> {
     const { clock } = this.#parts;
     const startedAt = clock.now();
     for (const controller of this.#running.values()) controller.abort(new IllegalStateError('the worker ends'));
     await withTimeout(Promise.allSettled(this.#running.keys()), timeoutMs, clock);
+    const names = new Set(kept.map(nameOf));
+    const gone = [...this.#told.values()].filter((one) => !names.has(nameOf(one)));
     const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), 0);
-    await this.revoked([...this.#told.values()], false, remainingMs);
+    await this.revoked(gone, false, remainingMs);
   }
 
   async #call(

@@ -4,6 +4,7 @@ import { type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.t
 import type { EventListeners } from './events.ts';
 import type { HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { logLateErrors } from './late-errors.ts';
 import { isExplainedByRebalance } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
 import { recordLogger } from './record-logger.ts';
@@ -94,17 +95,10 @@ export class WorkerRun {
   /** Lets running handlers end, commits, leaves the group and closes everything. Never rejects; takes at most the time plus the steps' own bounds. */
   async end({ mode, timeoutMs, leaveGroup }: Required<StopOptions>): Promise<RunEnd> {
     const errors: Error[] = [];
-    const attempt: Attempt = async (what, step, boundMs) => {
-      try {
-        const inTime = await withTimeout(step(), boundMs, this.#options.clock);
-        if (!inTime) errors.push(new ShutdownTimeoutError(`${what} did not end within ${boundMs} ms`));
-      } catch (error) {
-        errors.push(toError(error));
-      }
-    };
+    const attempt = this.#attempts(errors);
     this.#subscription.close();
     const { engine } = this;
-    const { clock, delivery, onStuckHandler } = this.#options;
+    const { clock, delivery } = this.#options;
     const startedAt = clock.now();
     if (engine !== undefined) {
       await this.#drain(engine, mode, timeoutMs, errors);
@@ -112,17 +106,38 @@ export class WorkerRun {
       await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
       if (delivery.commitsReceived === true) this.#logLost(engine);
       const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), MIN_HOOK_MS);
-      await attempt('onRevoked', () => engine.hooks.ended(remainingMs), remainingMs + MIN_HOOK_MS);
+      await attempt('onRevoked', () => this.#endHooks(engine, remainingMs), remainingMs + MIN_HOOK_MS);
     }
     const end = {
       handled: engine?.outcomes.handled ?? 0,
       failed: engine?.outcomes.failed ?? 0,
       left: engine?.left() ?? [],
     };
-    const stuck = engine === undefined || onStuckHandler === 'release' ? [] : engine.unreturned();
-    if (engine !== undefined && stuck.length > 0) this.#closeWhenReturned(engine, stuck, leaveGroup, attempt);
+    const stuck = engine === undefined ? [] : this.#stuck(engine);
+    if (engine !== undefined && stuck.length > 0) this.#closeWhenReturned(engine, stuck, leaveGroup);
     else await this.#close(leaveGroup, attempt);
     return { ...end, errors };
+  }
+
+  #attempts(errors: Error[]): Attempt {
+    return async (what, step, boundMs) => {
+      try {
+        const inTime = await withTimeout(step(), boundMs, this.#options.clock);
+        if (!inTime) errors.push(new ShutdownTimeoutError(`${what} did not end within ${boundMs} ms`));
+      } catch (error) {
+        errors.push(toError(error));
+      }
+    };
+  }
+
+  /** Handlers that may still write, where that keeps their partitions. */
+  #stuck(engine: Engine): readonly HandlerCall[] {
+    return this.#options.onStuckHandler === 'release' ? [] : engine.unreturned();
+  }
+
+  async #endHooks(engine: Engine, timeoutMs: number): Promise<void> {
+    const kept = this.#stuck(engine).flatMap((call) => call.owners());
+    await engine.hooks.ended(timeoutMs, kept);
   }
 
   async #close(leaveGroup: boolean, attempt: Attempt): Promise<void> {
@@ -139,7 +154,7 @@ export class WorkerRun {
    * Handlers that ignore their aborted signals may still write. Whoever got their partitions would handle the same records beside them, so the
    * membership is kept, behind the back of whoever stopped the worker, until they have returned, the partitions are lost, or the process has ended.
    */
-  #closeWhenReturned(engine: Engine, stuck: readonly HandlerCall[], leaveGroup: boolean, attempt: Attempt): void {
+  #closeWhenReturned(engine: Engine, stuck: readonly HandlerCall[], leaveGroup: boolean): void {
     const { logger } = this.#options;
     const calls = stuck.map(placeOf);
     logger.error(
@@ -150,8 +165,12 @@ export class WorkerRun {
       },
     );
     void engine.whenReturned().then(async () => {
+      const errors: Error[] = [];
+      const attempt = this.#attempts(errors);
       await attempt('the last commit', () => commitAll(engine), 2 * COMMIT_TIMEOUT_MS);
+      await attempt('onRevoked', () => this.#endHooks(engine, MIN_HOOK_MS), 2 * MIN_HOOK_MS);
       await this.#close(leaveGroup, attempt);
+      logLateErrors(errors, logger);
       logger.info('the last handler has returned, and the worker is closed', { count: calls.length });
     });
   }
