@@ -17,6 +17,7 @@ import { Lanes } from './lanes.ts';
 import { Outcomes } from './outcomes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { Pauses } from './pauses.ts';
+import { PollSize } from './poll-size.ts';
 import { Poller } from './poller.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { Rebalances } from './rebalances.ts';
@@ -26,18 +27,10 @@ import { RecordViews } from './record-views.ts';
 import { Repositioning } from './repositioning.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { StartResolver } from './start-resolver.ts';
+import { Stillness } from './stillness.ts';
 import type { Subscription } from './subscription.ts';
 import { Suspensions } from './suspensions.ts';
 import { Turns } from './turns.ts';
-
-/**
- * Reading holds the event loop, some 10 us per record. While handlers wait for something, they shall not wait for hundreds of records to be read
- * before they go on.
- */
-const BUSY_POLL_RECORDS = 50;
-
-/** No handler that waits for anything comes near to it, and reading does not either. */
-const QUICK_RECORDS_PER_MS = 150;
 
 /** What an engine is made of. */
 export interface EngineParts {
@@ -76,18 +69,15 @@ export class Engine {
   readonly #pauses: Pauses;
   readonly #departures: Departures;
   readonly #receipts: Receipts | undefined;
-  #polledAt: number;
-  #handledBefore = 0;
-  /** Handlers return at once. */
-  #isQuick = false;
-  #quietWaiters: (() => void)[] = [];
-  readonly #returnWaiters: (() => void)[] = [];
+  readonly #pollSize: PollSize;
+  readonly #quiet: Stillness = new Stillness(() => this.#isQuiet());
+  readonly #returned: Stillness = new Stillness(() => this.unreturned().length === 0);
 
   constructor(parts: EngineParts) {
     const { options, consumer, session, events, subscription } = parts;
     const { clock } = options;
     this.#parts = parts;
-    this.#polledAt = clock.now();
+    this.#pollSize = new PollSize(clock.now());
     this.turns = new Turns(
       () => this.#afterTurn(),
       (error) => parts.fail(new ClientError(`the worker has a defect: ${toError(error).message}`, { cause: error })),
@@ -104,7 +94,7 @@ export class Engine {
     const laneNow = lanes.needsTime ? (): number => clock.now() : (): number => 0;
     const { intake } = this;
     const ownerOf = (record: ReceivedRecord): OwnedPartition | undefined => assignment.ownerOf(record);
-    const polledAt = (): number => this.#polledAt;
+    const polledAt = (): number => this.#pollSize.polledAt;
     this.suspensions = new Suspensions({
       ...{ lanes, intake, laneNow, ownerOf },
       queue: (record, owner, now) => this.#queue(record, owner, now),
@@ -150,7 +140,7 @@ export class Engine {
     const receipts = this.#receipts;
     this.poller = new Poller({
       ...{ consumer, clock, turns },
-      room: () => Math.min(this.intake.room(), this.#hasWaitingHandlers ? BUSY_POLL_RECORDS : Number.POSITIVE_INFINITY),
+      room: () => Math.min(this.intake.room(), this.#pollSize.most(this.#lanes.runningCount)),
       beforeReceived: receipts === undefined ? undefined : (poll) => receipts.note(poll),
       received: (poll) => this.#receive(poll),
       failed: (error) =>
@@ -168,7 +158,7 @@ export class Engine {
 
   /** When the last poll came back, in milliseconds since the epoch. */
   get polledAt(): number {
-    return this.#polledAt;
+    return this.#pollSize.polledAt;
   }
 
   /** Whether queued records wait for nothing but being started: nothing runs, nothing waits for a time, an acknowledgement or a person. */
@@ -197,10 +187,9 @@ export class Engine {
 
   /** Resolves when nothing runs and nothing can be started. */
   whenQuiet(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#quietWaiters.push(resolve);
-      this.turns.run(() => {});
-    });
+    const quiet = this.#quiet.wait();
+    this.turns.run(() => {});
+    return quiet;
   }
 
   /** Handler calls that may still write for a partition that is ours. */
@@ -211,10 +200,9 @@ export class Engine {
 
   /** Resolves when there are none: they have returned, or their partitions are lost. */
   whenReturned(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#returnWaiters.push(resolve);
-      this.turns.run(() => {});
-    });
+    const returned = this.#returned.wait();
+    this.turns.run(() => {});
+    return returned;
   }
 
   /** Asks every handler that runs to return. */
@@ -269,14 +257,8 @@ export class Engine {
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();
-    if (this.#quietWaiters.length > 0 && this.#isQuiet()) {
-      const waiters = this.#quietWaiters;
-      this.#quietWaiters = [];
-      for (const resolve of waiters) resolve();
-    }
-    if (this.#returnWaiters.length > 0 && this.unreturned().length === 0) {
-      for (const resolve of this.#returnWaiters.splice(0)) resolve();
-    }
+    this.#quiet.check();
+    this.#returned.check();
   }
 
   /** Nothing runs, and nothing that may still start is on its way. */
@@ -287,11 +269,6 @@ export class Engine {
   /** Whether records of it would come, if there were any. */
   #isRead(owner: OwnedPartition): boolean {
     return owner.phase === 'active' && !owner.isHeldBack && this.hasRoom && !this.rebalances.isUnderWay;
-  }
-
-  /** Whether handlers run that do not return at once: then fewer are finished between two polls than are when nobody waits for anything. */
-  get #hasWaitingHandlers(): boolean {
-    return this.#lanes.runningCount > 0 && !this.#isQuick;
   }
 
   #receiptsOf(session: DeliverySession): Receipts | undefined {
@@ -309,11 +286,7 @@ export class Engine {
   }
 
   #receive(poll: Poll): void {
-    const now = this.#parts.options.clock.now();
-    const { handled } = this.outcomes;
-    this.#isQuick = handled - this.#handledBefore > QUICK_RECORDS_PER_MS * (now - this.#polledAt);
-    this.#handledBefore = handled;
-    this.#polledAt = now;
+    this.#pollSize.polled(this.#parts.options.clock.now(), this.outcomes.handled);
     this.#receipts?.taken();
     for (const event of poll.events) this.rebalances.handle(event);
     if (poll.records.length > 0) this.#receiveRecords(poll.records);
