@@ -51,9 +51,8 @@ export class FakeConsumer implements KafkaConsumer {
     this.#state = state;
     this.#options = options;
     this.#fetcher = new FakeFetcher(state.topics);
-    this.member = new FakeMember(state.nextClientName(options.clientId ?? 'consumer'), options.groupInstanceId, () =>
-      state.changed(),
-    );
+    const id = state.nextClientName(options.clientId ?? 'consumer');
+    this.member = new FakeMember(id, options, () => state.changed());
     this.#closed = new Promise((resolve) => {
       this.#onClosed = resolve;
     });
@@ -214,6 +213,7 @@ export class FakeConsumer implements KafkaConsumer {
       const isEmpty = [poll.events, poll.records, poll.positions, poll.errors].every((part) => part.length === 0);
       if (!isEmpty || wait.isOver || this.#connection.isClosed) return poll;
       await wait.forChange();
+      await this.#state.network.connected(this.#connection.caller);
     }
   }
 

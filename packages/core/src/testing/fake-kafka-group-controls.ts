@@ -12,6 +12,8 @@ import type { FakeState } from './fake-kafka-state.ts';
 export interface FakeGroupControls {
   /** How many members there are. */
   readonly size: number;
+  /** Their `clientId`s. */
+  readonly members: readonly (string | undefined)[];
   /** What a member has been given and has not let go. */
   assignment(member?: number): readonly TopicPartition[];
   /** Asks for partitions back. Afterwards nobody gets them until `assign` or `rebalance`. @defaultValue all, of member 0 */
@@ -46,6 +48,9 @@ export function fakeGroupControls(state: FakeState, groupId: string): FakeGroupC
   return {
     get size() {
       return group.members.length;
+    },
+    get members() {
+      return group.members.map(({ clientId }) => clientId);
     },
     assignment: (member = 0) => memberAt(member).partitions(),
     revoke(partitions, member = 0) {

@@ -10,8 +10,16 @@ function cluster(partitions: number, options: FakeKafkaOptions = {}): FakeKafka 
   return fakeKafka({ topics: { t: { partitions } }, ...options });
 }
 
-async function member(kafka: FakeKafka, topics = ['t'], groupInstanceId?: string): Promise<KafkaConsumer> {
-  const instance = groupInstanceId === undefined ? {} : { groupInstanceId };
+async function member(
+  kafka: FakeKafka,
+  topics = ['t'],
+  groupInstanceId?: string,
+  clientId?: string,
+): Promise<KafkaConsumer> {
+  const instance = {
+    ...(groupInstanceId === undefined ? {} : { groupInstanceId }),
+    ...(clientId === undefined ? {} : { clientId }),
+  };
   const consumer = kafka.consumer({
     groupId: 'g',
     groupProtocol: 'classic',
@@ -221,5 +229,46 @@ describe('FakeGroup', () => {
     await expect(first.commit([{ ...p(0), offset: 1 }])).rejects.toMatchObject({ failures: [{ kafkaCode: 82 }] });
     const { errors } = await first.poll(0, 0);
     expect(errors).toMatchObject([{ code: 'CLIENT', retriable: false }]);
+  });
+
+  it('gives the partitions of a process that has crashed to others when its session is over, and hears no more of it', async () => {
+    const kafka = cluster(2, { sessionTimeoutMs: 6_000 });
+    const first = await member(kafka, ['t'], undefined, 'a');
+    await answer(first);
+    const second = await member(kafka, ['t'], undefined, 'b');
+    expect(kafka.group('g').members).toEqual(['a', 'b']);
+    let answered = 0;
+    const count = (): void => {
+      answered++;
+    };
+    first.commit([{ ...p(0), offset: 5 }]).then(count, count);
+    first.poll(1, 0).then(count, count);
+    kafka.crash('a');
+    first.commit([{ ...p(0), offset: 6 }]).then(count, count);
+    await kafka.clock.advance(5_999);
+    expect(await answer(second)).toEqual([]);
+    await kafka.clock.advance(1);
+    expect(await answer(second)).toEqual(['assigned t/0 t/1']);
+    expect(answered).toBe(0);
+    expect(kafka.committed('g', 't').size).toBe(0);
+    expect(kafka.group('g').members).toEqual(['b']);
+  });
+
+  it('loses what a crashed process has waiting for the brokers', async () => {
+    const kafka = cluster(1, { sessionTimeoutMs: 6_000 });
+    const first = await member(kafka, ['t'], undefined, 'a');
+    await answer(first);
+    const bringUp = kafka.outage();
+    let answered = 0;
+    const count = (): void => {
+      answered++;
+    };
+    first.commit([{ ...p(0), offset: 5 }]).then(count, count);
+    await kafka.clock.settle();
+    kafka.crash('a');
+    bringUp();
+    await kafka.clock.advance(60_000);
+    expect(answered).toBe(0);
+    expect(kafka.committed('g', 't').size).toBe(0);
   });
 });

@@ -8,9 +8,6 @@ import { partitionKey, targetAssignment } from './fake-kafka-assignor.ts';
 import type { FakeMember } from './fake-kafka-member.ts';
 import type { FakeTopics } from './fake-kafka-topics.ts';
 
-/** How long a static member may be away: Kafka's default. */
-const SESSION_TIMEOUT_MS = 45_000;
-
 const ILLEGAL_GENERATION = { kafkaCode: 22, reason: 'the partition is no longer assigned to this member' };
 const UNKNOWN_MEMBER = { kafkaCode: 25, reason: 'the group does not know this member' };
 const UNKNOWN_PARTITION = { kafkaCode: 3, reason: 'unknown topic or partition' };
@@ -24,6 +21,7 @@ export class FakeGroup {
   readonly groupId: string;
   readonly #topics: FakeTopics;
   readonly #assignor: FakeAssignor;
+  readonly #sessionTimeoutMs: number;
   /** In the order in which they joined. */
   readonly #members: FakeMember[] = [];
   readonly #owners = new Map<string, FakeMember>();
@@ -31,10 +29,15 @@ export class FakeGroup {
   readonly #pinned = new Map<string, FakeMember | undefined>();
   readonly #offsets = new Map<string, NextOffset>();
 
-  constructor(groupId: string, topics: FakeTopics, assignor: FakeAssignor) {
+  constructor(
+    groupId: string,
+    topics: FakeTopics,
+    options: { readonly assignor: FakeAssignor; readonly sessionTimeoutMs: number },
+  ) {
     this.groupId = groupId;
     this.#topics = topics;
-    this.#assignor = assignor;
+    this.#assignor = options.assignor;
+    this.#sessionTimeoutMs = options.sessionTimeoutMs;
   }
 
   get members(): readonly FakeMember[] {
@@ -61,9 +64,9 @@ export class FakeGroup {
     this.reconcile();
   }
 
-  /** A static member disconnects: its partitions wait for it until its session is over. */
+  /** A member is gone without a word, as a static one that disconnects: its partitions wait for it until its session is over. */
   leaveQuietly(member: FakeMember, clock: Clock): void {
-    clock.setTimeout(() => this.leave(member), SESSION_TIMEOUT_MS);
+    clock.setTimeout(() => this.leave(member), this.#sessionTimeoutMs);
   }
 
   /** Moves the group towards its target: first revokes, then offers what nobody owns. A member that owes an answer waits. */

@@ -14,6 +14,7 @@ export type FakePartitionState = 'offered' | 'assigned' | 'revoked' | 'lost';
 /** A group member's own view: its partitions, and the events that it has not read or not answered. */
 export class FakeMember {
   readonly id: string;
+  readonly clientId: string | undefined;
   readonly instanceId: string | undefined;
   topics: readonly string[] = [];
   /** Expelled by the broker, until it has let go of everything and joins again. */
@@ -25,9 +26,14 @@ export class FakeMember {
   #unanswered: AssignmentEvent[] = [];
   readonly #onEvent: () => void;
 
-  constructor(id: string, instanceId: string | undefined, onEvent: () => void) {
+  constructor(
+    id: string,
+    options: { readonly clientId?: string; readonly groupInstanceId?: string },
+    onEvent: () => void,
+  ) {
     this.id = id;
-    this.instanceId = instanceId;
+    this.clientId = options.clientId;
+    this.instanceId = options.groupInstanceId;
     this.#onEvent = onEvent;
   }
 

@@ -67,6 +67,8 @@ export class FakeNetwork {
   readonly #holds = new Set<Hold>();
   readonly #failures: PlannedFailure[] = [];
   readonly #waitingForBrokers = new Set<() => void>();
+  /** Clients of processes that are gone. */
+  readonly #cutOff = new Set<string>();
   readonly #atAwait: ((call: FakeCall) => void) | undefined;
 
   constructor(atAwait: ((call: FakeCall) => void) | undefined) {
@@ -85,6 +87,7 @@ export class FakeNetwork {
     const call: FakeCall = { operation, sequence: this.#sequence++, groupId, clientId, ...cargo };
     this.#atAwait?.(call);
     for (const hold of [...this.#holds]) if (hold.operation === operation) await hold.wait();
+    await this.connected(caller);
     const failure = this.#failures.find((planned) => planned.operation === operation && planned.left > 0);
     if (failure !== undefined) {
       failure.left--;
@@ -108,7 +111,18 @@ export class FakeNetwork {
       waiting.add(end);
       signal?.addEventListener('abort', end);
     });
+    await this.connected(caller);
     return !this.#isDown && signal?.aborted !== true;
+  }
+
+  /** From now on nothing of these clients gets through, and nothing comes back to them. */
+  cutOff(clientId: string): void {
+    this.#cutOff.add(clientId);
+  }
+
+  /** Resolves at once, or never for a client that was cut off. */
+  connected({ clientId }: FakeCaller): Promise<void> | undefined {
+    return clientId !== undefined && this.#cutOff.has(clientId) ? new Promise(() => {}) : undefined;
   }
 
   hold(operation: FakeOperation): FakeHold {

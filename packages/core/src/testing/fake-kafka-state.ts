@@ -7,29 +7,33 @@ import type { FakeCall, FakeCaller, FakeCargo, FakeOperation } from './fake-kafk
 import { FakeNetwork } from './fake-kafka-network.ts';
 import { FakeTopics } from './fake-kafka-topics.ts';
 
+/** What a fake cluster is made with. */
+interface FakeStateOptions {
+  readonly clock: Clock;
+  readonly assignor: FakeAssignor;
+  readonly requestTimeoutMs: number;
+  readonly sessionTimeoutMs: number;
+  readonly atAwait: ((call: FakeCall) => void) | undefined;
+}
+
 /** Everything that the clients of one fake cluster share. */
 export class FakeState {
   readonly brokers: readonly string[] = ['fake:9092'];
   readonly requestTimeoutMs: number;
   readonly network: FakeNetwork;
   readonly topics: FakeTopics;
-  readonly #assignor: FakeAssignor;
+  readonly #options: FakeStateOptions;
   readonly #groups = new Map<string, FakeGroup>();
   /** Polls that wait for something to change. */
   readonly #readers = new Set<() => void>();
   #clients = 0;
 
-  constructor(
-    clock: Clock,
-    assignor: FakeAssignor,
-    requestTimeoutMs: number,
-    atAwait: ((call: FakeCall) => void) | undefined,
-  ) {
-    this.#assignor = assignor;
-    this.requestTimeoutMs = requestTimeoutMs;
-    this.network = new FakeNetwork(atAwait);
+  constructor(options: FakeStateOptions) {
+    this.#options = options;
+    this.requestTimeoutMs = options.requestTimeoutMs;
+    this.network = new FakeNetwork(options.atAwait);
     this.topics = new FakeTopics(
-      clock,
+      options.clock,
       () => this.changed(),
       () => {
         for (const group of this.#groups.values()) group.reconcile();
@@ -46,7 +50,7 @@ export class FakeState {
   group(groupId: string): FakeGroup {
     let group = this.#groups.get(groupId);
     if (group === undefined) {
-      group = new FakeGroup(groupId, this.topics, this.#assignor);
+      group = new FakeGroup(groupId, this.topics, this.#options);
       this.#groups.set(groupId, group);
     }
     return group;
@@ -60,6 +64,16 @@ export class FakeState {
 
   changed(): void {
     for (const reader of [...this.#readers]) reader();
+  }
+
+  /** The clients with this `clientId` are gone: their members are given up when their sessions are over. */
+  crash(clientId: string): void {
+    this.network.cutOff(clientId);
+    for (const group of this.#groups.values()) {
+      for (const member of group.members) {
+        if (member.clientId === clientId) group.leaveQuietly(member, this.#options.clock);
+      }
+    }
   }
 
   /** A request that needs a broker, which waits for one and gives up after the request timeout. */

@@ -25,6 +25,8 @@ export interface FakeKafkaOptions {
   readonly assignor?: FakeAssignor;
   /** How long a request waits for brokers that are down. @defaultValue 30_000 */
   readonly requestTimeoutMs?: number;
+  /** How long a group keeps the partitions of a member that has vanished, or of a static one that is away. @defaultValue 45_000 */
+  readonly sessionTimeoutMs?: number;
   /** Called at every await of every client, in an order that is the same each time: do there what must happen just then. */
   readonly atAwait?: (call: FakeCall) => void;
 }
@@ -60,6 +62,11 @@ export interface FakeKafka extends KafkaCluster {
   failSends(times: number, failure?: { readonly retriable?: boolean }): void;
   /** No broker answers, until the returned function is called. Membership is not affected. */
   outage(): () => void;
+  /**
+   * The process whose clients have this `clientId` is gone, without a word: nothing that it has under way takes effect or is answered, and its groups give
+   * its partitions to others when its sessions are over.
+   */
+  crash(clientId: string): void;
 }
 
 /**
@@ -70,7 +77,10 @@ export function fakeKafka(options: FakeKafkaOptions = {}): FakeKafka {
   const clock = options.clock ?? new VirtualClock();
   const requestTimeoutMs = options.requestTimeoutMs ?? 30_000;
   checkMs('requestTimeoutMs', requestTimeoutMs);
-  const state = new FakeState(clock, options.assignor ?? 'range', requestTimeoutMs, options.atAwait);
+  const sessionTimeoutMs = options.sessionTimeoutMs ?? 45_000;
+  checkMs('sessionTimeoutMs', sessionTimeoutMs);
+  const { assignor = 'range', atAwait } = options;
+  const state = new FakeState({ clock, assignor, requestTimeoutMs, sessionTimeoutMs, atAwait });
   const { topics, network } = state;
   const initial = options.topics ?? {};
   checkInitialTopics(initial);
@@ -150,5 +160,6 @@ export function fakeKafka(options: FakeKafkaOptions = {}): FakeKafka {
         state.changed();
       };
     },
+    crash: (clientId) => state.crash(clientId),
   };
 }

@@ -5,7 +5,7 @@ interface PendingTimer {
   readonly run: () => void;
 }
 
-/** Turns of the event loop after each timer: what settles, settles, and what yields to the loop a few times gets its turns. */
+/** What settles, settles, and what yields to the loop a few times gets its turns. */
 const SETTLE_TURNS = 8;
 
 /** More timers than this in one `advance` means that something sets itself again without a delay. */
@@ -21,11 +21,16 @@ const nextTurn = setImmediate;
 export class VirtualClock implements Clock {
   #nowMs: number;
   #isAdvancing = false;
+  readonly #settleTurns: number;
   readonly #timers = new Set<PendingTimer>();
 
-  /** @param options.startMs Milliseconds since the epoch. @defaultValue the start of 2026, UTC */
-  constructor(options: { readonly startMs?: number } = {}) {
+  /**
+   * @param options.startMs Milliseconds since the epoch. @defaultValue the start of 2026, UTC
+   * @param options.settleTurns Turns of the event loop after each timer; one is enough, and quicker, where nothing yields to it. @defaultValue 8
+   */
+  constructor(options: { readonly startMs?: number; readonly settleTurns?: number } = {}) {
     this.#nowMs = options.startMs ?? Date.UTC(2026, 0, 1);
+    this.#settleTurns = options.settleTurns ?? SETTLE_TURNS;
   }
 
   now(): number {
@@ -71,7 +76,7 @@ export class VirtualClock implements Clock {
 
   /** Lets everything settle that needs no time. */
   async settle(): Promise<void> {
-    for (let turn = 0; turn < SETTLE_TURNS; turn++) await new Promise<void>((resolve) => void nextTurn(resolve));
+    for (let turn = 0; turn < this.#settleTurns; turn++) await new Promise<void>((resolve) => void nextTurn(resolve));
   }
 
   #nextDue(untilMs: number): PendingTimer | undefined {
