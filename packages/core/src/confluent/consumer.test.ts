@@ -69,6 +69,20 @@ describe('the librdkafka consumer, when things go wrong', () => {
     expect(member.errors.filter(({ name }) => name === 'OffsetOutOfRangeError')).toEqual([]);
   });
 
+  // Who asked it was given a copy of a lock that the other question held just then, and waited for ever; so did the process at its end.
+  it('answers where a log ends while another question is under way, and when asked twice at once', async () => {
+    const topic = await clients.topic(1);
+    await clients.sendNumbers(topic, 0, 5);
+    const { consumer } = await clients.member([topic], { groupProtocol: 'classic' });
+    kafka.setRoundTrip(1, 100);
+    const partitions = [{ topic, partition: 0 }];
+    const asked = (['earliest', 'high-watermark', 'high-watermark'] as const).map((position) =>
+      consumer.offsetsFor(partitions, position),
+    );
+    const answers = await Promise.all(asked).finally(() => kafka.setRoundTrip(1, 0));
+    expect(answers.flat().map(({ offset }) => offset)).toEqual([0, 5, 5]);
+  });
+
   it('refuses to seek a partition that is not assigned', async () => {
     const topic = await clients.topic(1);
     const member = await clients.member([topic], { groupProtocol: 'classic' });

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import type { Done, NativeClient, NativeMetadata } from './native-client.ts';
+import type { Done, NativeAdmin, NativeClient, NativeMetadata } from './native-client.ts';
 import { RawClient } from './raw-client.ts';
 
 const warnings: string[] = [];
@@ -31,14 +31,17 @@ class SilentNative implements NativeClient {
   }
 }
 
-function rawClient(native: SilentNative): RawClient<SilentNative> {
-  const options = { brokers: ['b:1'], properties: {}, token: undefined, logger, report: () => {} };
+type NewAdmin = (client: NativeClient) => NativeAdmin;
+
+function rawClient(native: SilentNative, newAdmin?: NewAdmin): RawClient<SilentNative> {
+  const admin = newAdmin === undefined ? {} : { newAdmin };
+  const options = { brokers: ['b:1'], properties: {}, token: undefined, logger, report: () => {}, ...admin };
   return new RawClient(options, () => native);
 }
 
-async function connected(): Promise<{ native: SilentNative; raw: RawClient<SilentNative> }> {
+async function connected(newAdmin?: NewAdmin): Promise<{ native: SilentNative; raw: RawClient<SilentNative> }> {
   const native = new SilentNative();
-  const raw = rawClient(native);
+  const raw = rawClient(native, newAdmin);
   const done = raw.connect({ timeoutMs: 10_000 }, () => {});
   await jest.advanceTimersByTimeAsync(0);
   native.open.shift()?.(null, { topics: [] });
@@ -106,6 +109,30 @@ describe('RawClient', () => {
     await jest.advanceTimersByTimeAsync(0);
     expect(await failed).toMatchObject({ code: 'ILLEGAL_STATE' });
     expect([native.openAtDisconnect, native.isConnected()]).toEqual([0, false]);
+  });
+
+  // The copy of the client's lock that an admin client gets stays as it is just then: held for ever, if a call holds it.
+  it('makes its admin client before any call, and has one admin call under way at a time', async () => {
+    jest.useFakeTimers();
+    const callsWhenMade: number[] = [];
+    const { raw } = await connected((client) => {
+      if (client instanceof SilentNative) callsWhenMade.push(client.open.length);
+      return {} as NativeAdmin;
+    });
+    expect(callsWhenMade).toEqual([0]);
+    const open: Done<string>[] = [];
+    const call = (): Promise<string> =>
+      raw.callAdmin('nothing is told', 1_000, (_admin, done: Done<string>) => void open.push(done));
+    const refused = call().catch(String);
+    const second = call();
+    await jest.advanceTimersByTimeAsync(0);
+    expect(open).toHaveLength(1);
+    open[0]?.(new Error('refused'), '');
+    expect(await refused).toContain('refused');
+    await jest.advanceTimersByTimeAsync(0);
+    open[1]?.(null, 'told');
+    expect(await second).toBe('told');
+    await raw.disconnect();
   });
 
   it('disconnects at once when nothing is under way', async () => {
