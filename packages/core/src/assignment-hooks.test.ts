@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AssignmentHookError } from './errors.ts';
 import type { TopicPartition } from './record.ts';
-import { Stage } from './testing/stage.ts';
+import { at, Stage } from './testing/stage.ts';
 
 const names = (partitions: readonly TopicPartition[]): string => partitions.map(({ partition }) => partition).join(',');
 
@@ -152,6 +152,20 @@ describe('onRevoked', () => {
     await stage.advance(1_000);
     expect(log.slice(4)).toEqual(['revoked 1, committed 1', 'saved 1']);
     expect(stage.kafka.clock.pendingTimers).toBe(0);
+  });
+
+  it('is not told of what is assigned while the worker stops, and neither is onAssigned', async () => {
+    const { stage, log } = noted();
+    stage.durations.set('1@1', 2_000);
+    await stage.start();
+    await stage.advance(10);
+    stage.kafka.group('g').revoke([at(0)]);
+    await stage.advance(10);
+    const stopping = stage.worker.stop();
+    stage.kafka.group('g').rebalance();
+    await stage.advance(10_000);
+    await stopping;
+    expect(log.slice(2)).toEqual(['revoked 0, committed 2', 'saved 0', 'revoked 1, committed 2', 'saved 1']);
   });
 
   it('is not told of partitions that onAssigned was not told of', async () => {

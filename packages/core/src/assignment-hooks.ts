@@ -38,16 +38,22 @@ export class AssignmentHooks {
   readonly #parts: AssignmentHookParts;
   readonly #told = new Map<string, TopicPartition>();
   readonly #running = new Map<Promise<unknown>, AbortController>();
+  #isStopped = false;
 
   constructor(parts: AssignmentHookParts) {
     this.#parts = parts;
+  }
+
+  /** What is assigned from now on is not handled any more, and so no hook is told of it. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /** @throws AssignmentHookError when the hook fails, or takes too long */
   async assigned(given: readonly TopicPartition[]): Promise<void> {
     const { onAssigned, timeoutMs } = this.#parts;
     const partitions = plain(given);
-    if (partitions.length === 0) return;
+    if (partitions.length === 0 || this.#isStopped) return;
     for (const one of partitions) this.#told.set(nameOf(one), one);
     if (onAssigned !== undefined)
       await this.#call('onAssigned', (signal) => onAssigned(partitions, { signal }), timeoutMs);

@@ -178,6 +178,7 @@ export class Engine {
     this.intake.stop();
     this.repositioning.close();
     this.progress.close();
+    this.hooks.stop();
   }
 
   /** Batches that wait for more records start as they are, for nothing more comes. */
