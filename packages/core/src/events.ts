@@ -66,7 +66,7 @@ type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
 
 const eventNames: Readonly<Record<keyof WorkerEvents, true>> = {
   ...{ state: true, assigned: true, revoked: true, polled: true, settled: true, failed: true, committed: true },
-  ...{ turned: true, 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true },
+  ...{ 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true, turned: true },
   ...{ 'commit-failed': true, error: true },
 };
 

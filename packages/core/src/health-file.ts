@@ -28,10 +28,7 @@ export interface HealthFileOptions {
  *
  * @throws {@link InvalidOptionError} for options that are none
  */
-export function healthFile(
-  target: AnyWorker | WorkerGroup,
-  options: HealthFileOptions,
-): Disposable & AsyncDisposable {
+export function healthFile(target: AnyWorker | WorkerGroup, options: HealthFileOptions): Disposable & AsyncDisposable {
   check('target', target, 'a worker or a group, made with new', isTarget);
   checkObject('options', options);
   const { path, everyMs, logger } = options;

@@ -120,8 +120,7 @@ function answered(target: Runnable, { method, url = '/' }: IncomingMessage): Ans
     return { status: 405, body: { error: 'only GET and HEAD are answered here' } };
   const path = url.split('?', 1)[0] ?? '/';
   const answer = Object.hasOwn(paths, path) ? paths[path] : undefined;
-  if (answer === undefined)
-    return { status: 404, body: { error: 'there is no such path', paths: Object.keys(paths) } };
+  if (answer === undefined) return { status: 404, body: { error: 'there is no such path', paths: Object.keys(paths) } };
   try {
     return answer(target);
   } catch (thrown) {
