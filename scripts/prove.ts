@@ -24,6 +24,13 @@ const proofs: readonly Proof[] = [
   bench('ledger', 'the cost of settling a record does not grow with the records in flight', false),
   bench('throughput', 'records per second from a real broker, beside a bare loop on the raw client', true),
   bench('strategies', 'what the strategies cost, and how near to their ideal handlers that wait are run', true),
+  {
+    name: 'exits',
+    claim:
+      'processes with live Kafka clients that are signalled in any moment end as they say: none crashes, none hangs',
+    needsKafka: false,
+    program: ['scripts/exits.ts', '--runs', '200', '--json'],
+  },
 ];
 
 let current: ChildProcess | undefined;
