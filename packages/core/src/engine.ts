@@ -156,6 +156,11 @@ export class Engine {
     });
   }
 
+  /** Whether the group has taken it in. */
+  get isMember(): boolean {
+    return this.#parts.consumer.isMember;
+  }
+
   /** When the last poll came back, in milliseconds since the epoch. */
   get polledAt(): number {
     return this.#pollSize.polledAt;
@@ -186,7 +191,7 @@ export class Engine {
     this.turns.run(() => this.#lanes.stopFilling(this.#parts.options.clock.now()));
   }
 
-  /** Resolves when nothing runs and nothing can be started. */
+  /** Resolves when nothing runs and nothing can be started; from then on nothing is. */
   whenQuiet(): Promise<void> {
     const quiet = this.#quiet.wait();
     this.turns.run(() => {});
@@ -258,7 +263,8 @@ export class Engine {
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();
-    this.#quiet.check();
+    // It stays quiet: a poll that is under way may come back before those who wait have heard of it.
+    if (this.#quiet.check()) this.dispatcher.pause();
     this.#returned.check();
   }
 

@@ -807,6 +807,34 @@ describe('a seek that the client refuses', () => {
 });
 
 describe('stop', () => {
+  // What a poll brought in the very moment in which everything had drained was started, and nobody waited for it.
+  it('in drain mode starts nothing any more once it is quiet, whenever a poll comes back', async () => {
+    for (let microtasks = 0; microtasks < 25; microtasks++) {
+      const kafka = fakeKafka({ topics: { t: { partitions: 1 } } });
+      let running = 0;
+      const worker = new Worker({
+        ...{ kafka, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet },
+        handler: async () => {
+          running++;
+          await new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 10));
+          running--;
+        },
+      });
+      await worker.start();
+      await kafka.clock.advance(100);
+      kafka.send([{ topic: 't', partition: 0, value: 'a' }]);
+      for (let i = 0; i < microtasks; i++) await Promise.resolve();
+      let runningAtEnd: number | undefined;
+      const stopping = worker.stop({ mode: 'drain' }).then(() => {
+        runningAtEnd = running;
+      });
+      await kafka.clock.advance(5);
+      await kafka.clock.advance(60_000);
+      await stopping;
+      expect({ microtasks, runningAtEnd }).toEqual({ microtasks, runningAtEnd: 0 });
+    }
+  });
+
   // What the last poll brought after everything had drained was started while the worker was closing.
   it('in drain mode starts nothing any more once it commits', async () => {
     const kafka = clusterWith([['a']]);

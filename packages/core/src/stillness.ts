@@ -11,10 +11,12 @@ export class Stillness {
     return new Promise((resolve) => void this.#waiting.push(resolve));
   }
 
-  check(): void {
-    if (this.#waiting.length === 0 || !this.#isStill()) return;
+  /** Whether somebody has waited, and is told. */
+  check(): boolean {
+    if (this.#waiting.length === 0 || !this.#isStill()) return false;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
+    return true;
   }
 }
