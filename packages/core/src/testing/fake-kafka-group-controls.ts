@@ -14,6 +14,8 @@ export interface FakeGroupControls {
   readonly size: number;
   /** Their `clientId`s. */
   readonly members: readonly (string | undefined)[];
+  /** The `clientId` of the member that the group says owns a partition. */
+  owner(partition: TopicPartition): string | undefined;
   /** What a member has been given and has not let go. */
   assignment(member?: number): readonly TopicPartition[];
   /** Asks for partitions back. Afterwards nobody gets them until `assign` or `rebalance`. @defaultValue all, of member 0 */
@@ -52,6 +54,7 @@ export function fakeGroupControls(state: FakeState, groupId: string): FakeGroupC
     get members() {
       return group.members.map(({ clientId }) => clientId);
     },
+    owner: (partition) => group.owner(partition)?.clientId,
     assignment: (member = 0) => memberAt(member).partitions(),
     revoke(partitions, member = 0) {
       group.revoke(memberAt(member), partitions ?? owned(memberAt(member)));

@@ -247,7 +247,9 @@ describe('FakeGroup', () => {
     first.commit([{ ...p(0), offset: 6 }]).then(count, count);
     await kafka.clock.advance(5_999);
     expect(await answer(second)).toEqual([]);
+    expect(kafka.group('g').owner(p(0))).toBe('a');
     await kafka.clock.advance(1);
+    expect(kafka.group('g').owner(p(0))).toBe('b');
     expect(await answer(second)).toEqual(['assigned t/0 t/1']);
     expect(answered).toBe(0);
     expect(kafka.committed('g', 't').size).toBe(0);
