@@ -30,6 +30,7 @@ function replayedConsumer(topic: string, partitions: number, records: readonly R
       };
     });
   return {
+    isMember: true,
     connect: () => Promise.resolve(),
     subscribe() {},
     poll(maxRecords) {

@@ -13,7 +13,7 @@ const UNACKNOWLEDGED_MS = 5_000;
 /** So is a partition that stands still for so long. */
 const STILL_MS = 10_000;
 
-/** A worker's health, with reasons. `ready` is: it is subscribed and polls, and is not draining. */
+/** A worker's health, with reasons. `ready` is: the group has taken it in, it polls, and is not draining. */
 export function healthOf(
   state: WorkerState,
   engine: Engine | undefined,
@@ -29,7 +29,8 @@ export function healthOf(
   if (state === 'failed') reasons.push('ended because of an error');
   const owned = engine === undefined ? [] : [...engine.assignment];
   if (engine !== undefined && state === 'running') {
-    if (engine.rebalances.isUnderWay) reasons.push('a rebalance is in progress');
+    if (!engine.isMember) reasons.push('joining the group');
+    else if (engine.rebalances.isUnderWay) reasons.push('a rebalance is in progress');
     else if (owned.length === 0) reasons.push('no partition is assigned to this member');
     const stalls = stallsOf(engine, options, now);
     if (stalls.length > 0) isLive = false;
@@ -39,7 +40,7 @@ export function healthOf(
     reasons.push(...handlerReasons(engine, now), ...failureReasons(engine, now));
     if (engine.committer.failures > 0) reasons.push(`the last ${engine.committer.failures} commits failed`);
   }
-  return { live: isLive, ready: state === 'running', reasons };
+  return { live: isLive, ready: state === 'running' && engine?.isMember === true, reasons };
 }
 
 function intakeReasons({ topic, partition, heldBackFor, ledger }: OwnedPartition): string[] {

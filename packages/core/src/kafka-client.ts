@@ -99,6 +99,8 @@ export interface Poll {
 
 /** A member of a group, and the records of the partitions that it is assigned. */
 export interface KafkaConsumer {
+  /** Whether the group has taken it in since it subscribed, also when there is no partition left for it; false again once it has lost what it had. */
+  readonly isMember: boolean;
   /**
    * Connects, retrying until the time is up.
    * @throws ConnectionError, AuthenticationError, AuthorizationError, UnsupportedBrokerError

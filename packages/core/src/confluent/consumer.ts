@@ -75,6 +75,10 @@ export class ConfluentConsumer implements KafkaConsumer {
     );
   }
 
+  get isMember(): boolean {
+    return this.#closed === undefined && this.#member?.isMember === true;
+  }
+
   async connect(options: ConnectOptions): Promise<void> {
     await this.#raw.connect(
       checkConnectOptions(options),
@@ -93,6 +97,7 @@ export class ConfluentConsumer implements KafkaConsumer {
       throw new ClientError(`topics cannot be subscribed: ${message} (${code})`, { cause: thrown });
     }
     this.#topics = names;
+    this.#member?.subscribed();
     this.#reader?.hurry();
   }
 

@@ -12,6 +12,9 @@ const ASSIGN = -175;
 /** How long leaving may take before the client is closed as it stands. */
 const LEAVE_MS = 5_000;
 
+/** A member without partitions is told nothing under KIP-848: when no news has come for so long, it is one of these. */
+const NO_NEWS_MS = 5_000;
+
 /**
  * The control side: what the group gives and takes. librdkafka asks one question at a time and waits for its answer, however long that
  * takes, so the callback only notes it: the event surfaces in a poll, and `assign` or `release` is the answer. Everything must be
@@ -30,6 +33,9 @@ export class GroupMember {
   /** Once known it is kept: a client that is closing calls it 'NONE'. */
   #isCooperative = true;
   #isLeaving = false;
+  /** Since when the group is asked to take it in; undefined before, and when it has. */
+  #askedAt: number | undefined;
+  #isTold = false;
 
   constructor(
     native: NativeConsumer,
@@ -44,11 +50,23 @@ export class GroupMember {
     this.#failed = (error) => events.failed(error);
   }
 
+  /** The group is asked to take it in. */
+  subscribed(): void {
+    if (!this.#isTold) this.#askedAt ??= Date.now();
+  }
+
+  get isMember(): boolean {
+    if (this.#isLeaving) return false;
+    return this.#isTold || (this.#askedAt !== undefined && Date.now() - this.#askedAt >= NO_NEWS_MS);
+  }
+
   /** librdkafka's rebalance callback. */
   rebalance(code: number, list: readonly TopicPartition[]): void {
     const partitions = list.map(({ topic, partition }) => ({ topic, partition }));
     const type = code === ASSIGN ? 'assigned' : this.#isLost() ? 'lost' : 'revoked';
     this.#learnProtocol();
+    this.#isTold = type !== 'lost';
+    this.#askedAt = type === 'lost' ? Date.now() : undefined;
     const event: AssignmentEvent = { type, partitions };
     this.#open = event;
     if (partitions.length === 0 || this.#isLeaving) {

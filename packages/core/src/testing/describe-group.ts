@@ -29,6 +29,21 @@ export function describeGroup(suite: ClusterSuite, groupProtocol: GroupProtocol)
     await first.untilOwned(4);
   });
 
+  it('is a member when the group has taken it in, also when no partition is left for it, until it is closed', async () => {
+    const topic = await suite.clients.topic(1);
+    const groupId = uniqueName('group');
+    const outsider = await suite.clients.consumer({ groupProtocol, groupId });
+    expect(outsider.isMember).toBe(false);
+    const first = await suite.clients.member([topic], { groupProtocol, groupId });
+    await first.untilOwned(1);
+    expect(first.consumer.isMember).toBe(true);
+    const second = await suite.clients.member([topic], { groupProtocol, groupId });
+    while (!second.consumer.isMember) await Promise.all([first.poll(), second.poll()]);
+    expect(first.owned.size + second.owned.size).toBeLessThanOrEqual(1);
+    await second.consumer.close();
+    expect(second.consumer.isMember).toBe(false);
+  });
+
   it('brings no record of a partition once its revocation was reported', async () => {
     const topic = await suite.clients.topic(2);
     const groupId = uniqueName('group');

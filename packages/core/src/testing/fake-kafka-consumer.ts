@@ -58,6 +58,11 @@ export class FakeConsumer implements KafkaConsumer {
     });
   }
 
+  get isMember(): boolean {
+    const { isKicked, isFenced } = this.member;
+    return !isKicked && !isFenced && !this.#connection.isClosed && this.#group.members.includes(this.member);
+  }
+
   connect(options: ConnectOptions): Promise<void> {
     return this.#connection.connect(options);
   }
