@@ -62,6 +62,20 @@ export function spawnBroker(directory: string, jars: string, nodeId: number, hea
   return { child, pid: child.pid };
 }
 
+/** What a broker may use, beside how many others. */
+export function heapOf(brokers: number): '512m' | '1g' {
+  return brokers === 1 ? '1g' : '512m';
+}
+
+/** Sends a signal to a broker that is alive, or has just ended by itself. */
+export function signalBroker({ pid }: KafkaBroker, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** Whether the process with this id still is the broker: the id may be somebody else's by now. */
 export function isAlive(directory: string, { nodeId, pid }: KafkaBroker): boolean {
   const ending = [mainClass, propertiesFile(directory, nodeId)];

@@ -1,25 +1,15 @@
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import confluent from '@confluentinc/kafka-javascript';
 import { withDirectoryLock } from './directory-lock.ts';
-import { isAlive, type KafkaBroker, logTail, prepareBroker, spawnBroker } from './kafka-broker.ts';
+import { heapOf, isAlive, logTail, prepareBroker, signalBroker, spawnBroker } from './kafka-broker.ts';
+import { type KafkaCluster, readCluster, readIfThere, removeCluster, writeCluster } from './kafka-cluster-file.ts';
 import { kafkaJars, whyNoKafka } from './kafka-jars.ts';
 import { isListening, refusePortsInUse } from './kafka-ports.ts';
 import { type BrokerPorts, saslMechanisms } from './kafka-properties.ts';
 import { addresses, secureFile, secureKafka } from './secure-kafka.ts';
-
-/** What a cluster in a directory is, as written to its `cluster.json`. */
-export interface KafkaCluster {
-  readonly brokers: readonly KafkaBroker[];
-  /** Bootstrap addresses of the plain listeners, comma separated. */
-  readonly bootstrap: string;
-  /** Path of the JSON file that describes the secure listeners: a `SecureKafka`. */
-  readonly secure?: string;
-  /** Not all of it may be there: it is being started, or its start was killed. */
-  readonly starting?: true;
-}
 
 /** How to start a cluster. */
 export interface StartKafkaOptions {
@@ -109,7 +99,7 @@ async function startAlone(options: StartKafkaOptions, say: (line: string) => voi
   try {
     signal?.throwIfAborted();
     for (const [index, own] of ports.entries()) {
-      const { child, pid } = spawnBroker(directory, jars, index + 1, ports.length === 1 ? '1g' : '512m');
+      const { child, pid } = spawnBroker(directory, jars, index + 1, heapOf(ports.length));
       children.push(child);
       cluster = { ...cluster, brokers: [...cluster.brokers, { nodeId: index + 1, pid, ports: own }] };
       // With nothing awaited since the broker was spawned: whoever kills this process now leaves none that nobody knows.
@@ -136,17 +126,8 @@ async function stopAlone(directory: string): Promise<number> {
   while (alive().length > 0 && Date.now() < deadline) await sleep(50);
   for (const broker of alive()) signalBroker(broker, 'SIGKILL');
   while (alive().length > 0) await sleep(20);
-  rmSync(clusterFile(directory), { force: true });
+  removeCluster(directory);
   return stopped;
-}
-
-function signalBroker({ pid }: KafkaBroker, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    // It ended by itself just now.
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
 }
 
 async function untilAllAnswer(
@@ -183,25 +164,3 @@ function removeOtherShape(directory: string, shape: string, say: (line: string) 
     if (ownNames.test(name)) rmSync(join(directory, name), { recursive: true, force: true });
   }
 }
-
-function readCluster(directory: string): KafkaCluster | undefined {
-  const text = readIfThere(clusterFile(directory));
-  return text === undefined ? undefined : (JSON.parse(text) as KafkaCluster);
-}
-
-/** Renamed into place: whoever reads it reads all of it. */
-function writeCluster(directory: string, cluster: KafkaCluster): void {
-  const file = clusterFile(directory);
-  writeFileSync(`${file}.new`, JSON.stringify(cluster, undefined, 2));
-  renameSync(`${file}.new`, file);
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-const clusterFile = (directory: string): string => join(directory, 'cluster.json');

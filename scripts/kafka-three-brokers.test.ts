@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import confluent from '@confluentinc/kafka-javascript';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { KafkaCluster } from './kafka-cluster.ts';
+import type { KafkaCluster } from './kafka-cluster-file.ts';
 import { missingForKafka } from './kafka-jars.ts';
 import { processIdentity } from './process-identity.ts';
 import { scriptProcess } from './script-process.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type FakeJava, type FakeJavaOptions, fakeJava } from './fake-java.ts';
-import type { KafkaCluster } from './kafka-cluster.ts';
+import type { KafkaCluster } from './kafka-cluster-file.ts';
 import { processIdentity } from './process-identity.ts';
 import { type ScriptProcess, scriptProcess } from './script-process.ts';
 

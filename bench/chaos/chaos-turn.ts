@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { untilGroupEnd } from './group-end.ts';
+import { Load, type WrittenRecord } from './load.ts';
+import { chaosPlan, type Step } from './plan.ts';
+import type { ThreeBrokers } from './three-brokers.ts';
+import { machineNow } from './trace.ts';
+import { type FleetMember, WorkerFleet, type WorkerHistory } from './worker-fleet.ts';
+
+/** A worker was killed or a broker went away; over when every replica was in sync and every partition had one owner again. */
+export interface Fault {
+  readonly what: string;
+  readonly kind: 'kill' | 'broker';
+  readonly from: number;
+  readonly until: number;
+}
+
+/** Everything that one group went through: what the verdict is made from. */
+export interface TurnRecord {
+  readonly protocol: 'classic' | 'consumer';
+  readonly from: number;
+  /** When the last step was over. What follows is the rest of the records, and the end. */
+  readonly until: number;
+  readonly workers: readonly WorkerHistory[];
+  readonly firstWorkers: number;
+  readonly faults: readonly Fault[];
+  readonly written: readonly WrittenRecord[];
+  readonly unacknowledged: number;
+  /** Of each partition: the end of its log, and what the group has committed. */
+  readonly ends: readonly number[];
+  readonly committed: readonly (number | undefined)[];
+}
+
+export interface ChaosTurnOptions {
+  readonly protocol: 'classic' | 'consumer';
+  readonly seconds: number;
+  readonly seed: number;
+  readonly brokers: ThreeBrokers;
+  /** Where traces and logs of the workers go. */
+  readonly directory: string;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const PARTITIONS = 12;
+const RECORDS_PER_SECOND = 400;
+const FIRST_WORKERS = 3;
+const MIN_WORKERS = 2;
+const MAX_WORKERS = 5;
+const SETTLE_MS = 90_000;
+const LOOK_MS = 50;
+
+/** Makes one group go through as much as fits into the time, at least one round of the plan. */
+export class ChaosTurn {
+  readonly #options: ChaosTurnOptions;
+  readonly #fleet: WorkerFleet;
+  readonly #load: Load;
+  readonly #faults: Fault[] = [];
+  #open: Omit<Fault, 'until'>[] = [];
+  #ending: Promise<void>[] = [];
+
+  constructor(options: ChaosTurnOptions) {
+    this.#options = options;
+    const { protocol, brokers, directory } = options;
+    const common = { brokers: brokers.bootstrap, topic: `chaos-${protocol}`, groupId: `chaos-${protocol}`, protocol };
+    this.#fleet = new WorkerFleet(common, directory);
+    this.#load = new Load({ ...common, partitions: PARTITIONS, recordsPerSecond: RECORDS_PER_SECOND });
+  }
+
+  async run(): Promise<TurnRecord> {
+    const { protocol, brokers, seconds, seed } = this.#options;
+    const { topic, groupId } = this.#fleet.common;
+    await brokers.createTopic(topic, PARTITIONS);
+    try {
+      await this.#load.start();
+      for (let count = 0; count < FIRST_WORKERS; count++) this.#fleet.join();
+      await this.#settle();
+      const from = machineNow();
+      const isOver = (): boolean => machineNow() - from > seconds * 1_000;
+      let rounds = 0;
+      for (const steps of chaosPlan(seed)) {
+        for (const step of steps) {
+          if (isOver() && rounds > 0) break;
+          await this.#do(step);
+        }
+        rounds++;
+        if (isOver()) break;
+      }
+      await this.#do({ do: 'start-broker' });
+      await this.#settle();
+      const until = machineNow();
+      await this.#load.stop();
+      const end = await untilGroupEnd({ brokers: brokers.bootstrap, topic, groupId, partitions: PARTITIONS });
+      await Promise.all(this.#fleet.members.map((member) => this.#fleet.end(member, 'SIGTERM')));
+      return {
+        ...{ protocol, from, until, firstWorkers: FIRST_WORKERS, faults: this.#faults, ...end },
+        ...{ workers: this.#fleet.histories, written: this.#load.written, unacknowledged: this.#load.failed },
+      };
+    } finally {
+      await this.#load.stop(0);
+      await this.#fleet.killAll();
+    }
+  }
+
+  async #do(step: Step): Promise<void> {
+    const { brokers, say, signal } = this.#options;
+    signal.throwIfAborted();
+    switch (step.do) {
+      case 'wait':
+        await sleep(step.ms, undefined, { signal });
+        return;
+      case 'settle':
+        await this.#settle();
+        return;
+      case 'join':
+        if (this.#fleet.members.length < MAX_WORKERS) say(`${this.#fleet.join().name} joins`);
+        return;
+      case 'leave':
+      case 'kill': {
+        const member = this.#pick(step.pick);
+        if (member === undefined) return;
+        const isKill = step.do === 'kill';
+        if (isKill) this.#begin('kill', `${member.name} killed`);
+        say(`${member.name} ${isKill ? 'is killed' : 'leaves'}`);
+        this.#ending.push(this.#fleet.end(member, isKill ? 'SIGKILL' : 'SIGTERM'));
+        return;
+      }
+      case 'end-broker':
+        say(`broker ${step.nodeId} ends by ${step.signal}`);
+        this.#begin('broker', `broker ${step.nodeId} ended by ${step.signal}`);
+        await brokers.end(step.nodeId, step.signal);
+        return;
+      case 'start-broker':
+        if (brokers.isOneAway) say('the broker starts again');
+        await brokers.startAgain();
+        return;
+    }
+  }
+
+  /** One that owns something, and not one of the last. */
+  #pick(at: number): FleetMember | undefined {
+    this.#fleet.look();
+    const { members } = this.#fleet;
+    const owners = members.filter(({ owned }) => owned.size > 0);
+    return members.length > MIN_WORKERS ? owners[Math.floor(at * owners.length)] : undefined;
+  }
+
+  #begin(kind: Fault['kind'], what: string): void {
+    this.#open.push({ kind, what, from: machineNow() });
+  }
+
+  async #settle(): Promise<void> {
+    const { brokers, say, signal } = this.#options;
+    const startedAt = machineNow();
+    const ended = Promise.all(this.#ending);
+    this.#ending = [];
+    await ended;
+    while (this.#fleet.members.length < MIN_WORKERS + 1) say(`${this.#fleet.join().name} joins`);
+    if (this.#open.some(({ kind }) => kind === 'broker')) await brokers.untilInSync(signal);
+    while (!this.#isSettled()) {
+      if (machineNow() - startedAt > SETTLE_MS) throw new Error(`the group has not settled: ${this.#ownership()}`);
+      await sleep(LOOK_MS, undefined, { signal });
+    }
+    for (const fault of this.#open) this.#faults.push({ ...fault, until: machineNow() });
+    this.#open = [];
+  }
+
+  #isSettled(): boolean {
+    const [deserter] = this.#fleet.deserters();
+    if (deserter !== undefined) throw new Error(`${deserter} ended though nobody had told it to`);
+    const owned = this.#fleet.ownedNow();
+    const { members } = this.#fleet;
+    const isShared = owned.length === PARTITIONS && new Set(owned).size === PARTITIONS;
+    return isShared && members.every((member) => member.owned.size > 0);
+  }
+
+  #ownership(): string {
+    return this.#fleet.members.map(({ name, owned }) => `${name} owns ${[...owned].join(' ') || 'nothing'}`).join(', ');
+  }
+}

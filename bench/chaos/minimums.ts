@@ -1,0 +1,23 @@
+import type { Verdict } from './verdict.ts';
+
+/** How much must have happened, so that "nothing was lost" says something. */
+export type Minimums = Readonly<Record<'records' | 'joins' | 'cleanLeaves' | 'kills' | 'brokerRestarts', number>>;
+
+/** For a run of so many seconds; 300 are a full one. */
+export function minimumsFor(seconds: number): Minimums {
+  const every = (interval: number): number => Math.max(1, Math.floor(seconds / interval));
+  return {
+    records: seconds * 200,
+    joins: every(15),
+    cleanLeaves: every(15),
+    kills: every(60),
+    brokerRestarts: every(120),
+  };
+}
+
+/** What was not reached, in words. */
+export function unreached(verdict: Verdict, minimums: Minimums): readonly string[] {
+  return (Object.keys(minimums) as (keyof Minimums)[])
+    .filter((name) => verdict[name] < minimums[name])
+    .map((name) => `only ${verdict[name]} ${name}, which must be at least ${minimums[name]}`);
+}

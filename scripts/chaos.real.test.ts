@@ -1,0 +1,26 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { missingForKafka } from './kafka-jars.ts';
+import { type ScriptProcess, scriptProcess } from './script-process.ts';
+
+const hasRealTier = process.env.KAFKA_BROKERS !== undefined && missingForKafka().length === 0;
+const timeoutMs = 300_000;
+
+let running: ScriptProcess | undefined;
+afterEach(() => {
+  running?.child.kill('SIGTERM');
+});
+
+(hasRealTier ? describe : describe.skip)('npm run chaos, on three real brokers', () => {
+  it(
+    'loses nothing, breaks no order and repeats nothing without need while workers come, leave and die and a broker restarts',
+    async () => {
+      running = scriptProcess(['scripts/chaos.ts', '--seconds', '25', '--json']);
+      const { code, output } = await running.ended;
+      if (code !== 0) throw new Error(output);
+      expect(JSON.parse(output.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
+        ...{ lost: 0, orderViolations: 0, repeatedAfterLeave: 0, violations: [] },
+      });
+    },
+    timeoutMs,
+  );
+});
