@@ -1,0 +1,67 @@
+import type { SentRecords } from './sent-records.ts';
+
+/** How an epoch ended: given back, taken away, or with its process. */
+type EpochEnd = 'released' | 'lost' | 'closed' | 'crashed';
+
+/** One process's time with one partition, as the broker's side sees it: from `assign` to `release`, or to the end of the client. */
+export class Epoch {
+  readonly process: string;
+  readonly partition: number;
+  readonly start: number;
+  /** What the group had committed when it began. */
+  readonly committedAtStart: number | undefined;
+  /** Offsets that were handled, or passed over, in this epoch. */
+  readonly finished: Set<number> = new Set<number>();
+  /** `leaving` and `lost`: the process has been told so. */
+  state: 'active' | 'leaving' | 'lost' | 'over' = 'active';
+  /** Since when, in milliseconds since the epoch of Unix. */
+  since: number;
+  /** The broker has given the partition up for lost, whether or not the process knows. */
+  isExpelled = false;
+  /** How many commits of the process had failed when the last one of this partition was acknowledged. */
+  failuresAtCommit: number;
+  end: { readonly how: EpochEnd; readonly frontier: number; readonly hadCommitTrouble: boolean } | undefined;
+
+  constructor(
+    process: string,
+    start: { readonly partition: number; readonly offset: number },
+    committedAtStart: number | undefined,
+    at: { readonly now: number; readonly failures: number },
+  ) {
+    this.process = process;
+    this.partition = start.partition;
+    this.start = start.offset;
+    this.committedAtStart = committedAtStart;
+    this.since = at.now;
+    this.failuresAtCommit = at.failures;
+  }
+
+  /** Records below an offset that this epoch should have finished, and has not. */
+  unfinishedBelow(offset: number, sent: SentRecords): number[] {
+    return sent
+      .between(this.partition, this.start, offset)
+      .map((record) => record.offset)
+      .filter((one) => !this.finished.has(one));
+  }
+
+  /** It is over: what was finished above its first unfinished record is repeated by whoever comes next. */
+  close(how: EpochEnd, hadCommitTrouble: boolean, sent: SentRecords): void {
+    if (this.state === 'over') return;
+    const [first] = this.unfinishedBelow(Number.POSITIVE_INFINITY, sent);
+    this.end = {
+      how: this.isExpelled && how !== 'crashed' ? 'lost' : how,
+      frontier: first ?? Number.POSITIVE_INFINITY,
+      hadCommitTrouble,
+    };
+    this.state = 'over';
+  }
+
+  /** Why a record that was finished in this epoch comes again in the next one; undefined when nothing explains it. */
+  whyRepeated(offset: number): string | undefined {
+    if (this.isExpelled) return 'the partition was lost';
+    if (this.end === undefined) return undefined;
+    if (this.end.how === 'lost' || this.end.how === 'crashed') return this.end.how;
+    if (this.end.hadCommitTrouble) return 'a commit was refused or not acknowledged';
+    return offset > this.end.frontier ? 'finished above an unfinished record' : undefined;
+  }
+}

@@ -1,0 +1,197 @@
+import type { Epoch } from './epoch.ts';
+import type { Invariant, Violation } from './invariants.ts';
+import { Ownership } from './ownership.ts';
+import { nameOf, type Place, type SentRecord, SentRecords } from './sent-records.ts';
+import { abortOf, type SimulatedCall } from './simulated-call.ts';
+
+/** What the oracle has to know of a run. */
+export interface OracleParts {
+  readonly now: () => number;
+  readonly committed: (partition: number) => number | undefined;
+  readonly owner: (partition: number) => string | undefined;
+  /** The lane that a record is handled in; undefined where nothing orders it. */
+  readonly laneOf: (record: SentRecord) => string | undefined;
+  /** How many calls may run at once. */
+  readonly maxCalls: number;
+  readonly onStuckHandler: 'fail' | 'release';
+  readonly handlerTimeoutMs: number | undefined;
+}
+
+/** Watches handlers and clients of every process, and says what must not be. */
+export class Oracle {
+  readonly broken: Violation[] = [];
+  readonly sent: SentRecords = new SentRecords();
+  readonly ownership: Ownership;
+  /** What has happened, each with its time: the same for the same seed. */
+  readonly history: string[] = [];
+  readonly #parts: OracleParts;
+  readonly #startedAt: number;
+  readonly #running = new Set<SimulatedCall>();
+  /** The call that last finished a record, by its name. */
+  readonly #finishedBy = new Map<string, { readonly epoch: Epoch | undefined; readonly wasAborted: boolean }>();
+  /** What became of a record's last call, by its process and name. */
+  readonly #lastEnds = new Map<string, 'finished' | 'failed' | 'interrupted'>();
+
+  constructor(parts: OracleParts) {
+    this.#parts = parts;
+    this.#startedAt = parts.now();
+    const report = (invariant: Invariant, what: string): void => this.report(invariant, what);
+    const { now, committed, owner } = parts;
+    this.ownership = new Ownership({ sent: this.sent, now, committed, owner, report });
+  }
+
+  /** Calls whose handler has not returned. */
+  get running(): ReadonlySet<SimulatedCall> {
+    return this.#running;
+  }
+
+  report(invariant: Invariant, what: string): void {
+    this.broken.push({ invariant, what, atMs: this.#parts.now() - this.#startedAt });
+  }
+
+  /** Something happened. */
+  note(what: string): void {
+    this.history.push(`${this.#parts.now() - this.#startedAt} ms: ${what}`);
+  }
+
+  started(process: string, records: readonly SentRecord[], attempt: number, signal: () => AbortSignal): SimulatedCall {
+    const epochs = new Map<number, Epoch>();
+    for (const { partition } of records) {
+      const epoch = this.ownership.epoch(process, partition);
+      if (epoch !== undefined && epoch.state !== 'over') epochs.set(partition, epoch);
+    }
+    const call: SimulatedCall = { process, records, startedAt: this.#parts.now(), epochs, signal, isAbandoned: false };
+    this.note(`${process} starts ${records.map(nameOf).join(' ')} attempt ${attempt}`);
+    for (const record of records) {
+      this.#checkOwner(call, record);
+      this.#checkOthers(call, record);
+      const epoch = epochs.get(record.partition);
+      if (epoch === undefined) continue;
+      this.#checkOrder(call, record, epoch);
+      this.#checkRepetition(process, record, epoch);
+    }
+    this.#running.add(call);
+    const atOnce = [...this.#running].filter((other) => other.process === process && !other.isAbandoned).length;
+    if (atOnce > this.#parts.maxCalls) this.report('order', `${process} runs ${atOnce} calls at once`);
+    return call;
+  }
+
+  /** The handler has returned; `failed` are the records that it has failed for. */
+  ended(call: SimulatedCall, failed: readonly Place[]): void {
+    if (!this.#running.delete(call)) return;
+    const abort = abortOf(call);
+    const { now, handlerTimeoutMs = Number.POSITIVE_INFINITY } = this.#parts;
+    // Also where it was asked to return for another reason before.
+    const isLate = abort === 'timed-out' || now() - call.startedAt > handlerTimeoutMs;
+    this.note(`${call.process} ends ${call.records.map(nameOf).join(' ')} failed ${failed.length} ${abort ?? ''}`);
+    for (const record of call.records) {
+      const isFailed = failed.includes(record) || isLate;
+      const end = !isFailed ? 'finished' : abort === 'taken-away' ? 'interrupted' : 'failed';
+      this.#lastEnds.set(`${call.process} ${nameOf(record)}`, end);
+      if (end !== 'finished') continue;
+      this.sent.finish(record);
+      if (!call.isAbandoned) this.#finish(call.epochs.get(record.partition), record, abort !== undefined);
+    }
+  }
+
+  /** The worker has finished a record otherwise than by handling it. */
+  passedOver(process: string, place: Place): void {
+    this.note(`${process} passes over ${nameOf(place)}`);
+    if (this.#lastEnds.get(`${process} ${nameOf(place)}`) !== 'failed')
+      this.report('no-loss', `${process} passes over ${nameOf(place)}, which has not failed`);
+    const epoch = this.ownership.epoch(process, place.partition);
+    this.sent.finish(place);
+    this.#finish(epoch, place, false);
+  }
+
+  /** The worker says that a handler is stuck: where it gives the slot away, what the handler still does counts for nothing. */
+  stuck(process: string, place: Place): void {
+    for (const call of this.#running) {
+      if (call.process !== process || call.isAbandoned) continue;
+      if (!call.records.some((record) => nameOf(record) === nameOf(place))) continue;
+      const isGone = [...call.epochs.values()].every(({ state }) => state === 'over' || state === 'lost');
+      call.isAbandoned = this.#parts.onStuckHandler === 'release' || isGone;
+      // Its time was up, and that is what it has failed with.
+      for (const record of call.records)
+        if (call.isAbandoned && abortOf(call) === 'timed-out')
+          this.#lastEnds.set(`${process} ${nameOf(record)}`, 'failed');
+    }
+  }
+
+  /** The process is no more, and nothing that it had under way counts. */
+  crashed(process: string): void {
+    this.note(`${process} crashes`);
+    this.ownership.gone(process, 'crashed');
+    for (const call of [...this.#running]) if (call.process === process) this.#running.delete(call);
+  }
+
+  /** Everything is calm: nothing may be left. */
+  checkNothingIsLost(): void {
+    for (const partition of this.sent.partitions()) {
+      for (const record of this.sent.of(partition))
+        if (!this.sent.isFinished(record)) this.report('no-loss', `${nameOf(record)} was never handled`);
+      const last = this.sent.of(partition).at(-1)?.offset ?? -1;
+      const committed = this.#parts.committed(partition) ?? 0;
+      if (committed <= last)
+        this.report('no-loss', `partition ${partition} is committed at ${committed} of ${last + 1}`);
+    }
+  }
+
+  #finish(epoch: Epoch | undefined, place: Place, wasAborted: boolean): void {
+    this.#finishedBy.set(nameOf(place), { epoch, wasAborted });
+    if (epoch?.state === 'active' || epoch?.state === 'leaving') epoch.finished.add(place.offset);
+  }
+
+  #checkOwner(call: SimulatedCall, record: SentRecord): void {
+    const what = `${call.process} starts ${nameOf(record)}`;
+    const epoch = call.epochs.get(record.partition);
+    if (epoch === undefined) this.report('one-owner', `${what}, which it does not own`);
+    // What the poll told is known a few microtasks later.
+    else if (epoch.state !== 'active' && this.#parts.now() > epoch.since)
+      this.report('one-owner', `${what}, of a partition that is ${epoch.state}`);
+  }
+
+  #checkOthers(call: SimulatedCall, record: SentRecord): void {
+    for (const other of this.#running) {
+      if (other.process === call.process) continue;
+      const shared = other.records.find(({ partition }) => partition === record.partition);
+      if (shared === undefined || other.epochs.get(record.partition)?.isExpelled === true) continue;
+      if (this.#parts.onStuckHandler === 'release' && abortOf(other) !== undefined) continue;
+      this.report(
+        'one-owner',
+        `${call.process} starts ${nameOf(record)} while ${other.process} handles ${nameOf(shared)}`,
+      );
+    }
+  }
+
+  #checkOrder(call: SimulatedCall, record: SentRecord, epoch: Epoch): void {
+    const { laneOf } = this.#parts;
+    const lane = laneOf(record);
+    if (lane === undefined) return;
+    const what = `${call.process} starts ${nameOf(record)}`;
+    for (const other of this.#running) {
+      if (other.isAbandoned || other.epochs.get(record.partition) !== epoch) continue;
+      const shared = other.records.find((one) => laneOf(one) === lane);
+      if (shared !== undefined) this.report('order', `${what} while ${nameOf(shared)} of its lane is handled`);
+    }
+    for (const offset of epoch.unfinishedBelow(record.offset, this.sent)) {
+      const before = this.sent.get({ partition: record.partition, offset });
+      if (laneOf(before) === lane && !call.records.includes(before))
+        this.report('order', `${what} before ${nameOf(before)} of its lane is finished`);
+    }
+    const [unsorted] = call.records
+      .slice(call.records.indexOf(record) + 1)
+      .filter((one) => laneOf(one) === lane && one.offset < record.offset);
+    if (unsorted !== undefined) this.report('order', `${what} before ${nameOf(unsorted)} in one call`);
+  }
+
+  #checkRepetition(process: string, record: SentRecord, epoch: Epoch): void {
+    const what = `${process} handles ${nameOf(record)} again`;
+    if (epoch.finished.has(record.offset)) this.report('duplicates', `${what} in the same epoch`);
+    if (record.offset < (epoch.committedAtStart ?? 0)) this.report('duplicates', `${what}, which was committed`);
+    const before = this.#finishedBy.get(nameOf(record));
+    if (before === undefined || before.epoch === epoch || before.wasAborted) return;
+    if (before.epoch !== undefined && before.epoch.whyRepeated(record.offset) === undefined)
+      this.report('duplicates', `${what} after ${before.epoch.process}, and nothing explains it`);
+  }
+}

@@ -1,0 +1,128 @@
+import type { AssignmentEvent, NextOffset, StartOffset, TopicPartition } from '@kafka-worker/core';
+import { Epoch } from './epoch.ts';
+import type { Invariant } from './invariants.ts';
+import type { SentRecords } from './sent-records.ts';
+
+/** What ownership has to know of the run. */
+export interface OwnershipParts {
+  readonly sent: SentRecords;
+  readonly now: () => number;
+  /** What the group has committed of a partition. */
+  readonly committed: (partition: number) => number | undefined;
+  /** The process that the group says owns a partition. */
+  readonly owner: (partition: number) => string | undefined;
+  readonly report: (invariant: Invariant, what: string) => void;
+}
+
+/** What is known of one process's commits. */
+interface Commits {
+  failures: number;
+  underWay: number;
+}
+
+/** Who owns which partition, as it passes between a process's worker and its client; and that what is committed may be. */
+export class Ownership {
+  readonly #parts: OwnershipParts;
+  /** By process, then by partition: the last one. */
+  readonly #epochs = new Map<string, Map<number, Epoch>>();
+  readonly #commits = new Map<string, Commits>();
+
+  constructor(parts: OwnershipParts) {
+    this.#parts = parts;
+  }
+
+  /** The last epoch of a process with a partition. */
+  epoch(process: string, partition: number): Epoch | undefined {
+    return this.#epochs.get(process)?.get(partition);
+  }
+
+  /** The worker takes partitions over. */
+  assigned(process: string, starts: readonly StartOffset[]): void {
+    const { sent, committed, owner, report, now } = this.#parts;
+    const epochs = this.#epochs.get(process) ?? new Map<number, Epoch>();
+    this.#epochs.set(process, epochs);
+    for (const start of starts) {
+      const { partition, offset } = start;
+      const before = committed(partition);
+      epochs.get(partition)?.close('released', false, sent);
+      const epoch = new Epoch(process, start, before, { now: now(), failures: this.#of(process).failures });
+      epochs.set(partition, epoch);
+      // It may have been taken away while it was on offer.
+      epoch.isExpelled = owner(partition) !== process;
+      if (epoch.isExpelled) continue;
+      if (before !== undefined && offset < before)
+        report('duplicates', `${process} starts partition ${partition} at ${offset}, although ${before} is committed`);
+      for (const record of sent.between(partition, before ?? 0, offset))
+        if (!sent.isFinished(record)) report('no-loss', `${process} starts behind ${partition}@${record.offset}`);
+    }
+  }
+
+  /** A poll has told the worker of these. */
+  told(process: string, events: readonly AssignmentEvent[]): void {
+    for (const { type, partitions } of events) {
+      for (const epoch of this.#among(process, partitions)) {
+        if (epoch.state === 'over' || type === 'assigned') continue;
+        epoch.state = type === 'lost' ? 'lost' : 'leaving';
+        epoch.since = this.#parts.now();
+      }
+    }
+  }
+
+  /** The broker has taken partitions away from a process, which may not know yet. */
+  expelled(process: string, partitions: readonly TopicPartition[]): void {
+    for (const epoch of this.#among(process, partitions)) epoch.isExpelled = true;
+  }
+
+  /** The worker lets partitions go. */
+  released(process: string, partitions: readonly TopicPartition[]): void {
+    for (const epoch of this.#among(process, partitions)) this.#close(epoch, 'released');
+  }
+
+  /** The process's client is closed, or the process is no more. */
+  gone(process: string, how: 'closed' | 'crashed'): void {
+    for (const epoch of this.#epochs.get(process)?.values() ?? []) this.#close(epoch, how);
+  }
+
+  /** The worker commits; the returned function is to be told whether that was acknowledged. */
+  committing(process: string, offsets: readonly NextOffset[]): (isAcknowledged: boolean) => void {
+    for (const next of offsets) this.#checkCommit(process, next);
+    const commits = this.#of(process);
+    commits.underWay++;
+    return (isAcknowledged) => {
+      commits.underWay--;
+      if (!isAcknowledged) commits.failures++;
+      else for (const epoch of this.#among(process, offsets)) epoch.failuresAtCommit = commits.failures;
+    };
+  }
+
+  #checkCommit(process: string, { partition, offset }: NextOffset): void {
+    const { sent, committed, report, now } = this.#parts;
+    const epoch = this.epoch(process, partition);
+    const what = `${process} commits partition ${partition} at ${offset}`;
+    if (epoch === undefined || epoch.state === 'over') {
+      // The start of an epoch that is about to begin.
+      const open = sent.between(partition, committed(partition) ?? 0, offset).find((one) => !sent.isFinished(one));
+      if (open !== undefined) report('commit', `${what}, which it does not own, past unfinished ${open.offset}`);
+      return;
+    }
+    if (epoch.state === 'lost' && now() > epoch.since) report('commit', `${what}, which it knows to be lost`);
+    if (offset < epoch.start) report('commit', `${what}, below its start ${epoch.start}`);
+    const [open] = epoch.unfinishedBelow(offset, sent);
+    if (open !== undefined) report('commit', `${what}, past unfinished ${open}`);
+  }
+
+  #close(epoch: Epoch, how: 'released' | 'closed' | 'crashed'): void {
+    const { failures, underWay } = this.#of(epoch.process);
+    epoch.close(how, underWay > 0 || failures > epoch.failuresAtCommit, this.#parts.sent);
+  }
+
+  #among(process: string, partitions: readonly TopicPartition[]): Epoch[] {
+    return partitions.flatMap(({ partition }) => this.epoch(process, partition) ?? []);
+  }
+
+  #of(process: string): Commits {
+    const commits = this.#commits.get(process) ?? { failures: 0, underWay: 0 };
+    this.#commits.set(process, commits);
+    return commits;
+  }
+}

@@ -1,0 +1,32 @@
+/** Replaces a method of a class until the returned function is called. */
+export function patchMethod<Class extends object, Name extends keyof Class>(
+  prototype: Class,
+  name: Name,
+  replacement: (original: Class[Name]) => Class[Name],
+): () => void {
+  const descriptor = descriptorOf(prototype, name);
+  Object.defineProperty(prototype, name, { ...descriptor, value: replacement(descriptor.value as Class[Name]) });
+  return () => void Object.defineProperty(prototype, name, descriptor);
+}
+
+/** Replaces a getter of a class until the returned function is called. */
+export function patchGetter<Class extends object, Name extends keyof Class>(
+  prototype: Class,
+  name: Name,
+  replacement: (self: Class, original: () => Class[Name]) => Class[Name],
+): () => void {
+  const descriptor = descriptorOf(prototype, name);
+  Object.defineProperty(prototype, name, {
+    ...descriptor,
+    get(this: Class) {
+      return replacement(this, () => descriptor.get?.call(this) as Class[Name]);
+    },
+  });
+  return () => void Object.defineProperty(prototype, name, descriptor);
+}
+
+function descriptorOf(prototype: object, name: PropertyKey): PropertyDescriptor {
+  const descriptor = Object.getOwnPropertyDescriptor(prototype, name);
+  if (descriptor === undefined) throw new Error(`there is no ${String(name)} any more`);
+  return descriptor;
+}

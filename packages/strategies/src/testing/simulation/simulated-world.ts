@@ -1,0 +1,269 @@
+import {
+  type BatchContext,
+  isKafkaWorkerError,
+  type KafkaConsumer,
+  type KafkaRecord,
+  type Logger,
+  type StopOptions,
+  type WorkerOptions,
+} from '@kafka-worker/core';
+import { type FakeKafka, fakeKafka, VirtualClock } from '@kafka-worker/core/testing';
+import { InjectionCounts } from './injection-counts.ts';
+import { Oracle } from './oracle.ts';
+import { SeededRandom } from './seeded-random.ts';
+import { SimulatedHandler } from './simulated-handler.ts';
+import { SimulatedProcess } from './simulated-process.ts';
+import { laneOf, type SimulationPlan } from './simulation-plan.ts';
+import { Weather } from './weather.ts';
+
+const MOST_PROCESSES = 4;
+/** When everything has been produced, and the first processes have come. */
+const ARRIVALS_MS = 3_000;
+const STORM_MS = 20_000;
+/** A handler that takes longer hangs for good, and somebody ends its process. */
+const LONGEST_CALL_MS = 15_000;
+const CALM_ROUNDS = 150;
+/** What a stop may take beside its own time: its steps' bounds, one after another. */
+const STOP_STEPS_MS = 60_000;
+/** Of a worker that ends by itself. */
+const DEFAULT_STOP_MS = 25_000;
+const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+/** What may end a worker in bad weather. */
+const EXPECTED_ERRORS = ['HANDLER', 'STUCK_HANDLER', 'SHUTDOWN_TIMEOUT', 'COMMIT', 'ASSIGNMENT_HOOK', 'CONNECTION'];
+
+/** What breaks a rule on purpose. */
+export interface Tampering {
+  readonly consumer?: (consumer: KafkaConsumer) => KafkaConsumer;
+  readonly options?: (options: WorkerOptions) => WorkerOptions;
+}
+
+/** A cluster, processes that come and go, and the weather: one run. */
+export class SimulatedWorld {
+  readonly clock: VirtualClock = new VirtualClock({ startMs: 0, settleTurns: 1 });
+  readonly kafka: FakeKafka;
+  readonly oracle: Oracle;
+  readonly injected: InjectionCounts = new InjectionCounts();
+  readonly #plan: SimulationPlan;
+  readonly #tampering: Tampering;
+  readonly #weather: Weather;
+  readonly #handler: SimulatedHandler;
+  readonly #random: SeededRandom;
+  readonly #processes: SimulatedProcess[] = [];
+  readonly #stopTimes = new Map<SimulatedProcess, number>();
+  #isCalm = false;
+
+  constructor(plan: SimulationPlan, tampering: Tampering = {}) {
+    this.#plan = plan;
+    this.#tampering = tampering;
+    this.#random = new SeededRandom(plan.seed, 1);
+    this.kafka = fakeKafka({
+      clock: this.clock,
+      topics: { t: { partitions: plan.partitions } },
+      requestTimeoutMs: 3_000,
+      sessionTimeoutMs: 6_000,
+      atAwait: () => this.#weather.awaited(),
+    });
+    this.oracle = new Oracle({
+      now: () => this.clock.now(),
+      committed: (partition) => this.kafka.group('g').committedOffset({ topic: 't', partition }).offset,
+      owner: (partition) => this.kafka.group('g').owner({ topic: 't', partition }),
+      laneOf: (record) => laneOf(plan, record),
+      maxCalls: plan.strategy.maxCalls,
+      onStuckHandler: plan.options.onStuckHandler,
+      handlerTimeoutMs: plan.options.handlerTimeoutMs,
+    });
+    this.#weather = new Weather(this, new SeededRandom(plan.seed, 2), plan.mix, this.injected);
+    this.#handler = new SimulatedHandler({
+      ...{ oracle: this.oracle, random: new SeededRandom(plan.seed, 3), mix: plan.mix, injected: this.injected },
+      isCalm: () => this.#isCalm,
+      awaited: () => this.#weather.awaited(),
+    });
+  }
+
+  /** Processes whose worker has not ended. */
+  get alive(): SimulatedProcess[] {
+    return this.#processes.filter(
+      ({ isDead, worker: { state } }) => !isDead && (state === 'starting' || state === 'running'),
+    );
+  }
+
+  /** Lives through storm and calm, until everything is handled, or something is broken. */
+  async run(): Promise<void> {
+    const { records, processes } = this.#plan;
+    this.#send(Math.ceil(records / 2));
+    for (let left = Math.floor(records / 2); left > 0; left -= 5) {
+      const wave = Math.min(left, 5);
+      this.clock.setTimeout(() => this.#send(wave), this.#random.below(ARRIVALS_MS));
+    }
+    for (let i = 0; i < processes; i++)
+      this.clock.setTimeout(() => this.join(), i === 0 ? 0 : this.#random.below(1_000));
+    const isStormy = (): boolean =>
+      this.clock.now() < ARRIVALS_MS || (this.clock.now() < STORM_MS && !this.#weather.isOver);
+    while (isStormy() && !this.#isBroken) await this.clock.advance(250);
+    await this.clock.advance(this.#random.below(3_000));
+    await this.#calmDown();
+    for (const process of this.#processes) process.crash();
+  }
+
+  /** One more process, if there are not too many. */
+  join(): boolean {
+    if (this.alive.length >= MOST_PROCESSES) return false;
+    const surroundings = {
+      kafka: this.kafka,
+      clock: this.clock,
+      oracle: this.oracle,
+      tamperWith: this.#tampering.consumer,
+    };
+    const name = `p${this.#processes.length}`;
+    const process = new SimulatedProcess(name, surroundings, (self) => this.#optionsOf(self));
+    this.#processes.push(process);
+    this.#watch(process);
+    // What it rejects with, `finished` says too.
+    process.worker.start().catch(() => {});
+    return true;
+  }
+
+  stop(process: SimulatedProcess, options: StopOptions & { readonly timeoutMs: number }): void {
+    this.#stopTimes.set(process, options.timeoutMs);
+    void process.worker.stop(options);
+  }
+
+  crash(process: SimulatedProcess): void {
+    process.crash();
+    this.#replace();
+  }
+
+  get #isBroken(): boolean {
+    return this.oracle.broken.length > 0;
+  }
+
+  /** Nothing goes wrong any more. Everything has to be handled and committed in a while, and every worker has to stop. */
+  async #calmDown(): Promise<void> {
+    this.#isCalm = true;
+    this.#weather.calm();
+    for (const process of this.#processes) if (this.#hangs(process)) process.crash();
+    for (let round = 0; round < CALM_ROUNDS && !this.#isBroken && !this.#isAllCommitted(); round++) {
+      if (this.alive.length === 0) this.join();
+      for (const process of this.#processes) if (this.#hangs(process)) process.crash();
+      this.#unfreeze();
+      await this.clock.advance(1_000);
+    }
+    if (this.#isBroken) return;
+    this.oracle.checkNothingIsLost();
+    for (const process of this.alive) this.stop(process, { timeoutMs: 1_000 });
+    await this.clock.advance(2 * DEFAULT_STOP_MS + STOP_STEPS_MS + 5_000);
+    // A worker that is kept because its handler hangs is ended by whoever sees it fail.
+    for (const process of this.#processes) if (this.#hangs(process)) process.crash();
+    const { pendingTimers } = this.clock;
+    if (pendingTimers > 0) this.oracle.report('stop-ends', `${pendingTimers} timers are left`);
+  }
+
+  /** Its worker has ended or was never to end, and a handler does not return. */
+  #hangs({ name, isDead, worker }: SimulatedProcess): boolean {
+    if (isDead) return false;
+    const calls = [...this.oracle.running].filter((call) => call.process === name);
+    const hasEnded = worker.state === 'stopped' || worker.state === 'failed';
+    return calls.some(({ startedAt }) => hasEnded || this.clock.now() - startedAt > LONGEST_CALL_MS);
+  }
+
+  #optionsOf(process: SimulatedProcess): WorkerOptions {
+    const { options, isBatch, hasHooks } = this.#plan;
+    const common = {
+      ...{ ...options, kafka: this.kafka, groupId: 'g', topics: 't', logger: quiet },
+      random: () => this.#random.next(),
+      ...(hasHooks ? { onAssigned: () => this.#hook(process), onRevoked: () => this.#hook(process) } : {}),
+    };
+    const made: WorkerOptions = isBatch
+      ? {
+          ...common,
+          batch: { maxRecords: 3, maxWaitMs: 20 },
+          batchHandler: (records: readonly KafkaRecord[], context: BatchContext<KafkaRecord>) =>
+            this.#handler.handle(process, records, context),
+        }
+      : { ...common, handler: (record, context) => this.#handler.handle(process, [record], context) };
+    return this.#tampering.options?.(made) ?? made;
+  }
+
+  async #hook(process: SimulatedProcess): Promise<void> {
+    if (this.#isCalm) return;
+    this.#weather.awaited();
+    if (this.#random.chance(0.2)) {
+      this.injected.count('slow-hook');
+      await new Promise<void>((resolve) => void process.clock.setTimeout(resolve, this.#random.pick([50, 900])));
+    }
+    if (this.#random.chance(0.03)) {
+      this.injected.count('hook-failure');
+      throw new Error('a hook fails');
+    }
+  }
+
+  #watch(process: SimulatedProcess): void {
+    const { worker, name } = process;
+    const { oracle, clock } = this;
+    worker.on('stuck', (place) => oracle.stuck(name, place));
+    worker.on('settled', ({ record, outcome }) => {
+      if (outcome !== 'handled' && !process.isDead) oracle.passedOver(name, record);
+    });
+    worker.on('frozen', () => void clock.setTimeout(() => this.#unfreeze(), 500));
+    worker.on('state', ({ to }) => {
+      oracle.note(`${name} is ${to}`);
+      if (to !== 'draining') return;
+      const boundMs = STOP_STEPS_MS + 2 * (this.#stopTimes.get(process) ?? DEFAULT_STOP_MS);
+      const late = clock.setTimeout(() => {
+        if (!process.isDead) oracle.report('stop-ends', `${name} has not stopped within ${boundMs} ms`);
+      }, boundMs);
+      const ended = (): void => late.clear();
+      worker.finished.then(ended, ended);
+    });
+    worker.finished.then(
+      () => this.#replace(),
+      (error: unknown) => {
+        const isExpected = isKafkaWorkerError(error) && (error.retriable || EXPECTED_ERRORS.includes(error.code));
+        if (!isExpected && !process.isDead) oracle.report('no-defect', `${name} ended with ${String(error)}`);
+        this.#replace();
+        // Whoever sees it fail may end the process at once, or let it be.
+        if (this.#random.chance(0.5)) clock.setTimeout(() => process.crash(), this.#random.below(2_000));
+      },
+    );
+  }
+
+  /** Where a worker has ended, another one comes a little later. */
+  #replace(): void {
+    if (this.#isCalm) return;
+    this.clock.setTimeout(
+      () => {
+        if (!this.#isCalm && this.alive.length < this.#plan.processes) this.join();
+      },
+      this.#random.pick([10, 500, 2_000]),
+    );
+  }
+
+  #unfreeze(): void {
+    for (const { worker } of this.alive) {
+      for (const { topic, partition, frozen } of worker.status().partitions) {
+        for (const { scope, key } of frozen)
+          worker.unfreeze({ topic, partition, ...(scope === 'key' ? { key } : {}) }).catch(() => {});
+      }
+    }
+  }
+
+  #send(count: number): void {
+    const messages = Array.from({ length: count }, () => ({
+      ...{ topic: 't', partition: this.#random.below(this.#plan.partitions), value: null },
+      key: this.#random.pick(['a', 'b', 'c', null]),
+    }));
+    for (const { partition, offset, key } of this.kafka.send(messages))
+      this.oracle.sent.add({ partition, offset, key: key === null ? null : String(key) });
+    if (this.#random.chance(0.3))
+      this.kafka.appendGap({ topic: 't', partition: this.#random.below(this.#plan.partitions) }, 1);
+  }
+
+  #isAllCommitted(): boolean {
+    const committed = this.kafka.committed('g', 't');
+    for (const partition of this.oracle.sent.partitions()) {
+      const last = this.oracle.sent.of(partition).at(-1)?.offset ?? -1;
+      if ((committed.get(partition) ?? 0) <= last) return false;
+    }
+    return true;
+  }
+}
