@@ -2,8 +2,15 @@ import { readdirSync } from 'node:fs';
 import { UsageError } from '../scripts/command-line.ts';
 import { describeRun } from './harness/describe-run.ts';
 import { parseExampleArguments } from './harness/example-arguments.ts';
-import type { CreateWorker } from './harness/run-example.ts';
+import type { CreateWorker, RunTarget } from './harness/run-example.ts';
 import { runExample } from './harness/run-example.ts';
+
+/** What an example's `main.ts` exports. */
+interface ExampleModule {
+  readonly createWorker: CreateWorker;
+  readonly createGroup?: CreateWorker;
+  readonly run?: RunTarget;
+}
 
 /** The entry behind `npm run example`. */
 async function main(argv: readonly string[]): Promise<void> {
@@ -11,14 +18,18 @@ async function main(argv: readonly string[]): Promise<void> {
   const folder = readdirSync(import.meta.dirname).find((name) => name.startsWith(`${given.example}-`));
   if (folder === undefined)
     throw new UsageError(`there is no example ${given.example}.\n\nthere are: ${numbers().join(', ')}`);
-  const { createWorker } = (await import(`./${folder}/main.ts`)) as { readonly createWorker: CreateWorker };
+  const example = (await import(`./${folder}/main.ts`)) as ExampleModule;
+  const create = given.crash === true ? example.createGroup : example.createWorker;
+  if (create === undefined) throw new UsageError(`example ${given.example} has no --crash: example 02 has.`);
 
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
     const tell = given.json ? () => {} : (line: string) => process.stdout.write(`${line}\n`);
-    const { summary, error, unreached } = await runExample(createWorker, given, { signal: interrupted.signal, tell });
+    const { run } = example;
+    const options = { signal: interrupted.signal, tell, ...(run === undefined ? {} : { run }) };
+    const { summary, error, unreached } = await runExample(create, given, options);
     if (error !== undefined) {
       process.stderr.write(`the worker ended with ${error.name}: ${error.message}\n`);
       process.exitCode = 1;

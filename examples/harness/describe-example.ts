@@ -17,6 +17,8 @@ import { runExample } from './run-example.ts';
 export interface TracedRun {
   readonly summary: ExampleSummary;
   readonly calls: readonly HandlerCall[];
+  /** Only of a run with `crash`: any other is expected to have none. */
+  readonly error: Error | undefined;
 }
 
 const realBrokers = process.env.KAFKA_BROKERS;
@@ -59,13 +61,13 @@ export function describeExample(
       const trace = join(directory, 'trace.jsonl');
       const args: ExampleArguments = { example, fail: [], json: true, trace, ...given };
       const { summary, error } = await runExample(create, args, { cluster });
-      expect(error).toBeUndefined();
+      if (given.crash !== true) expect(error).toBeUndefined();
       const lines = readFileSync(trace, 'utf8').trimEnd().split('\n');
       const calls = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as HandlerCall);
       const { records, handled, failed, seconds, maxConcurrent, order } = summary;
       expect(figuresOf(calls)).toEqual({ records, handled, failed, seconds, maxConcurrent, order });
       committedBy.set(summary.group, summary.committed);
-      return { summary, calls };
+      return { summary, calls, error };
     });
 
     if (name !== 'real') return;

@@ -23,6 +23,10 @@ describe('parseExampleArguments', () => {
     });
   });
 
+  it('takes --crash', () => {
+    expect(parseExampleArguments(['02', '--crash'])).toEqual({ example: '02', fail: [], crash: true, json: false });
+  });
+
   it.each(['localhost:9092', '[::1]:9092', 'a:1,b.example:2'])('takes the brokers %s', (kafka) => {
     expect(parseExampleArguments(['01', '--kafka', kafka]).kafka).toBe(kafka);
   });

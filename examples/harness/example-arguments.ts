@@ -18,12 +18,14 @@ export interface ExampleArguments {
   readonly fail: readonly FailAt[];
   /** A file that gets a JSON line for each handler call. */
   readonly trace?: string;
+  /** Shows what happens when one of two workers fails, where the example has that. */
+  readonly crash?: true;
   /** Ends with the summary as one line of JSON. */
   readonly json: boolean;
 }
 
 const usage = `npm run example -- NN [--kafka HOST:PORT] [--topic TOPIC] [--group GROUP]
-                              [--fail PARTITION:OFFSET]… [--trace FILE] [--json]`;
+                              [--fail PARTITION:OFFSET]… [--trace FILE] [--crash] [--json]`;
 
 const options = {
   kafka: { type: 'string' },
@@ -31,6 +33,7 @@ const options = {
   group: { type: 'string' },
   fail: { type: 'string', multiple: true },
   trace: { type: 'string' },
+  crash: { type: 'boolean' },
   json: { type: 'boolean' },
 } as const;
 
@@ -48,6 +51,7 @@ export function parseExampleArguments(argv: readonly string[], env?: NodeJS.Proc
     ...(values.topic === undefined ? {} : { topic: checkName('topic', values.topic) }),
     ...(values.group === undefined ? {} : { group: checkName('group', values.group) }),
     ...(values.trace === undefined ? {} : { trace: checkName('trace', values.trace) }),
+    ...(values.crash === true ? { crash: true } : {}),
     fail: (values.fail ?? []).map(parseFailAt),
     json: values.json ?? false,
   };

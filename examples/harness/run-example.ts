@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { KafkaCluster, Plugin, Worker, WorkerSummary } from '@kafka-worker/core';
+import type { AnyWorker, KafkaCluster, Plugin, WorkerGroup } from '@kafka-worker/core';
 import type { ExampleArguments } from './example-arguments.ts';
 import type { ExampleCluster } from './example-cluster.ts';
 import { openExampleCluster } from './example-cluster.ts';
@@ -20,11 +20,11 @@ export interface ExampleSetup {
   readonly plugins: readonly Plugin[];
 }
 
-/** What the harness needs of a worker, whatever its types. */
-type ExampleWorker = Pick<Worker, 'start' | 'stop' | 'finished' | 'status' | 'on'>;
+/** An example: what its `main.ts` exports as `createWorker`, or as `createGroup`, for `--crash`: the first worker of a group is the one that is looked at. */
+export type CreateWorker = (setup: ExampleSetup) => AnyWorker | WorkerGroup;
 
-/** An example: what its `main.ts` exports as `createWorker`. */
-export type CreateWorker = (setup: ExampleSetup) => ExampleWorker;
+/** What an example's `main.ts` exports as `run`, if it starts and stops by itself: started here it ends with the worker. */
+export type RunTarget = (target: AnyWorker | WorkerGroup, tell: (line: string) => void) => Promise<void>;
 
 export interface ExampleRun {
   readonly summary: ExampleSummary;
@@ -37,6 +37,8 @@ export interface ExampleRun {
 export interface RunOptions {
   /** Where to run instead of where the arguments say; stays open. */
   readonly cluster?: ExampleCluster;
+  /** Starts the worker. @defaultValue its own start */
+  readonly run?: RunTarget;
   /** Ends the run early. */
   readonly signal?: AbortSignal;
   /** Gets a line for each thing that happens. @defaultValue nothing is told */
@@ -69,8 +71,8 @@ export async function runExample(
         await produce(cluster.kafka, orders(topic, records, keys));
         tell(`seeded ${cluster.name} topic ${topic}: ${records} records, ${keys} keys, ${partitions} partitions`);
       }
-      const worker = createWorker({ kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] });
-      const { error, ending } = await runToEnd(worker, view, tell, options.signal);
+      const target = createWorker({ kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] });
+      const { error, ending } = await runToEnd(target, view, tell, options);
       const summary = {
         example: given.example,
         kafka: cluster.name,
@@ -92,25 +94,27 @@ export async function runExample(
   }
 }
 
-/** Starts the worker, and stops it when each partition has reached the end that it had before. */
+/** Starts the worker, or the group, and stops it when each partition has reached the end that it had before. */
 async function runToEnd(
-  worker: ExampleWorker,
+  target: AnyWorker | WorkerGroup,
   view: GroupView,
   tell: (line: string) => void,
-  signal: AbortSignal | undefined,
-): Promise<Pick<WorkerSummary, 'error'> & { readonly ending: RunEnding }> {
+  { signal, run }: RunOptions,
+): Promise<Pick<ExampleRun, 'error'> & { readonly ending: RunEnding }> {
   const ends = await view.endOffsets();
+  const worker = firstOf(target);
   worker.on('assigned', ({ partitions }) =>
     tell(`assigned ${partitions.map(({ partition }) => partition).join(', ')}`),
   );
   worker.on('committed', ({ offsets }) =>
     tell(`committed ${offsets.map((o) => `${o.partition} → ${o.offset}`).join(', ')}`),
   );
-  await worker.start();
+  const ran = run?.(target, tell) ?? target.start();
+  if (run === undefined) await ran;
   let hasEnded = false;
-  const ended = worker.finished.then(
-    () => {},
-    () => {},
+  const ended = target.finished.then(
+    () => undefined,
+    (error: unknown) => error as Error,
   );
   void ended.then(() => {
     hasEnded = true;
@@ -122,11 +126,21 @@ async function runToEnd(
   // Stopped, it has no partitions any more.
   const { partitions } = worker.status();
   const isCutShort = hasEnded || signal?.aborted === true;
-  return { ...(await worker.stop()), ending: { ends, partitions, isCutShort } };
+  await target.stop();
+  await ran;
+  const error = await ended;
+  return { ...(error === undefined ? {} : { error }), ending: { ends, partitions, isCutShort } };
+}
+
+function firstOf(target: AnyWorker | WorkerGroup): AnyWorker {
+  if (!('workers' in target)) return target;
+  const [worker] = target.workers;
+  if (worker === undefined) throw new Error('the group has no workers');
+  return worker;
 }
 
 /** Whether every partition is finished up to its end, or frozen: here, or by other members of the group. */
-async function hasReached(ends: ReadonlyMap<number, number>, worker: ExampleWorker, view: GroupView): Promise<boolean> {
+async function hasReached(ends: ReadonlyMap<number, number>, worker: AnyWorker, view: GroupView): Promise<boolean> {
   const { here, elsewhere } = partitionsBehind(ends, worker.status().partitions);
   if (here.length > 0) return false;
   if (elsewhere.length === 0) return true;

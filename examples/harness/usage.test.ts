@@ -6,6 +6,7 @@ it.each([
   ['examples/run.ts 01 --kafka 127.0.0.1:70000', 'a port from 1 to 65535'],
   ['examples/seed.ts --topic t --records 1 --kafka 127.0.0.1:70000', 'a port from 1 to 65535'],
   [`examples/run.ts 01 --trace ${tmpdir()}/no-such-folder/trace.jsonl`, '--trace: expected a file that can be written'],
+  ['examples/run.ts 01 --crash', 'example 01 has no --crash'],
 ])('%s is refused, and nothing runs', async (line, message) => {
   const { code, output } = await scriptProcess(line.split(' ')).ended;
   expect({ code, output }).toMatchObject({ code: 2, output: expect.stringContaining(message) });
