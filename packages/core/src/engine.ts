@@ -49,6 +49,9 @@ export interface EngineParts {
 /**
  * A record's way from poll to commit. One loop (`turns`) owns all state; this class only wires the rooms that the record passes:
  * poller → ledger and lanes (`#receive`) → dispatcher → outcomes → ledger (`#settle`) → committer.
+ *
+ * Where rooms are given their parts, what is spread comes last. An object that begins with a spread has a hidden class of its own each time it
+ * is made (Node 20), and code that has seen a few of those, in a process of several workers, never gets fast again: half as fast, measured.
  */
 export class Engine {
   readonly assignment: Assignment = new Assignment((owner) => this.#pauses.applyTo(owner));
@@ -84,8 +87,8 @@ export class Engine {
     );
     const { turns, assignment } = this;
     this.intake = new Intake({
-      ...{ limits: options.limits, consumer, assignment, clock, logger: options.logger, turns },
       accepted: (record, owner, now) => this.#queue(record, owner, now),
+      ...{ limits: options.limits, consumer, assignment, clock, logger: options.logger, turns },
     });
     const views = new RecordViews(options, usesLaneFunction(options.concurrency.lanes));
     const batching = options.batchHandler === undefined ? undefined : options.batch;
@@ -96,63 +99,63 @@ export class Engine {
     const ownerOf = (record: ReceivedRecord): OwnedPartition | undefined => assignment.ownerOf(record);
     const polledAt = (): number => this.#pollSize.polledAt;
     this.suspensions = new Suspensions({
-      ...{ lanes, intake, laneNow, ownerOf },
       queue: (record, owner, now) => this.#queue(record, owner, now),
       extracted: () => this.outcomes.freezer.noteExtracted(),
+      ...{ lanes, intake, laneNow, ownerOf },
     });
     const { suspensions } = this;
     this.#pauses = new Pauses(assignment, suspensions);
     this.outcomes = new Outcomes({
-      ...{ options, lanes, intake, suspensions, turns, laneNow, polledAt, events, ownerOf, write: parts.write },
       settle: (item) => this.#settle(item),
       stop: parts.fail,
+      ...{ options, lanes, intake, suspensions, turns, laneNow, polledAt, events, ownerOf, write: parts.write },
     });
     const { handlerTimeoutMs, stuckAfterMs } = options;
     this.deadlines = new HandlerDeadlines({
-      ...{ clock, turns, handlerTimeoutMs, stuckAfterMs },
       stuck: (call, waitedMs) => this.#stuck(call, waitedMs),
+      ...{ clock, turns, handlerTimeoutMs, stuckAfterMs },
     });
     this.dispatcher = new Dispatcher({
-      ...{ options, session, lanes, turns, laneNow, views, ownerOf, polledAt, suspensions },
       context: parts.context,
       deadlines: this.deadlines,
       returned: (call) => this.outcomes.returned(call),
       isTimed: () => events.listensToSettled,
+      ...{ options, session, lanes, turns, laneNow, views, ownerOf, polledAt, suspensions },
     });
     const { dispatcher, outcomes } = this;
     const { deadlines } = this;
     this.#departures = new Departures({ assignment, intake, lanes, suspensions, outcomes, dispatcher, deadlines });
     const departures = this.#departures;
     this.committer = new Committer({
-      ...{ policy: options.commit, clock, turns, events, session, fail: parts.fail },
       owned: () => assignment,
       isIdle: () => this.intake.inFlight.records === 0,
+      ...{ policy: options.commit, clock, turns, events, session, fail: parts.fail },
     });
     const { onAssigned, onRevoked, revokeDrainMs } = options;
     this.hooks = new AssignmentHooks({ onAssigned, onRevoked, clock, timeoutMs: revokeDrainMs });
     this.rebalances = new Rebalances({
-      ...{ options, consumer, session, assignment, turns, events, fail: parts.fail, hooks: this.hooks },
       committer: this.committer,
       starts: new StartResolver(options, consumer, session, subscription),
       departures,
+      ...{ options, consumer, session, assignment, turns, events, fail: parts.fail, hooks: this.hooks },
     });
     this.#receipts = this.#receiptsOf(session);
     const receipts = this.#receipts;
     this.poller = new Poller({
-      ...{ consumer, clock, turns },
       room: () => Math.min(this.intake.room(), this.#pollSize.most(this.#lanes.runningCount)),
       beforeReceived: receipts === undefined ? undefined : (poll) => receipts.note(poll),
       received: (poll) => this.#receive(poll),
       failed: (error) =>
         parts.fail(isKafkaWorkerError(error) ? error : new ClientError('polling failed', { cause: error })),
+      ...{ consumer, clock, turns },
     });
     const { committer, poller } = this;
     this.repositioning = new Repositioning({
       ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
     });
     this.progress = new ProgressWatch({
-      ...{ clock, turns, assignment, consumer, stallMs: options.stallMs },
       isRead: (owner) => this.#isRead(owner),
+      ...{ clock, turns, assignment, consumer, stallMs: options.stallMs },
     });
   }
 
@@ -284,11 +287,11 @@ export class Engine {
     const { clock, logger } = options;
     const { assignment, intake } = this;
     return new Receipts({
-      ...{ received: session.received.bind(session), assignment, consumer, clock, logger },
       alone: (commit) => this.committer.alone(commit),
       commitsReceived: options.delivery.commitsReceived === true,
       isStopped: () => intake.isStopped,
       isDispatched: () => !this.dispatcher.isPaused,
+      ...{ received: session.received.bind(session), assignment, consumer, clock, logger },
     });
   }
 

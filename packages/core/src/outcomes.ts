@@ -52,12 +52,12 @@ export class Outcomes {
     this.#verdicts = new Verdicts(options, events);
     this.retries = new Retries({ clock, lanes, turns, laneNow, kept: (call) => suspensions.keep(call) });
     this.deadLetters = new DeadLetters({
-      ...{ options, lanes, turns, laneNow, events, write },
       written: (call, item) => this.#settle(call, item, 'dead-lettered'),
+      ...{ options, lanes, turns, laneNow, events, write },
     });
     this.freezer = new Freezer({
-      ...{ lanes, intake, suspensions, events, clock, logger, laneNow, ownerOf },
       skipped: (call, item) => this.#settle(call, item, 'skipped'),
+      ...{ lanes, intake, suspensions, events, clock, logger, laneNow, ownerOf },
     });
     this.#hasBrake = onFailure.may === undefined || onFailure.may.includes('dead-letter');
   }

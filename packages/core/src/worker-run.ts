@@ -75,14 +75,14 @@ export class WorkerRun {
     await consumer.connect({ timeoutMs: connectTimeoutMs, ...(signal === undefined ? {} : { signal }) });
     this.#session = await delivery.open({ kafka, groupId, consumer, clock, logger });
     this.engine = new Engine({
-      ...{ options: this.#options, consumer, session: this.#session, subscription: this.#subscription },
-      ...{ events: this.#events, fail: this.#fail },
       write: (message, source) => this.#sender.write(message, source),
       context: {
         send: (call, item, message) => this.#sender.send(call, item, message),
         logFor: (record, attempt) =>
           plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, recordLogger(logger, record, attempt)),
       },
+      ...{ options: this.#options, consumer, session: this.#session, subscription: this.#subscription },
+      ...{ events: this.#events, fail: this.#fail },
     });
     engineMade();
     signal?.throwIfAborted();
