@@ -8,9 +8,6 @@ const RECORDS = 1_000_000;
 const PARTITIONS = 8;
 const ROUNDS = 5;
 
-/** What nothing refers to any more takes its hidden classes along, and the code that was optimized for them: no process with one worker sees that. */
-const kept: Worker[] = [];
-
 type Handler = () => unknown;
 
 const cases: readonly { readonly name: string; readonly handler: Handler; readonly listens: boolean }[] = [
@@ -76,7 +73,6 @@ async function measure(records: readonly ReceivedRecord[], handler: Handler, lis
       return handler();
     },
   });
-  kept.push(worker);
   if (listens) worker.on('settled', () => settled++);
   await worker.start();
   await finished;
