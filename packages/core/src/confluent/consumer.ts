@@ -10,7 +10,7 @@ import type {
 } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
-import { settledWithin } from './bounded.ts';
+import { pauseFor, settledWithin } from './bounded.ts';
 import { toNativeError } from './client-errors.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { Committer } from './committer.ts';
@@ -34,9 +34,16 @@ import { RawClient } from './raw-client.ts';
 import { ReadFailures } from './read-failures.ts';
 import { withGroup } from './refusals.ts';
 import { seekNatively } from './seek.ts';
+import { departForGood, needsDeparture } from './static-departure.ts';
 
 /** How long `close` waits for a commit that somebody else waits for. */
 const COMMITS_MS = 3_000;
+
+/**
+ * How long a static member that leaves is left alone before it is disconnected. librdkafka says goodbye only when what it read has stopped and its last
+ * question is answered, which nothing tells; and for a static member not at all once it is being disconnected.
+ */
+const FAREWELL_MS = 200;
 
 /** What a consumer is made with. */
 export interface ConfluentConsumerOptions {
@@ -191,9 +198,17 @@ export class ConfluentConsumer implements KafkaConsumer {
     this.#check?.stop();
     if (this.#committer !== undefined) await settledWithin(this.#committer.close(), COMMITS_MS);
     // A failed connect has disconnected already: then nothing native may be called any more.
+    const { properties, logger, isStaticMember } = this.#options;
+    const isLeavingStatic = isStaticMember && leavesGroup && this.#raw.isUsable && this.#topics.length > 0;
     if (this.#raw.isUsable) await this.#member?.leave(leavesGroup ? 'leave-group' : 'keep-membership');
+    if (isLeavingStatic) await pauseFor(FAREWELL_MS);
     await this.#stop();
     await this.#raw.disconnect();
+    if (isLeavingStatic && needsDeparture(properties)) {
+      const consumer = (other: ClientProperties): ConfluentConsumer =>
+        new ConfluentConsumer({ ...this.#options, properties: other });
+      await departForGood({ properties, topics: this.#topics, logger, consumer });
+    }
   }
 
   async #stop(): Promise<void> {
