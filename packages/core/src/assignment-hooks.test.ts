@@ -69,7 +69,24 @@ describe('onAssigned', () => {
     const stopping = worker.stop({ timeoutMs: 3_000 });
     await stage.advance(8_000);
     await stopping;
-    expect([aborted, stage.kafka.group('g').size]).toEqual([true, 0]);
+    expect([aborted, stage.kafka.group('g').size, stage.kafka.clock.pendingTimers]).toEqual([true, 0, 0]);
+  });
+
+  it('that heeds its signal when the worker is stopped, by rejecting, has not failed', async () => {
+    const { stage } = noted();
+    await stage.start({
+      onAssigned: (_given, { signal }) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
+    });
+    const summary = await stage.stop();
+    expect([summary.state, summary.error, stage.calls]).toEqual(['stopped', undefined, []]);
+  });
+
+  it('that does not heed its signal leaves onRevoked its 2 s all the same', async () => {
+    const { stage, log } = noted({ revoked: 1_500 });
+    await stage.start({ onAssigned: () => new Promise(() => {}) });
+    const summary = await stage.stop({ timeoutMs: 3_000 });
+    expect([summary.error, log]).toEqual([undefined, ['revoked 0,1, committed 0,0', 'saved 0,1']]);
   });
 });
 
@@ -152,6 +169,46 @@ describe('onRevoked', () => {
     await stage.advance(1_000);
     expect(log.slice(4)).toEqual(['revoked 1, committed 1', 'saved 1']);
     expect(stage.kafka.clock.pendingTimers).toBe(0);
+  });
+
+  it('of a partition whose handler returns while that of others runs comes after it, before the group is left', async () => {
+    const { stage, log } = noted({ revoked: 1_500 });
+    stage.durations.set('1@0', 2_000);
+    await stage.start();
+    await stage.stop({ timeoutMs: 1_000 });
+    expect(log.slice(2)).toEqual(['revoked 0, committed 2', 'saved 0', 'revoked 1, committed 1', 'saved 1']);
+    expect([stage.committed(1), stage.kafka.group('g').size, await stage.end()]).toEqual([1, 0, []]);
+  });
+
+  it('that runs for a revocation when the worker is stopped has the time that the stop has, and is not told twice', async () => {
+    const { stage, log } = noted({ revoked: 3_000 });
+    await stage.start();
+    await stage.advance(10);
+    stage.kafka.group('g').revoke([at(1)]);
+    await stage.advance(100);
+    const summary = await stage.stop({ timeoutMs: 10_000 });
+    expect([summary.state, log.slice(2)]).toEqual([
+      'stopped',
+      ['revoked 1, committed 2', 'saved 1', 'revoked 0, committed 2', 'saved 0'],
+    ]);
+  });
+
+  it('that runs for a revocation when the worker is stopped, and takes longer than the stop may, is the error of the stop', async () => {
+    const { stage, log } = noted();
+    await stage.start({
+      onRevoked: (given, { signal }) => {
+        log.push(`revoked ${names(given)}`);
+        signal.addEventListener('abort', () => log.push(`aborted ${names(given)}`));
+        return names(given) === '1' ? new Promise(() => {}) : undefined;
+      },
+    });
+    await stage.advance(10);
+    stage.kafka.group('g').revoke([at(1)]);
+    await stage.advance(100);
+    const summary = await stage.stop({ timeoutMs: 3_000 });
+    expect(log.slice(2)).toEqual(['revoked 1', 'aborted 1', 'revoked 0']);
+    expect(summary).toMatchObject({ state: 'failed', error: { message: 'onRevoked did not return within 3000 ms' } });
+    expect([stage.kafka.group('g').size, stage.kafka.clock.pendingTimers]).toEqual([0, 0]);
   });
 
   it('is not told of what is assigned while the worker stops, and neither is onAssigned', async () => {

@@ -5,7 +5,7 @@ import { withTimeout } from './with-timeout.ts';
 
 /** What a hook may need beside the partitions. */
 export interface AssignmentHookContext {
-  /** Aborted when the hook's time is up. */
+  /** Aborted when the hook's time is up; of `onAssigned` also when the worker ends, which needs no partition any more. */
   readonly signal: AbortSignal;
 }
 
@@ -21,6 +21,9 @@ export type OnAssigned = (partitions: readonly TopicPartition[], context: Assign
 /** Awaited when the partitions' last handler has returned and their last commit is acknowledged, before another member gets them. */
 export type OnRevoked = (partitions: readonly TopicPartition[], context: RevocationHookContext) => unknown;
 
+/** What `onRevoked` gets at least at the end of a worker, whatever came before it has used up. */
+export const MIN_HOOK_MS = 2_000;
+
 /** What hooks are called with. */
 export interface AssignmentHookParts {
   readonly onAssigned: OnAssigned | undefined;
@@ -30,6 +33,14 @@ export interface AssignmentHookParts {
   readonly timeoutMs: number;
 }
 
+interface RunningHook {
+  readonly hook: 'onAssigned' | 'onRevoked';
+  readonly call: Promise<unknown>;
+  readonly controller: AbortController;
+  /** Nobody waits for it any more. */
+  readonly giveUp: () => void;
+}
+
 /**
  * The user's hooks around an assignment. Every partition that `onAssigned` was told of, also one for which it failed, is told to `onRevoked` once,
  * whatever becomes of it in between.
@@ -37,7 +48,7 @@ export interface AssignmentHookParts {
 export class AssignmentHooks {
   readonly #parts: AssignmentHookParts;
   readonly #told = new Map<string, TopicPartition>();
-  readonly #running = new Map<Promise<unknown>, AbortController>();
+  readonly #running = new Set<RunningHook>();
   #isStopped = false;
 
   constructor(parts: AssignmentHookParts) {
@@ -67,39 +78,65 @@ export class AssignmentHooks {
     await this.#call('onRevoked', (signal) => onRevoked(partitions, { signal, lost }), timeoutMs);
   }
 
-  /** The worker ends: a hook that runs is asked to return, and what is still assigned is revoked, but for what is kept still. */
+  /**
+   * The worker ends: what is being prepared is wanted no more, what is being put away has the time, and what is still assigned is revoked, but for what
+   * is kept still.
+   */
   async ended(timeoutMs: number, kept: readonly TopicPartition[]): Promise<void> {
     const { clock } = this.#parts;
     const startedAt = clock.now();
-    for (const controller of this.#running.values()) controller.abort(new IllegalStateError('the worker ends'));
-    await withTimeout(Promise.allSettled(this.#running.keys()), timeoutMs, clock);
+    for (const { hook, controller } of this.#running)
+      if (hook === 'onAssigned') controller.abort(new IllegalStateError('the worker ends'));
+    await withTimeout(Promise.allSettled(Array.from(this.#running, ({ call }) => call)), timeoutMs, clock);
+    const late = this.#giveUp(timeoutMs);
     const names = new Set(kept.map(nameOf));
     const gone = [...this.#told.values()].filter((one) => !names.has(nameOf(one)));
-    const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), 0);
+    const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), MIN_HOOK_MS);
     await this.revoked(gone, false, remainingMs);
+    if (late !== undefined) throw late;
   }
 
-  async #call(
-    hook: 'onAssigned' | 'onRevoked',
-    run: (signal: AbortSignal) => unknown,
-    timeoutMs: number,
-  ): Promise<void> {
+  /** What has not put away its state in time is an error, if that is not known already. */
+  #giveUp(timeoutMs: number): AssignmentHookError | undefined {
+    let late: AssignmentHookError | undefined;
+    for (const { hook, controller, giveUp } of this.#running) {
+      if (!controller.signal.aborted) {
+        late = notReturned(hook, timeoutMs);
+        controller.abort(late);
+      }
+      giveUp();
+    }
+    return late;
+  }
+
+  async #call(hook: RunningHook['hook'], run: (signal: AbortSignal) => unknown, timeoutMs: number): Promise<void> {
     const controller = new AbortController();
     const call = (async () => run(controller.signal))();
-    this.#running.set(call, controller);
-    const returned = (): void => void this.#running.delete(call);
+    let giveUp = (): void => {};
+    const givenUp = new Promise<void>((resolve) => {
+      giveUp = resolve;
+    });
+    const running = { hook, call, controller, giveUp };
+    this.#running.add(running);
+    const returned = (): void => void this.#running.delete(running);
     call.then(returned, returned);
     let inTime: boolean;
     try {
-      inTime = await withTimeout(call, timeoutMs, this.#parts.clock);
+      inTime = await withTimeout(Promise.race([call, givenUp]), timeoutMs, this.#parts.clock);
     } catch (thrown) {
+      // Told that the worker ends, it has every right to reject.
+      if (controller.signal.aborted) return;
       throw new AssignmentHookError(hook, 'failed', thrown);
     }
     if (inTime) return;
-    const error = new AssignmentHookError(hook, `did not return within ${Math.round(timeoutMs)} ms`);
+    const error = notReturned(hook, timeoutMs);
     controller.abort(error);
     throw error;
   }
+}
+
+function notReturned(hook: RunningHook['hook'], timeoutMs: number): AssignmentHookError {
+  return new AssignmentHookError(hook, `did not return within ${Math.round(timeoutMs)} ms`);
 }
 
 function plain(partitions: readonly TopicPartition[]): TopicPartition[] {

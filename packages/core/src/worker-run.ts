@@ -1,3 +1,4 @@
+import { MIN_HOOK_MS } from './assignment-hooks.ts';
 import type { DeliverySession } from './delivery.ts';
 import { Engine } from './engine.ts';
 import { type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
@@ -5,6 +6,7 @@ import type { EventListeners } from './events.ts';
 import type { HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import { logLateErrors } from './late-errors.ts';
+import type { OwnedPartition } from './owned-partition.ts';
 import { isExplainedByRebalance } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
 import { recordLogger } from './record-logger.ts';
@@ -20,8 +22,6 @@ const ABORT_GRACE_MS = 500;
 const COMMIT_TIMEOUT_MS = 5_000;
 const CLOSE_TIMEOUT_MS = 10_000;
 const FLUSH_TIMEOUT_MS = 5_000;
-/** What `onRevoked` gets at least. */
-const MIN_HOOK_MS = 2_000;
 /** So many calls are named in messages. */
 const NAMED_CALLS = 5;
 
@@ -106,7 +106,12 @@ export class WorkerRun {
       await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
       if (delivery.commitsReceived === true) this.#logLost(engine);
       const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), MIN_HOOK_MS);
-      await attempt('onRevoked', () => this.#endHooks(engine, remainingMs), remainingMs + MIN_HOOK_MS);
+      const kept = await this.#endHooks(engine, remainingMs, attempt);
+      // Their handlers may have returned while the hook of others was awaited.
+      if (kept.length > 0 && this.#stuck(engine).length === 0) {
+        await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
+        await this.#endHooks(engine, MIN_HOOK_MS, attempt);
+      }
     }
     const end = {
       handled: engine?.outcomes.handled ?? 0,
@@ -135,9 +140,12 @@ export class WorkerRun {
     return this.#options.onStuckHandler === 'release' ? [] : engine.unreturned();
   }
 
-  async #endHooks(engine: Engine, timeoutMs: number): Promise<void> {
+  /** Gives the partitions that are kept still, of which the hooks were not told. */
+  async #endHooks(engine: Engine, timeoutMs: number, attempt: Attempt): Promise<readonly OwnedPartition[]> {
     const kept = this.#stuck(engine).flatMap((call) => call.owners());
-    await engine.hooks.ended(timeoutMs, kept);
+    // It waits for a hook that runs, then for its own.
+    await attempt('onRevoked', () => engine.hooks.ended(timeoutMs, kept), timeoutMs + 2 * MIN_HOOK_MS);
+    return kept;
   }
 
   async #close(leaveGroup: boolean, attempt: Attempt): Promise<void> {
@@ -168,7 +176,7 @@ export class WorkerRun {
       const errors: Error[] = [];
       const attempt = this.#attempts(errors);
       await attempt('the last commit', () => commitAll(engine), 2 * COMMIT_TIMEOUT_MS);
-      await attempt('onRevoked', () => this.#endHooks(engine, MIN_HOOK_MS), 2 * MIN_HOOK_MS);
+      await this.#endHooks(engine, MIN_HOOK_MS, attempt);
       await this.#close(leaveGroup, attempt);
       logLateErrors(errors, logger);
       logger.info('the last handler has returned, and the worker is closed', { count: calls.length });
