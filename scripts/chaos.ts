@@ -6,8 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChaos } from '../bench/chaos/run-chaos.ts';
 import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
-import { interruption } from './interruption.ts';
-import { machine } from './machine.ts';
+import { type Interrupted, interruption } from './interruption.ts';
 
 const usage = 'npm run chaos -- [--seconds N] [--seed N] [--protocol classic|consumer|both] [--json]';
 const options = {
@@ -41,6 +40,7 @@ async function main(
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'kafka-ts-worker-chaos-'));
   const say = (line: string): void => console.log(line);
+  const signal = interruption();
   let isToBeKept = true;
   try {
     const verdict = await runChaos({
@@ -49,7 +49,7 @@ async function main(
       protocols: protocolsInTurn,
       directory,
       say,
-      signal: interruption(),
+      signal,
     });
     const { violations, ...figures } = verdict;
     for (const [name, figure] of Object.entries(figures))
@@ -58,8 +58,12 @@ async function main(
     say(violations.length === 0 ? 'all of it held' : `${violations.length} violations, with seed ${seed}`);
     isToBeKept = violations.length > 0;
     if (isToBeKept) process.exitCode = 1;
-    if (asJson)
-      console.log(JSON.stringify({ ...figures, seed, protocols: protocolsInTurn, machine: machine(), violations }));
+    if (asJson) console.log(JSON.stringify({ ...figures, seed, protocols: protocolsInTurn, violations }));
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    console.error((signal.reason as Interrupted).message);
+    isToBeKept = false;
+    process.exitCode = 1;
   } finally {
     if (!isToBeKept) rmSync(directory, { recursive: true, force: true });
     else console.error(`the traces and the logs of the workers are in ${directory}`);

@@ -25,6 +25,25 @@ const proofs: readonly Proof[] = [
   bench('throughput', 'records per second from a real broker, beside a bare loop on the raw client', true),
   bench('strategies', 'what the strategies cost, and how near to their ideal handlers that wait are run', true),
   {
+    name: 'simulation',
+    claim: 'whatever happens to workers, in 100,000 runs no rule is broken, and every rule that is broken on purpose is noticed',
+    needsKafka: false,
+    program: ['scripts/simulate.ts', '--runs', '100000', '--json'],
+  },
+  {
+    name: 'chaos',
+    claim: 'nothing is lost, nothing out of order and nothing repeated without need while workers come, leave and die',
+    // Three brokers of its own, which it stops and starts.
+    needsKafka: false,
+    program: ['scripts/chaos.ts', '--seconds', '300', '--json'],
+  },
+  {
+    name: 'soak',
+    claim: 'heap, memory, handles and threads stay what they are while records flow and workers come and go',
+    needsKafka: true,
+    program: ['bench/soak.ts', '--seconds', '600', '--json'],
+  },
+  {
     name: 'exits',
     claim:
       'processes with live Kafka clients that are signalled in any moment end as they say: none crashes, none hangs',

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Load, type WrittenRecord } from '../load.ts';
+import { machineNow } from '../machine-now.ts';
 import { untilGroupEnd } from './group-end.ts';
-import { Load, type WrittenRecord } from './load.ts';
 import { chaosPlan, type Step } from './plan.ts';
 import type { ThreeBrokers } from './three-brokers.ts';
-import { machineNow } from './trace.ts';
 import { type FleetMember, WorkerFleet, type WorkerHistory } from './worker-fleet.ts';
 
 /** A worker was killed or a broker went away; over when every replica was in sync and every partition had one owner again. */
@@ -54,6 +54,7 @@ export class ChaosTurn {
   readonly #options: ChaosTurnOptions;
   readonly #fleet: WorkerFleet;
   readonly #load: Load;
+  readonly #written: WrittenRecord[] = [];
   readonly #faults: Fault[] = [];
   #open: Omit<Fault, 'until'>[] = [];
   #ending: Promise<void>[] = [];
@@ -63,7 +64,10 @@ export class ChaosTurn {
     const { protocol, brokers, directory } = options;
     const common = { brokers: brokers.bootstrap, topic: `chaos-${protocol}`, groupId: `chaos-${protocol}`, protocol };
     this.#fleet = new WorkerFleet(common, directory);
-    this.#load = new Load({ ...common, partitions: PARTITIONS, recordsPerSecond: RECORDS_PER_SECOND });
+    this.#load = new Load({
+      ...{ ...common, partitions: PARTITIONS, recordsPerSecond: RECORDS_PER_SECOND },
+      written: (record) => this.#written.push(record),
+    });
   }
 
   async run(): Promise<TurnRecord> {
@@ -93,7 +97,7 @@ export class ChaosTurn {
       await Promise.all(this.#fleet.members.map((member) => this.#fleet.end(member, 'SIGTERM')));
       return {
         ...{ protocol, from, until, firstWorkers: FIRST_WORKERS, faults: this.#faults, ...end },
-        ...{ workers: this.#fleet.histories, written: this.#load.written, unacknowledged: this.#load.failed },
+        ...{ workers: this.#fleet.histories, written: this.#written, unacknowledged: this.#load.failed },
       };
     } finally {
       await this.#load.stop(0);

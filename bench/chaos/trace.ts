@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { machineNow } from '../machine-now.ts';
 
 /** Something that happened in a worker process. `at` is in milliseconds, on the clock that all processes of this machine share. */
 export type TraceEntry = { readonly at: number } & (
@@ -22,11 +23,6 @@ export type TraceEntry = { readonly at: number } & (
 
 /** Without `at`: who writes it down adds that. */
 export type Happening = TraceEntry extends infer Entry ? (Entry extends TraceEntry ? Omit<Entry, 'at'> : never) : never;
-
-/** Milliseconds of the machine's monotonic clock. */
-export function machineNow(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
-}
 
 /** Appends what happens to a file, each at once: what a `kill -9` leaves unwritten has not happened. */
 export class TraceWriter {

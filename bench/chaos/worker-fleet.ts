@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { machineNow } from '../machine-now.ts';
 import type { ChaosWorkerOptions } from './chaos-worker-process.ts';
-import { machineNow, type TraceEntry, TraceReader } from './trace.ts';
+import { type TraceEntry, TraceReader } from './trace.ts';
 
 /** What became of one worker process. */
 export interface WorkerHistory {
@@ -73,7 +74,7 @@ export class WorkerFleet {
 
   #start(): Running {
     const strategy = this.#started++ % 2 === 0 ? 'perPartition' : 'perKey';
-    const name = `worker-${this.#started}`;
+    const name = `${this.#common.protocol}-${this.#started}`;
     const path = join(this.#directory, name);
     const options: ChaosWorkerOptions = { ...this.#common, name, strategy, trace: `${path}.trace` };
     const reader = new TraceReader(options.trace);

@@ -1,7 +1,7 @@
 import type { KafkaProducer, Logger } from '@kafka-worker/core';
 import { systemClock } from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
-import { machineNow } from './trace.ts';
+import { machineNow } from './machine-now.ts';
 
 /** A record that the broker has acknowledged. */
 export interface WrittenRecord {
@@ -18,6 +18,8 @@ export interface LoadOptions {
   readonly topic: string;
   readonly partitions: number;
   readonly recordsPerSecond: number;
+  /** Called at each acknowledgement. */
+  readonly written: (record: WrittenRecord) => void;
 }
 
 const PRODUCERS = 2;
@@ -30,7 +32,6 @@ const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Producers that write keyed records at a steady rate. A key is written by one of them only, each record with the next number of its key. */
 export class Load {
-  readonly written: WrittenRecord[] = [];
   /** What was refused or never acknowledged: in the log or not. */
   failed = 0;
   readonly #options: LoadOptions;
@@ -71,7 +72,7 @@ export class Load {
     this.#sequences.set(key, sequence + 1);
     const producer = this.#producers[partition % PRODUCERS] as KafkaProducer;
     producer.send({ topic, partition, key, value: `${sequence}${padding}` }).then(
-      ({ offset }) => this.written.push({ partition, offset, key, sequence, at: machineNow() }),
+      ({ offset }) => this.#options.written({ partition, offset, key, sequence, at: machineNow() }),
       () => this.failed++,
     );
   }
