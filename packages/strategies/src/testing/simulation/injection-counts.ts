@@ -8,8 +8,8 @@ export class InjectionCounts {
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
   }
 
-  add(counts: InjectionCounts): void {
-    for (const [kind, count] of counts.#counts) this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + count);
+  add(counts: Readonly<Record<string, number>>): void {
+    for (const kind of injectionKinds) this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + (counts[kind] ?? 0));
   }
 
   /** Kinds that never happened. */

@@ -25,6 +25,8 @@ export class Ownership {
   readonly #parts: OwnershipParts;
   /** By process, then by partition: the last one. */
   readonly #epochs = new Map<string, Map<number, Epoch>>();
+  /** Partitions that a process was told are assigned to it, and has not taken over: their starts may be committed. */
+  readonly #offers = new Map<string, Set<number>>();
   readonly #commits = new Map<string, Commits>();
 
   constructor(parts: OwnershipParts) {
@@ -44,6 +46,7 @@ export class Ownership {
     for (const start of starts) {
       const { partition, offset } = start;
       const before = committed(partition);
+      this.#offers.get(process)?.delete(partition);
       epochs.get(partition)?.close('released', false, sent);
       const epoch = new Epoch(process, start, before, { now: now(), failures: this.#of(process).failures });
       epochs.set(partition, epoch);
@@ -60,8 +63,14 @@ export class Ownership {
   /** A poll has told the worker of these. */
   told(process: string, events: readonly AssignmentEvent[]): void {
     for (const { type, partitions } of events) {
+      if (type === 'assigned') {
+        const offers = this.#offers.get(process) ?? new Set<number>();
+        for (const { partition } of partitions) offers.add(partition);
+        this.#offers.set(process, offers);
+        continue;
+      }
       for (const epoch of this.#among(process, partitions)) {
-        if (epoch.state === 'over' || type === 'assigned') continue;
+        if (epoch.state === 'over') continue;
         epoch.state = type === 'lost' ? 'lost' : 'leaving';
         epoch.since = this.#parts.now();
       }
@@ -100,9 +109,10 @@ export class Ownership {
     const epoch = this.epoch(process, partition);
     const what = `${process} commits partition ${partition} at ${offset}`;
     if (epoch === undefined || epoch.state === 'over') {
+      if (this.#offers.get(process)?.has(partition) !== true) report('commit', `${what}, which is not its own`);
       // The start of an epoch that is about to begin.
       const open = sent.between(partition, committed(partition) ?? 0, offset).find((one) => !sent.isFinished(one));
-      if (open !== undefined) report('commit', `${what}, which it does not own, past unfinished ${open.offset}`);
+      if (open !== undefined) report('commit', `${what}, past unfinished ${open.offset}`);
       return;
     }
     if (epoch.state === 'lost' && now() > epoch.since) report('commit', `${what}, which it knows to be lost`);

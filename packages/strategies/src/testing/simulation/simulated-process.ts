@@ -1,17 +1,7 @@
-import {
-  type Clock,
-  type KafkaCluster,
-  type KafkaConsumer,
-  type KafkaConsumerOptions,
-  type NextOffset,
-  type Poll,
-  type StartOffset,
-  type TopicPartition,
-  Worker,
-  type WorkerOptions,
-} from '@kafka-worker/core';
+import { type Clock, type KafkaCluster, type KafkaConsumer, Worker, type WorkerOptions } from '@kafka-worker/core';
 import type { FakeKafka, VirtualClock } from '@kafka-worker/core/testing';
 import type { Oracle } from './oracle.ts';
+import { watchedConsumer } from './watched-consumer.ts';
 
 /** What a process lives in. */
 export interface ProcessSurroundings {
@@ -75,75 +65,17 @@ export class SimulatedProcess {
   }
 
   #cluster(): KafkaCluster {
-    const { kafka, tamperWith } = this.#surroundings;
+    const { kafka, oracle, tamperWith } = this.#surroundings;
     return {
       kind: kafka.kind,
       brokers: kafka.brokers,
       consumer: (options) => {
-        const consumer = this.#watched(options);
+        const own = kafka.consumer({ ...options, clientId: this.name });
+        const consumer = watchedConsumer(own, { name: this.name, isDead: () => this.isDead, oracle });
         return tamperWith === undefined ? consumer : tamperWith(consumer);
       },
       producer: (options) => kafka.producer({ ...options, clientId: this.name }),
       admin: (options) => kafka.admin({ ...options, clientId: this.name }),
     };
-  }
-
-  /** A consumer that tells the oracle what passes through it. */
-  #watched(options: KafkaConsumerOptions): KafkaConsumer {
-    const { kafka, oracle } = this.#surroundings;
-    const { ownership } = oracle;
-    const consumer = kafka.consumer({ ...options, clientId: this.name });
-    const note = (what: string, places: readonly (TopicPartition & { readonly offset?: number })[]): void =>
-      oracle.note(
-        [
-          this.name,
-          what,
-          ...places.map(({ partition, offset }) => `${partition}${offset === undefined ? '' : `@${offset}`}`),
-        ].join(' '),
-      );
-    const watched: Partial<KafkaConsumer> = {
-      poll: async (...args): Promise<Poll> => {
-        const poll = await consumer.poll(...args);
-        for (const { type, partitions } of poll.events) note(`is told ${type}`, partitions);
-        ownership.told(this.name, poll.events);
-        return poll;
-      },
-      commit: async (offsets: readonly NextOffset[]): Promise<void> => {
-        note('commits', offsets);
-        const answered = ownership.committing(this.name, offsets);
-        try {
-          await consumer.commit(offsets);
-        } catch (error) {
-          answered(false);
-          note('cannot commit', offsets);
-          throw error;
-        }
-        answered(true);
-      },
-      assign: (starts: readonly StartOffset[]): void => {
-        note('takes', starts);
-        consumer.assign(starts);
-        ownership.assigned(this.name, starts);
-      },
-      release: (partitions: readonly TopicPartition[]): void => {
-        note('releases', partitions);
-        ownership.released(this.name, partitions);
-        consumer.release(partitions);
-      },
-      close: (how): Promise<void> => {
-        note('closes', []);
-        ownership.gone(this.name, 'closed');
-        return consumer.close(how);
-      },
-    };
-    return new Proxy(consumer, {
-      get: (target, name) => {
-        const member: unknown = Reflect.get(name in watched ? watched : target, name);
-        if (typeof member !== 'function') return member;
-        // What a dead process still calls is heard by nobody.
-        return (...args: unknown[]): unknown =>
-          this.isDead ? new Promise(() => {}) : (Reflect.apply(member, target, args) as unknown);
-      },
-    });
   }
 }

@@ -1,12 +1,4 @@
-import {
-  type BatchContext,
-  isKafkaWorkerError,
-  type KafkaConsumer,
-  type KafkaRecord,
-  type Logger,
-  type StopOptions,
-  type WorkerOptions,
-} from '@kafka-worker/core';
+import type { BatchContext, KafkaConsumer, KafkaRecord, Logger, StopOptions, WorkerOptions } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka, VirtualClock } from '@kafka-worker/core/testing';
 import { InjectionCounts } from './injection-counts.ts';
 import { Oracle } from './oracle.ts';
@@ -14,7 +6,8 @@ import { SeededRandom } from './seeded-random.ts';
 import { SimulatedHandler } from './simulated-handler.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { laneOf, type SimulationPlan } from './simulation-plan.ts';
-import { Weather } from './weather.ts';
+import { LONGEST_STOP_MS, watchWorker } from './watched-worker.ts';
+import { Weather, type WeatherSurroundings } from './weather.ts';
 
 const MOST_PROCESSES = 4;
 /** When everything has been produced, and the first processes have come. */
@@ -23,13 +16,7 @@ const STORM_MS = 20_000;
 /** A handler that takes longer hangs for good, and somebody ends its process. */
 const LONGEST_CALL_MS = 15_000;
 const CALM_ROUNDS = 150;
-/** What a stop may take beside its own time: its steps' bounds, one after another. */
-const STOP_STEPS_MS = 60_000;
-/** Of a worker that ends by itself. */
-const DEFAULT_STOP_MS = 25_000;
 const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
-/** What may end a worker in bad weather. */
-const EXPECTED_ERRORS = ['HANDLER', 'STUCK_HANDLER', 'SHUTDOWN_TIMEOUT', 'COMMIT', 'ASSIGNMENT_HOOK', 'CONNECTION'];
 
 /** What breaks a rule on purpose. */
 export interface Tampering {
@@ -38,7 +25,7 @@ export interface Tampering {
 }
 
 /** A cluster, processes that come and go, and the weather: one run. */
-export class SimulatedWorld {
+export class SimulatedWorld implements WeatherSurroundings {
   readonly clock: VirtualClock = new VirtualClock({ startMs: 0, settleTurns: 1 });
   readonly kafka: FakeKafka;
   readonly oracle: Oracle;
@@ -117,7 +104,17 @@ export class SimulatedWorld {
     const name = `p${this.#processes.length}`;
     const process = new SimulatedProcess(name, surroundings, (self) => this.#optionsOf(self));
     this.#processes.push(process);
-    this.#watch(process);
+    watchWorker(process, {
+      ...{ oracle: this.oracle, clock: this.clock },
+      stopTimeoutMs: () => this.#stopTimes.get(process),
+      frozen: () => void this.clock.setTimeout(() => this.#unfreeze(), 500),
+      ended: (hasFailed) => {
+        this.#replace();
+        // Whoever sees it fail may end the process at once, or let it be.
+        if (hasFailed && this.#random.chance(0.5))
+          this.clock.setTimeout(() => process.crash(), this.#random.below(2_000));
+      },
+    });
     // What it rejects with, `finished` says too.
     process.worker.start().catch(() => {});
     return true;
@@ -151,7 +148,7 @@ export class SimulatedWorld {
     if (this.#isBroken) return;
     this.oracle.checkNothingIsLost();
     for (const process of this.alive) this.stop(process, { timeoutMs: 1_000 });
-    await this.clock.advance(2 * DEFAULT_STOP_MS + STOP_STEPS_MS + 5_000);
+    await this.clock.advance(LONGEST_STOP_MS + 5_000);
     // A worker that is kept because its handler hangs is ended by whoever sees it fail.
     for (const process of this.#processes) if (this.#hangs(process)) process.crash();
     const { pendingTimers } = this.clock;
@@ -163,6 +160,8 @@ export class SimulatedWorld {
     if (isDead) return false;
     const calls = [...this.oracle.running].filter((call) => call.process === name);
     const hasEnded = worker.state === 'stopped' || worker.state === 'failed';
+    // One that stops has to end by itself.
+    if (worker.state === 'draining') return false;
     return calls.some(({ startedAt }) => hasEnded || this.clock.now() - startedAt > LONGEST_CALL_MS);
   }
 
@@ -195,36 +194,6 @@ export class SimulatedWorld {
       this.injected.count('hook-failure');
       throw new Error('a hook fails');
     }
-  }
-
-  #watch(process: SimulatedProcess): void {
-    const { worker, name } = process;
-    const { oracle, clock } = this;
-    worker.on('stuck', (place) => oracle.stuck(name, place));
-    worker.on('settled', ({ record, outcome }) => {
-      if (outcome !== 'handled' && !process.isDead) oracle.passedOver(name, record);
-    });
-    worker.on('frozen', () => void clock.setTimeout(() => this.#unfreeze(), 500));
-    worker.on('state', ({ to }) => {
-      oracle.note(`${name} is ${to}`);
-      if (to !== 'draining') return;
-      const boundMs = STOP_STEPS_MS + 2 * (this.#stopTimes.get(process) ?? DEFAULT_STOP_MS);
-      const late = clock.setTimeout(() => {
-        if (!process.isDead) oracle.report('stop-ends', `${name} has not stopped within ${boundMs} ms`);
-      }, boundMs);
-      const ended = (): void => late.clear();
-      worker.finished.then(ended, ended);
-    });
-    worker.finished.then(
-      () => this.#replace(),
-      (error: unknown) => {
-        const isExpected = isKafkaWorkerError(error) && (error.retriable || EXPECTED_ERRORS.includes(error.code));
-        if (!isExpected && !process.isDead) oracle.report('no-defect', `${name} ended with ${String(error)}`);
-        this.#replace();
-        // Whoever sees it fail may end the process at once, or let it be.
-        if (this.#random.chance(0.5)) clock.setTimeout(() => process.crash(), this.#random.below(2_000));
-      },
-    );
   }
 
   /** Where a worker has ended, another one comes a little later. */

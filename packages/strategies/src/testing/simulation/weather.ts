@@ -1,9 +1,9 @@
-import { CommitError, type TopicPartition } from '@kafka-worker/core';
-import type { FakeOperation } from '@kafka-worker/core/testing';
+import { CommitError, type StopOptions, type TopicPartition } from '@kafka-worker/core';
+import type { FakeKafka, FakeOperation, VirtualClock } from '@kafka-worker/core/testing';
 import type { InjectionCounts } from './injection-counts.ts';
+import type { Oracle } from './oracle.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
-import type { SimulatedWorld } from './simulated-world.ts';
 import type { EventKind, WeatherMix } from './weather-mix.ts';
 
 const DELAYED: readonly FakeOperation[] = [
@@ -23,9 +23,22 @@ const REFUSALS = [
   { kafkaCode: 27, retriable: false },
 ];
 
+/** What the weather comes over. */
+export interface WeatherSurroundings {
+  readonly kafka: FakeKafka;
+  readonly clock: VirtualClock;
+  readonly oracle: Oracle;
+  /** Processes whose worker has not ended. */
+  readonly alive: readonly SimulatedProcess[];
+  /** One more process; false when there are enough. */
+  join(): boolean;
+  stop(process: SimulatedProcess, options: StopOptions & { readonly timeoutMs: number }): void;
+  crash(process: SimulatedProcess): void;
+}
+
 /** Decides at which await what happens, and does it. */
 export class Weather {
-  readonly #world: SimulatedWorld;
+  readonly #world: WeatherSurroundings;
   readonly #random: SeededRandom;
   readonly #mix: WeatherMix;
   readonly #injected: InjectionCounts;
@@ -35,7 +48,7 @@ export class Weather {
   /** What has been taken or held, and is to be given back. */
   readonly #open = new Set<() => void>();
 
-  constructor(world: SimulatedWorld, random: SeededRandom, mix: WeatherMix, injected: InjectionCounts) {
+  constructor(world: WeatherSurroundings, random: SeededRandom, mix: WeatherMix, injected: InjectionCounts) {
     this.#world = world;
     this.#random = random;
     this.#mix = mix;

@@ -1,0 +1,19 @@
+import { describe, expect, it } from '@jest/globals';
+import { invariants } from '../invariants.ts';
+import { hunt, MAX_HUNTED_RUNS } from './mutation-hunt.ts';
+import { mutations } from './mutations.ts';
+
+describe('The simulation of a worker that', () => {
+  it.each(mutations)(
+    '$name, sees $breaks broken',
+    async (mutation) => {
+      const { caughtBy } = await hunt(mutation);
+      expect(caughtBy).toBeLessThanOrEqual(MAX_HUNTED_RUNS);
+    },
+    60_000,
+  );
+});
+
+it('There is a mutation for every invariant', () => {
+  expect(new Set(mutations.map(({ breaks }) => breaks))).toEqual(new Set(Object.keys(invariants)));
+});
