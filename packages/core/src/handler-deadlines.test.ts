@@ -360,4 +360,19 @@ describe('an overdue handler', () => {
     expect([stage.events, stage.committed()]).toEqual([[], 0]);
     expect(stage.kafka.clock.pendingTimers).toBe(0);
   });
+
+  it.each(['fail', 'release'] as const)(
+    'is named by the summary, also when the worker ends because of another one, unless that was accepted: %s',
+    async (onStuckHandler) => {
+      const stage = new Stage([['a'], ['b']], { onFailure: always({ do: 'stop' }), onStuckHandler });
+      stage.hold('0@0');
+      stage.fail('1@0');
+      await stage.start();
+      await stage.advance(60_000);
+      const stuck = onStuckHandler === 'fail' ? [{ ...at(0), offset: 0 }] : undefined;
+      const summary = await stage.worker.stop();
+      expect([summary.error?.name, summary.stuck]).toEqual(['HandlerError', stuck]);
+      expect(await stage.end()).toEqual([]);
+    },
+  );
 });

@@ -2,11 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, it } from '@jest/globals';
-import { InvalidOptionError } from './errors.ts';
-import { runUntilSignal } from './run-until-signal.ts';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { InvalidOptionError, ShutdownTimeoutError } from './errors.ts';
+import { type RunUntilSignalOptions, runUntilSignal } from './run-until-signal.ts';
 import { fakeKafka } from './testing/fake-kafka.ts';
 import { Worker } from './worker.ts';
+import type { WorkerSummary } from './worker-status.ts';
 
 const program = fileURLToPath(new URL('./testing/signalled-process.ts', import.meta.url));
 const processes: ChildProcess[] = [];
@@ -114,6 +115,70 @@ describe('runUntilSignal', () => {
     expect(said).toEqual(['handling', 'handling', 'handled', 'committed 0', 'committed 1', 'returned']);
     expect(errors).toContain('the handler failed');
     expect(code).toBe(1);
+  });
+
+  describe('in this process', () => {
+    const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+    const before = process.exitCode;
+    afterEach(() => {
+      jest.restoreAllMocks();
+      jest.useRealTimers();
+      process.exitCode = before;
+    });
+
+    /** What it does with a worker that has ended so. */
+    function ended(summary: Partial<WorkerSummary>, options: RunUntilSignalOptions = {}): Promise<void> {
+      const all: WorkerSummary = { state: 'failed', handled: 0, failed: 0, left: [], ...summary };
+      const finished = all.error === undefined ? Promise.resolve(all) : Promise.reject(all.error);
+      const target = { name: 'w', state: all.state, finished, start: () => Promise.resolve() };
+      const stop = (): Promise<WorkerSummary> => Promise.resolve(all);
+      const health = { live: false, ready: false, reasons: [] };
+      const status = { state: all.state, partitions: [], inFlightRecords: 0, inFlightBytes: 0 };
+      const runnable = { ...target, stop, health: () => health, status: () => status };
+      return runUntilSignal(runnable, { logger: quiet, ...options });
+    }
+
+    it('counts a stop by the program itself as clean, also one while the worker starts', async () => {
+      const kafka = fakeKafka({ topics: { t: { partitions: 1 } } });
+      const { clock } = kafka;
+      const worker = new Worker({ kafka, clock, groupId: 'g', topics: 't', logger: quiet, handler: () => {} });
+      const running = runUntilSignal(worker, { logger: quiet });
+      const stopping = worker.stop();
+      await clock.advance(1_000);
+      await running;
+      expect([(await stopping).state, process.exitCode]).toEqual(['stopped', before]);
+    });
+
+    it.each([
+      ['it was stopped by the program itself', new ShutdownTimeoutError('time is up')],
+      ['another handler has failed', new Error('the handler failed')],
+    ])('ends by SIGKILL what a stuck handler keeps, also when %s', async (_when, error) => {
+      jest.useFakeTimers();
+      const kill = jest.spyOn(process, 'kill').mockReturnValue(true);
+      await ended({ error, stuck: [{ topic: 't', partition: 0, offset: 5 }] });
+      await jest.advanceTimersByTimeAsync(34_000);
+      expect([kill.mock.calls, process.exitCode]).toEqual([[], 1]);
+      await jest.advanceTimersByTimeAsync(2_000);
+      expect(kill.mock.calls).toEqual([[process.pid, 'SIGKILL']]);
+    });
+
+    it('lets a program go on whose worker has failed, and has closed everything', async () => {
+      jest.useFakeTimers();
+      const kill = jest.spyOn(process, 'kill').mockReturnValue(true);
+      await ended({ error: new Error('the handler failed') });
+      await jest.advanceTimersByTimeAsync(100_000);
+      expect([kill.mock.calls, process.exitCode]).toEqual([[], 1]);
+    });
+
+    it('gives onShutdown its time, however long that is', async () => {
+      let isDone = false;
+      const onShutdown = async (): Promise<void> => {
+        await sleep(50);
+        isDone = true;
+      };
+      await ended({ state: 'stopped' }, { timeoutMs: 2 ** 31, onShutdown });
+      expect([isDone, process.exitCode]).toEqual([true, before]);
+    });
   });
 
   it.each([-1, Number.NaN, Number.POSITIVE_INFINITY, '25s'])(

@@ -1,4 +1,4 @@
-import { isKafkaWorkerError, toError } from './errors.ts';
+import { toError } from './errors.ts';
 import { type Logger, stderrLogger } from './logger.ts';
 import { check, has, nonNegative, optional } from './option-checks.ts';
 import { type Runnable, summariesOf } from './runnable.ts';
@@ -69,15 +69,16 @@ export async function runUntilSignal(target: Runnable, options: RunUntilSignalOp
     const sum = (of: 'handled' | 'failed'): number => summaries.reduce((all, one) => all + one[of], 0);
     logger.info('stopped', { worker: name, handled: sum('handled'), failed: sum('failed') });
   } catch (thrown) {
-    // A signal while connecting makes start reject; the stop itself went well.
-    const stopped = signalledAt === undefined ? undefined : summariesOf(await target.stop());
-    const error = stopped === undefined ? toError(thrown) : stopped.find((one) => one.error !== undefined)?.error;
+    const stopped = summariesOf(await target.stop());
+    // Whoever stops it while it starts makes start reject; the stop itself went well.
+    const isClean = target.state === 'stopped';
+    const error = stopped.find((one) => one.error !== undefined)?.error ?? (isClean ? undefined : toError(thrown));
     if (error !== undefined) {
       process.exitCode = 1;
       logger.error('the worker ended with an error', { worker: name, error });
-      // Its handler may run for ever, and keeps its partitions as long: only the end of the process frees them.
-      if (isKafkaWorkerError(error) && error.code === 'STUCK_HANDLER') killAfter(remainingMs() + KILL_AFTER_MS);
     }
+    // Their handlers may run for ever, and keep their partitions as long: only the end of the process frees them.
+    if (stopped.some(({ stuck }) => stuck !== undefined)) killAfter(remainingMs() + KILL_AFTER_MS);
   } finally {
     await shutDownOwn(onShutdown, remainingMs(), logger);
     // It stays set: something native may keep the process alive. A process that ends by itself does not wait for it.
@@ -105,7 +106,10 @@ async function shutDownOwn(
   if (onShutdown === undefined) return;
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`onShutdown did not end within ${Math.round(timeoutMs)} ms`)), timeoutMs);
+    timer = setTimeout(
+      () => reject(new Error(`onShutdown did not end within ${Math.round(timeoutMs)} ms`)),
+      Math.min(timeoutMs, MAX_TIMER_MS),
+    );
   });
   try {
     await Promise.race([onShutdown(), timeout]);

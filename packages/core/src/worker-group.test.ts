@@ -198,6 +198,34 @@ describe('WorkerGroup', () => {
     await expect(group.start()).rejects.toBeInstanceOf(IllegalStateError);
   });
 
+  it('whose worker was started by somebody else meanwhile cannot be started, and leaves that one alone', async () => {
+    const kafka = clusterWith('a', 'b');
+    const [shared, own] = [workerOf(kafka, 'a'), workerOf(kafka, 'b')];
+    const first = new WorkerGroup([shared]);
+    const second = new WorkerGroup([shared, own]);
+    const starting = first.start();
+    const refused = expect(second.start()).rejects.toThrow('the worker is starting: it can be started once');
+    await kafka.clock.advance(1_000);
+    await Promise.all([starting, refused]);
+    await expect(second.finished).rejects.toBeInstanceOf(IllegalStateError);
+    expect([first.state, shared.state, second.state, own.state]).toEqual(['running', 'running', 'failed', 'stopped']);
+    const stopping = first.stop();
+    await kafka.clock.advance(1_000);
+    await stopping;
+  });
+
+  it('is stopped by a signal that is aborted already, also when there is nothing to start yet', async () => {
+    const group = new WorkerGroup([]);
+    await expect(group.start({ signal: AbortSignal.abort(new Error('given up')) })).rejects.toThrow('given up');
+    expect([group.state, await group.finished]).toEqual(['stopped', []]);
+  });
+
+  it('refuses another group, and options that are none', () => {
+    expect(() => new WorkerGroup([new WorkerGroup([]) as unknown as AnyWorker])).toThrow(InvalidOptionError);
+    expect(() => new WorkerGroup([], null as never)).toThrow(InvalidOptionError);
+    expect(() => new WorkerGroup([], { name: 5 as never })).toThrow(InvalidOptionError);
+  });
+
   it('stops its workers when it is disposed of', async () => {
     const kafka = clusterWith('a');
     const group = await started(kafka, workerOf(kafka, 'a'));

@@ -1,9 +1,9 @@
 import { IllegalStateError, InvalidOptionError, toError } from './errors.ts';
 import type { WorkerState } from './lifecycle.ts';
-import { check, has } from './option-checks.ts';
+import { check, has, nonEmptyString, optional } from './option-checks.ts';
 import type { StopOptions } from './stop-options.ts';
 import type { Worker } from './worker.ts';
-import { checkStart, checkStop } from './worker-checks.ts';
+import { checkObject, checkStart, checkStop } from './worker-checks.ts';
 import type { WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';
 
 /** A worker of any types. */
@@ -38,6 +38,8 @@ export class WorkerGroup implements AsyncDisposable {
   /** @throws {@link InvalidOptionError} for what is no list of workers, and for one that is in it twice or was started before */
   constructor(workers: readonly AnyWorker[], options: { readonly name?: string } = {}) {
     check('workers', workers, 'an array of workers', Array.isArray);
+    checkObject('options', options);
+    optional('name', options.name, nonEmptyString);
     for (const [i, worker] of workers.entries()) this.#take(`workers[${i}]`, worker);
     this.name = options.name ?? 'group';
     this.finished = new Promise((resolve, reject) => {
@@ -78,15 +80,21 @@ export class WorkerGroup implements AsyncDisposable {
       const forget = (): void => signal.removeEventListener('abort', onAbort);
       this.finished.then(forget, forget);
     }
-    const started = await Promise.allSettled(Array.from(this.#workers, (worker) => this.#startOne(worker, options)));
-    if (this.#ending === undefined) {
+    const starting = Array.from(this.#workers, (worker) => this.#startOne(worker, options));
+    if (signal?.aborted === true) void this.stop();
+    const started = await Promise.allSettled(starting);
+    const refused = started.find((one) => one.status === 'rejected');
+    if (this.#ending === undefined && refused === undefined) {
       this.#state = 'running';
       return;
     }
+    // One that somebody else has started is refused, and has not ended by that.
+    if (this.#ending === undefined) this.#firstError = toError(refused?.reason);
     this.finished.catch(() => {});
-    await this.#ending;
-    const refused = started.find((one) => one.status === 'rejected');
-    throw this.#firstError ?? toError(refused?.reason ?? new IllegalStateError('the group was stopped'));
+    await this.#end({});
+    throw (
+      this.#firstError ?? toError(refused?.reason ?? signal?.reason ?? new IllegalStateError('the group was stopped'))
+    );
   }
 
   /**
@@ -164,7 +172,7 @@ export class WorkerGroup implements AsyncDisposable {
   }
 
   #take(option: string, worker: AnyWorker): void {
-    check(option, worker, 'a worker, made with new Worker()', has('start', 'stop', 'finished', 'health'));
+    check(option, worker, 'a worker, made with new Worker()', has('start', 'stop', 'finished', 'health', 'on'));
     if (this.#workers.has(worker))
       throw new InvalidOptionError(option, 'a worker that is not in the group', worker.name);
     if (worker.state !== 'idle')
@@ -180,7 +188,13 @@ export class WorkerGroup implements AsyncDisposable {
   async #startOne(worker: AnyWorker, options: { readonly signal?: AbortSignal }): Promise<void> {
     const ended = (): void => void this.#ended(worker);
     worker.finished.then(ended, ended);
-    await worker.start(options);
+    try {
+      await worker.start(options);
+    } catch (error) {
+      // One that goes on all the same was started by somebody else, and is theirs.
+      if (worker.state !== 'stopped' && worker.state !== 'failed') this.#workers.delete(worker);
+      throw error;
+    }
   }
 
   /** One has ended. If nobody asked for it, the others follow. */

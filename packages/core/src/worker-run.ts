@@ -30,6 +30,8 @@ export interface RunEnd {
   readonly handled: number;
   readonly failed: number;
   readonly left: readonly NextOffset[];
+  /** Whose handlers keep the client. */
+  readonly stuck: readonly NextOffset[];
   readonly errors: readonly Error[];
 }
 
@@ -113,12 +115,13 @@ export class WorkerRun {
         await this.#endHooks(engine, MIN_HOOK_MS, attempt);
       }
     }
+    const stuck = engine === undefined ? [] : this.#stuck(engine);
     const end = {
       handled: engine?.outcomes.handled ?? 0,
       failed: engine?.outcomes.failed ?? 0,
       left: engine?.left() ?? [],
+      stuck: stuck.map(({ received: { topic, partition, offset } }) => ({ topic, partition, offset })),
     };
-    const stuck = engine === undefined ? [] : this.#stuck(engine);
     if (engine !== undefined && stuck.length > 0) this.#closeWhenReturned(engine, stuck, leaveGroup);
     else await this.#close(leaveGroup, attempt);
     return { ...end, errors };

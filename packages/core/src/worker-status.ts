@@ -63,5 +63,10 @@ export interface WorkerSummary {
   readonly failed: number;
   /** Partitions with records that were polled and are not finished, and where they go on. */
   readonly left: readonly NextOffset[];
+  /**
+   * Records whose handlers ignore their aborted signals, if there are any: the worker's client stays connected, and its partitions stay its own, until
+   * they have returned or the process ends.
+   */
+  readonly stuck?: readonly (TopicPartition & { readonly offset: number })[];
   readonly error?: Error;
 }

@@ -266,7 +266,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       await withTimeout(this.#started?.catch(() => {}) ?? Promise.resolve(), options.timeoutMs, this.#options.clock);
     }
     this.#lifecycle.to('draining');
-    const nothing: RunEnd = { handled: 0, failed: 0, left: [], errors: [] };
+    const nothing: RunEnd = { handled: 0, failed: 0, left: [], stuck: [], errors: [] };
     const end = (await this.#run?.end(options)) ?? nothing;
     const errors = [...end.errors, ...(await this.#stopPlugins())];
     errors.unshift(...this.#lateErrors);
@@ -276,12 +276,13 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       this.#options.logger,
     );
     this.#lifecycle.to(error === undefined ? 'stopped' : 'failed');
-    const { handled, failed, left } = end;
+    const { handled, failed, left, stuck } = end;
     const summary: WorkerSummary = {
       state: this.state,
       handled,
       failed,
       left,
+      ...(stuck.length === 0 ? {} : { stuck }),
       ...(error === undefined ? {} : { error }),
     };
     if (error === undefined) this.#resolveFinished(summary);
