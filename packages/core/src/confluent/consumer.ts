@@ -220,14 +220,15 @@ export class ConfluentConsumer implements KafkaConsumer {
     // Closing may have begun between the birth of the native handle and now: what is started here would be nobody's to stop.
     if (this.#closed !== undefined) throw new IllegalStateError('closed while connecting');
     const { native } = this.#raw;
-    const { brokers, logger } = this.#options;
+    const { brokers, logger, properties } = this.#options;
     const changed = (): void => this.#polling.changed();
     const reader = new LibrdkafkaReader(native, {
       changed,
       failed: (...failure) => this.#failures?.failed(...failure),
     });
     this.#reader = reader;
-    this.#member = new GroupMember(native, reader, logger, { changed, failed: (error) => this.#report(error) });
+    const memberEvents = { changed, failed: (error: KafkaWorkerError): void => this.#report(error) };
+    this.#member = new GroupMember(native, reader, logger, memberEvents, String(properties['group.protocol']));
     this.#committer = new Committer(
       (offsets) => this.#raw.native.commit(offsets),
       () => reader.hurry(),

@@ -1,4 +1,4 @@
-import { expect, it } from '@jest/globals';
+import { expect, it, jest } from '@jest/globals';
 import { GroupMember } from './group-member.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
 import type { NativeConsumer } from './native-client.ts';
@@ -24,8 +24,33 @@ it.each([
     const warnings: string[] = [];
     const logger = { debug() {}, info() {}, warn: (message: string) => void warnings.push(message), error() {} };
     const reader = { disown() {} } as unknown as LibrdkafkaReader;
-    const member = new GroupMember(refusing(isConnected), reader, logger, { changed() {}, failed() {} });
+    const member = new GroupMember(refusing(isConnected), reader, logger, { changed() {}, failed() {} }, 'classic');
     member.rebalance(-174, []);
     expect(warnings).toEqual(told);
   },
 );
+
+it.each([
+  ['consumer', true],
+  ['classic', false],
+])('a member of a %s group that has heard nothing for a while counts as taken in: %s', (groupProtocol, isTakenIn) => {
+  jest.useFakeTimers();
+  try {
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const reader = { disown() {} } as unknown as LibrdkafkaReader;
+    const events = { changed() {}, failed() {} };
+    const native = { ...refusing(true), incrementalAssign() {} } as unknown as NativeConsumer;
+    const member = new GroupMember(native, reader, logger, events, groupProtocol);
+    jest.advanceTimersByTime(60_000);
+    member.subscribed();
+    jest.advanceTimersByTime(4_000);
+    expect(member.isMember).toBe(false);
+    jest.advanceTimersByTime(56_000);
+    expect(member.isMember).toBe(isTakenIn);
+    // As others learn that there is nothing for them.
+    member.rebalance(-175, []);
+    expect(member.isMember).toBe(true);
+  } finally {
+    jest.useRealTimers();
+  }
+});

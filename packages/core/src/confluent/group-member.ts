@@ -26,6 +26,7 @@ export class GroupMember {
   readonly #logger: Logger;
   readonly #changed: () => void;
   readonly #failed: (error: KafkaWorkerError) => void;
+  readonly #groupProtocol: string;
   /** Not yet seen by a poll. */
   #news: AssignmentEvent[] = [];
   /** What librdkafka waits for. */
@@ -42,12 +43,14 @@ export class GroupMember {
     reader: LibrdkafkaReader,
     logger: Logger,
     events: { changed(): void; failed(error: KafkaWorkerError): void },
+    groupProtocol: string,
   ) {
     this.#native = native;
     this.#reader = reader;
     this.#logger = logger;
     this.#changed = () => events.changed();
     this.#failed = (error) => events.failed(error);
+    this.#groupProtocol = groupProtocol;
   }
 
   /** The group is asked to take it in. */
@@ -57,7 +60,9 @@ export class GroupMember {
 
   get isMember(): boolean {
     if (this.#isLeaving) return false;
-    return this.#isTold || (this.#askedAt !== undefined && Date.now() - this.#askedAt >= NO_NEWS_MS);
+    if (this.#isTold || this.#askedAt === undefined) return this.#isTold;
+    // In a classic group each member is told, and may wait long for it, until the others have let go.
+    return this.#groupProtocol === 'consumer' && Date.now() - this.#askedAt >= NO_NEWS_MS;
   }
 
   /** librdkafka's rebalance callback. */
