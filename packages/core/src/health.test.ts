@@ -181,6 +181,19 @@ describe('a worker is live, and says why it waits, however long', () => {
       says: /^t\/0 has been frozen at offset 0 for 1\d\d s: 0@0 fails$/,
     },
     {
+      why: 'for a frozen key',
+      options: {
+        concurrency: laneStrategy(lanes.perKey),
+        onFailure: retryPolicy({
+          maxAttempts: 2,
+          then: always({ do: 'freeze', scope: 'key' }),
+          backoff: { initialMs: 1, maxMs: 1, jitter: 0 },
+        }),
+      },
+      before: (stage) => stage.fail('0@0'),
+      says: /^t\/0 has not moved for 1\d\d s: offset 0 \(key 'a'\) is frozen\nt\/0, key 'a', has been frozen at offset 0/,
+    },
+    {
       why: 'paused by the user',
       options: {},
       after: (stage) => {

@@ -6,7 +6,7 @@ import type { WorkerState } from './lifecycle.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { seconds, stallsOf } from './stalls.ts';
-import type { WorkerHealth } from './worker-status.ts';
+import type { PartitionStatus, WorkerHealth } from './worker-status.ts';
 
 /** A message that is not acknowledged for so long is worth a word. */
 const UNACKNOWLEDGED_MS = 5_000;
@@ -68,14 +68,24 @@ function frontierReasons(engine: Engine, maxAttempts: number | undefined, now: n
     const by = blocker(owner, calls, now);
     if (by !== undefined) {
       const key = by.key === null ? '' : ` (key '${by.key}')`;
-      const attempt = `attempt ${by.attempt}${maxAttempts === undefined ? '' : ` of ${maxAttempts}`}`;
+      const attempt = `in attempt ${by.attempt}${maxAttempts === undefined ? '' : ` of ${maxAttempts}`}`;
+      const is = isFrozen(engine, by) ? 'frozen' : attempt;
       const isOther = by.topic !== topic || by.partition !== partition || by.offset !== ledger.nextOffset;
       const other = isOther ? ` waits behind ${by.topic}/${by.partition} offset ${by.offset}, which` : '';
-      reasons.push(`${still}${other}${key} is in ${attempt}`);
+      reasons.push(`${still}${other}${key} is ${is}`);
     } else if (runningCalls > 0) reasons.push(`${still} waits in its lane`);
     else reasons.push(`${still} waits for a concurrency slot, or for its turn`);
   }
   return reasons;
+}
+
+/** Then its next attempt waits for somebody to say so, and may be none that the policy would have allowed. */
+function isFrozen({ outcomes }: Engine, by: NonNullable<PartitionStatus['blockedBy']>): boolean {
+  for (const { call } of outcomes.freezer.frozen())
+    for (const { received } of call.items ?? [call])
+      if (received.topic === by.topic && received.partition === by.partition && received.offset === by.offset)
+        return true;
+  return false;
 }
 
 function readingReasons({ assignment, progress }: Engine): string[] {
