@@ -94,7 +94,10 @@ async function simulateInProcesses(firstSeed: number, runs: number): Promise<Sim
       while (next < end) {
         const seeds: SimulatedSeeds = { firstSeed: next, runs: Math.min(CHUNK_RUNS, end - next) };
         next += seeds.runs;
-        report.add(await answerOf(child, seeds));
+        const result = await answerOf(child, seeds);
+        // At once, for whoever does not wait for the end.
+        for (const { seed, violations } of result.broken) console.error(`seed ${seed}: ${violations[0]?.what ?? ''}`);
+        report.add(result);
       }
     } finally {
       child.disconnect();
