@@ -2,7 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Load, type WrittenRecord } from '../load.ts';
 import { machineNow } from '../machine-now.ts';
 import { untilGroupEnd } from './group-end.ts';
+import { type Minimums, unreached } from './minimums.ts';
 import { chaosPlan, type Step } from './plan.ts';
+import { isLeave, leaveOf, overlapping } from './repeats.ts';
 import type { ThreeBrokers } from './three-brokers.ts';
 import { type FleetMember, WorkerFleet, type WorkerHistory } from './worker-fleet.ts';
 
@@ -34,6 +36,8 @@ export interface ChaosTurnOptions {
   readonly protocol: 'classic' | 'consumer';
   readonly seconds: number;
   readonly seed: number;
+  /** Until that has happened it goes on, at most as long again: a busy machine does less in the same time. */
+  readonly enough: Minimums;
   readonly brokers: ThreeBrokers;
   /** Where traces and logs of the workers go. */
   readonly directory: string;
@@ -79,15 +83,10 @@ export class ChaosTurn {
       for (let count = 0; count < FIRST_WORKERS; count++) this.#fleet.join();
       await this.#settle();
       const from = machineNow();
-      const isOver = (): boolean => machineNow() - from > seconds * 1_000;
-      let rounds = 0;
       for (const steps of chaosPlan(seed)) {
-        for (const step of steps) {
-          if (isOver() && rounds > 0) break;
-          await this.#do(step);
-        }
-        rounds++;
-        if (isOver()) break;
+        for (const step of steps) await this.#do(step);
+        const usedUp = (machineNow() - from) / (seconds * 1_000);
+        if (usedUp >= 2 || (usedUp >= 1 && this.#hasEnough())) break;
       }
       await this.#do({ do: 'start-broker' });
       await this.#settle();
@@ -103,6 +102,20 @@ export class ChaosTurn {
       await this.#load.stop(0);
       await this.#fleet.killAll();
     }
+  }
+
+  /** Faults are over: it is looked at between rounds. */
+  #hasEnough(): boolean {
+    const left = this.#fleet.histories.filter(isLeave);
+    const faults = (kind: Fault['kind']): number => this.#faults.filter((fault) => fault.kind === kind).length;
+    const reached = {
+      records: this.#written.length,
+      joins: this.#fleet.histories.length - FIRST_WORKERS,
+      cleanLeaves: left.filter((worker) => overlapping(this.#faults, leaveOf(worker)).length === 0).length,
+      kills: faults('kill'),
+      brokerRestarts: faults('broker'),
+    };
+    return unreached(reached, this.#options.enough).length === 0;
   }
 
   async #do(step: Step): Promise<void> {

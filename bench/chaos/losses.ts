@@ -1,7 +1,7 @@
 import type { TurnRecord } from './chaos-turn.ts';
 import type { HandledLog } from './handled-log.ts';
 
-/** Records of the log that nobody has finished, and acknowledged ones that are not in it as they were written; `partition@offset`. */
+/** Records of the log that nobody has finished, and acknowledged ones that nobody has finished as they were written. */
 export function lostRecords(turn: Pick<TurnRecord, 'ends' | 'written'>, log: HandledLog): readonly string[] {
   const lost = new Set<string>();
   for (const [partition, end] of turn.ends.entries()) {
@@ -9,11 +9,15 @@ export function lostRecords(turn: Pick<TurnRecord, 'ends' | 'written'>, log: Han
       if (log.finishedAt(partition, offset) === undefined) lost.add(`${partition}@${offset}`);
     }
   }
+  /** Where each was handled. */
+  const places = new Map<string, number>();
+  for (const { calls } of log.epochs)
+    for (const { key, sequence, offset, returnedAt } of calls)
+      if (returnedAt !== undefined) places.set(`${key} ${sequence}`, offset);
   for (const { partition, offset, key, sequence } of turn.written) {
-    const isThere = log
-      .callsOf(partition, offset)
-      .some((call) => call.key === key && call.sequence === sequence && call.returnedAt !== undefined);
-    if (!isThere) lost.add(`${partition}@${offset}`);
+    const handled = places.get(`${key} ${sequence}`);
+    // Where a batch had to be sent again, the broker says that it has it already, and not where: then its offset is negative.
+    if (handled === undefined || (offset >= 0 && handled !== offset)) lost.add(`${partition}@${offset}`);
   }
   return [...lost];
 }

@@ -15,8 +15,18 @@ export function minimumsFor(seconds: number): Minimums {
   };
 }
 
+/** What each of several turns has to contribute. */
+export function shareOf(minimums: Minimums, turns: number): Minimums {
+  const { records, joins, cleanLeaves, kills, brokerRestarts } = minimums;
+  const share = (whole: number): number => Math.ceil(whole / turns);
+  return {
+    ...{ records: share(records), joins: share(joins), cleanLeaves: share(cleanLeaves) },
+    ...{ kills: share(kills), brokerRestarts: share(brokerRestarts) },
+  };
+}
+
 /** What was not reached, in words. */
-export function unreached(verdict: Verdict, minimums: Minimums): readonly string[] {
+export function unreached(verdict: Pick<Verdict, keyof Minimums>, minimums: Minimums): readonly string[] {
   return (Object.keys(minimums) as (keyof Minimums)[])
     .filter((name) => verdict[name] < minimums[name])
     .map((name) => `only ${verdict[name]} ${name}, which must be at least ${minimums[name]}`);

@@ -12,7 +12,7 @@ export type Step =
   | { readonly do: 'settle' };
 
 const FIRST_PAIRS = 2;
-const PAIRS = 6;
+const PAIRS = 4;
 
 /** What is done round by round, for ever; each round ends settled. The same for the same seed. The first one has everything in it. */
 export function* chaosPlan(seed: number): Generator<readonly Step[], never> {

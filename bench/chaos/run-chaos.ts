@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ChaosTurn, type ChaosTurnOptions } from './chaos-turn.ts';
-import { minimumsFor, unreached } from './minimums.ts';
+import { minimumsFor, shareOf, unreached } from './minimums.ts';
 import { ThreeBrokers } from './three-brokers.ts';
 import { together, type Verdict, verdictOn } from './verdict.ts';
 
@@ -20,16 +20,18 @@ export async function runChaos({ seconds, protocols, directory, say, ...rest }: 
   const brokers = await ThreeBrokers.start(say, rest.signal);
   try {
     const count = Math.max(1, Math.min(protocols.length, Math.floor(seconds / SHORTEST_TURN_S)));
+    const minimums = minimumsFor(seconds);
+    const enough = shareOf(minimums, count);
     const verdicts: Verdict[] = [];
     for (const protocol of protocols.slice(0, count)) {
       const own = join(directory, protocol);
       mkdirSync(own);
       say(`── group protocol ${protocol}, for ${Math.round(seconds / count)} s`);
-      const turn = new ChaosTurn({ ...rest, brokers, protocol, say, directory: own, seconds: seconds / count });
+      const turn = new ChaosTurn({ ...rest, brokers, protocol, say, directory: own, seconds: seconds / count, enough });
       verdicts.push(verdictOn(await turn.run()));
     }
     const verdict = together(verdicts);
-    return { ...verdict, violations: [...verdict.violations, ...unreached(verdict, minimumsFor(seconds))] };
+    return { ...verdict, violations: [...verdict.violations, ...unreached(verdict, minimums)] };
   } finally {
     await brokers.stop();
   }

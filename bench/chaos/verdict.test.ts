@@ -66,6 +66,9 @@ describe('the verdict on a turn', () => {
     expect(verdictOn(turn([last(0, 1, 3)]))).toMatchObject({ lost: 1 });
     const other = { partition: 0, offset: 2, key: 'another', sequence: 2, at: 0 };
     expect(verdictOn(turn([last(0, 1, 2, 3)], { written: [other] }))).toMatchObject({ lost: 1 });
+    const unplaced = { ...other, offset: -1001, key: 'k' };
+    expect(verdictOn(turn([last(0, 1, 2, 3)], { written: [unplaced] }))).toMatchObject({ lost: 0 });
+    expect(verdictOn(turn([last(0, 1, 2, 3)], { written: [{ ...unplaced, sequence: 9 }] }))).toMatchObject({ lost: 1 });
     expect(verdictOn(turn([last(0, 1, 2, 3)], { ends: [4], committed: [3] })).violations).toHaveLength(1);
   });
 
