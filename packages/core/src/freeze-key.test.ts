@@ -293,6 +293,8 @@ describe('frozen keys', () => {
     stage.heal('0@0');
     stage.hold('0@1');
     await stage.worker.unfreeze({ ...at(0), key: 'a' });
+    // A poll that was asked for more before is over.
+    await stage.advance(0);
     stage.send(0, keys(200));
     for (let i = 21; i < 221; i++) stage.hold(`0@${i}`);
     await stage.advance(5_000);

@@ -49,6 +49,11 @@ export class Poller {
     if (this.#isAskingForNone) this.#parts.consumer.wake();
   }
 
+  /** Records that were kept aside have come back: what was asked for before would be too much now. */
+  roomTaken(): void {
+    this.#parts.consumer.wake();
+  }
+
   /**
    * Runs something between two polls: what was polled before is taken in, and nothing is polled meanwhile.
    * @throws IllegalStateError when the polling ends before its turn has come

@@ -23,7 +23,7 @@ export class EmbeddedClients {
   /** Watches a client from its connect to its end; `end` closes it when the cluster goes first. */
   watch<Watched extends Client>(client: Watched, end: () => Promise<void>): Watched {
     const connect = client.connect.bind(client);
-    const close = client.close.bind(client) as (...given: never) => Promise<void>;
+    const close = client.close.bind(client);
     const forget = (): void => void this.#connected.delete(client);
     client.connect = async (options) => {
       this.assertOpen();
