@@ -176,6 +176,11 @@ export class Engine {
     return !hasWaiting && this.#lanes.runningCount === 0 && this.#lanes.nextDueAt === undefined;
   }
 
+  /** Since when what is polled of it cannot be noted by the delivery, and so is not taken in. */
+  refusedSince(owner: OwnedPartition): number | undefined {
+    return this.#receipts?.refusedSince(owner);
+  }
+
   /** Whether a poll may bring records now. */
   get hasRoom(): boolean {
     return this.intake.room() > 0;
@@ -226,6 +231,7 @@ export class Engine {
 
   resume(partitions: readonly TopicPartition[] | undefined): void {
     this.turns.run(() => this.#pauses.resume(partitions));
+    this.poller.roomTaken();
     this.repositioning.check();
   }
 
@@ -241,6 +247,7 @@ export class Engine {
         }
       });
     });
+    this.poller.roomTaken();
     // While it stood still, the log may have been cut where it goes on.
     this.repositioning.check();
   }
@@ -278,7 +285,8 @@ export class Engine {
 
   /** Whether records of it would come, if there were any. */
   #isRead(owner: OwnedPartition): boolean {
-    return owner.phase === 'active' && !owner.isHeldBack && this.hasRoom && !this.rebalances.isUnderWay;
+    const comes = owner.phase === 'active' && !owner.isHeldBack && this.hasRoom;
+    return comes && !this.rebalances.isUnderWay && this.refusedSince(owner) === undefined;
   }
 
   #receiptsOf(session: DeliverySession): Receipts | undefined {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import type { Delivery } from './delivery.ts';
 import type { KafkaCluster, Poll } from './kafka-client.ts';
 import { Lanes } from './lanes.ts';
 import { retryPolicy } from './retry-policy.ts';
@@ -12,6 +13,19 @@ const skip = always({ do: 'skip' });
 afterEach(() => {
   jest.restoreAllMocks();
 });
+
+/** As `atMostOnce()`. */
+const commitsFirst: Delivery = {
+  kind: 'delivery',
+  name: 'commits first',
+  commitsReceived: true,
+  open: ({ consumer }) =>
+    Promise.resolve({
+      received: (_records, next) => consumer.commit(next),
+      commit: ({ partitions }) => consumer.commit(partitions),
+      close: () => Promise.resolve(),
+    }),
+};
 
 /** What its worker says of itself, now. */
 function healthOf(stage: Stage): { live: boolean; reasons: string } {
@@ -235,6 +249,17 @@ describe('a worker is live, and says why it waits, however long', () => {
       says: /t\/0 takes no more records|t\/0 has not moved/,
     },
     {
+      why: 'for what is polled to be committed, which is refused, under a delivery that commits it first',
+      options: {
+        delivery: commitsFirst,
+      },
+      after: (stage) => {
+        stage.kafka.failCommits(10_000, { kafkaCode: 14, retriable: true });
+        stage.send(0, ['c']);
+      },
+      says: /^t\/0: what is polled could not be committed for 1\d\d s, and so is not handled$/,
+    },
+    {
       why: 'at the end of its partitions',
       options: {},
       says: /^$/,
@@ -260,6 +285,25 @@ describe('a worker is live, and says why it waits, however long', () => {
     expect(healthOf(stage).reasons).toMatch(says);
     expect(stage.worker.health().ready).toBe(true);
   });
+});
+
+it('says no more of what could not be committed when its partition is gone, or when it could', async () => {
+  const stage = new Stage([['a'], ['b']], { delivery: commitsFirst });
+  await stage.start();
+  stage.kafka.failCommits(3, { kafkaCode: 14, retriable: true });
+  stage.send(0, ['b']);
+  await stage.advance(300);
+  expect(stage.reasons()).toContain('t/0: what is polled could not be committed for 0 s');
+  await stage.advance(5_000);
+  expect([stage.reasons(), stage.handled.length]).toEqual(['', 3]);
+  stage.kafka.failCommits(10_000, { kafkaCode: 14, retriable: true });
+  stage.send(0, ['c']);
+  await stage.advance(5_000);
+  expect(stage.reasons()).toContain('could not be committed for 5 s');
+  stage.kafka.group('g').lose([at(0)]);
+  await stage.advance(5_000);
+  expect(stage.reasons()).not.toContain('could not be committed for');
+  await stage.end();
 });
 
 describe('a worker is ready', () => {

@@ -36,7 +36,7 @@ export function healthOf(
     if (stalls.length > 0) isLive = false;
     reasons.push(...stalls);
     for (const one of owned) reasons.push(...intakeReasons(one));
-    reasons.push(...frontierReasons(engine, options.onFailure.maxAttempts, now), ...readingReasons(engine));
+    reasons.push(...frontierReasons(engine, options.onFailure.maxAttempts, now), ...readingReasons(engine, now));
     reasons.push(...handlerReasons(engine, now), ...failureReasons(engine, now));
     if (engine.committer.failures > 0) reasons.push(`the last ${engine.committer.failures} commits failed`);
   }
@@ -88,12 +88,18 @@ function isFrozen({ outcomes }: Engine, by: NonNullable<PartitionStatus['blocked
   return false;
 }
 
-function readingReasons({ assignment, progress }: Engine): string[] {
+function readingReasons(engine: Engine, now: number): string[] {
   const reasons: string[] = [];
-  for (const owner of assignment) {
-    const unanswered = progress.of(owner)?.unanswered;
+  for (const owner of engine.assignment) {
+    const { topic, partition } = owner;
+    const refusedSince = engine.refusedSince(owner);
+    if (refusedSince !== undefined) {
+      const since = seconds(now - refusedSince);
+      reasons.push(`${topic}/${partition}: what is polled could not be committed for ${since}, and so is not handled`);
+    }
+    const unanswered = engine.progress.of(owner)?.unanswered;
     if (unanswered !== undefined)
-      reasons.push(`${owner.topic}/${owner.partition}: no broker says whether there is more to read: ${unanswered}`);
+      reasons.push(`${topic}/${partition}: no broker says whether there is more to read: ${unanswered}`);
   }
   return reasons;
 }

@@ -33,6 +33,8 @@ export class Receipts {
   readonly #parts: ReceiptParts;
   /** A poll is being noted, and not taken in yet: what is committed of it has to be handled. */
   isUnderWay = false;
+  /** Since when nothing of these can be noted, for a reason that passes. */
+  readonly #refusedSince = new Map<OwnedPartition, number>();
 
   constructor(parts: ReceiptParts) {
     this.#parts = parts;
@@ -47,6 +49,11 @@ export class Receipts {
       this.isUnderWay = false;
       throw error;
     }
+  }
+
+  /** Since when what is polled of it goes back; undefined when it does not. */
+  refusedSince(owner: OwnedPartition): number | undefined {
+    return this.#refusedSince.get(owner);
   }
 
   /** What was noted is in. */
@@ -86,6 +93,7 @@ export class Receipts {
       this.#noteCommitted(refusal?.others ?? chunks);
     });
     if (isTooLate) return withRecords(poll, []);
+    this.#noteRefused(chunks, refusal?.chunks ?? []);
     this.#logLost(refusal?.others ?? chunks);
     return withRecords(poll, refusal === undefined ? records : await this.#withoutRefused(records, refusal));
   }
@@ -115,6 +123,14 @@ export class Receipts {
       const fields = { topic: owner.topic, partition: owner.partition, firstOffset: first, nextOffset: next };
       logger.error('records that were committed before they were handled are lost', fields);
     }
+  }
+
+  #noteRefused(chunks: readonly Chunk[], refused: readonly Chunk[]): void {
+    const now = this.#parts.clock.now();
+    const since = new Map(refused.map(({ owner }) => [owner, this.#refusedSince.get(owner) ?? now]));
+    for (const { owner } of chunks) this.#refusedSince.delete(owner);
+    for (const owner of this.#refusedSince.keys()) if (owner.phase === 'ended') this.#refusedSince.delete(owner);
+    for (const [owner, first] of since) this.#refusedSince.set(owner, first);
   }
 
   #noteCommitted(chunks: readonly Chunk[]): void {
