@@ -5,6 +5,8 @@ const config: UserConfig = {
   ...preset,
   entry: [
     ...['src/index.ts', 'src/confluent/index.ts', 'src/redrive/index.ts', 'src/testing/index.ts'],
+    // The second one is loaded by name, in each thread.
+    ...['src/threads/index.ts', 'src/threads/thread.ts'],
     'src/bin/kafka-worker.ts',
   ],
 };

@@ -29,6 +29,9 @@ export interface BatchContext<Item> extends Omit<HandlerContext, 'send'> {
   readonly fail: (record: Item, error: unknown) => void;
 }
 
+/** What a handler may bring along: a plugin that is started before the worker connects, and stopped last, such as the threads that it runs in. */
+export const handlerPlugin: unique symbol = Symbol.for('@kafka-worker/handler-plugin');
+
 /** The user's function. A thenable is awaited, its value ignored; anything else settles the record at once. */
 export type Handler<Value, Key, Extra> = (record: KafkaRecord<Value, Key>, context: HandlerContext & Extra) => unknown;
 

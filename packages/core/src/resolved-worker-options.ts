@@ -7,7 +7,7 @@ import type { Delivery } from './delivery.ts';
 import type { Deserializer } from './deserializer.ts';
 import { InvalidOptionError } from './errors.ts';
 import type { FailurePolicy, PolicyAction } from './failure.ts';
-import type { BatchHandler, Handler } from './handler.ts';
+import { type BatchHandler, type Handler, handlerPlugin } from './handler.ts';
 import type { KafkaCluster } from './kafka-client.ts';
 import { checkLaneRule, hasKeyLanes } from './lane-rule.ts';
 import { type Logger, stderrLogger } from './logger.ts';
@@ -121,7 +121,7 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
     concurrency: options.concurrency ?? perPartitionStrategy,
     onFailure: options.onFailure ?? retryThenStopPolicy,
     delivery: options.delivery ?? atLeastOnceDelivery,
-    plugins: options.plugins ?? [],
+    plugins: [...(options.plugins ?? []), ...pluginOf(options.handler)],
     value: options.value,
     key: options.key,
     name: options.name ?? options.groupId,
@@ -157,6 +157,11 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
       maxWaitMs: options.batch?.maxWaitMs ?? 0,
     },
   };
+}
+
+function pluginOf(handler: Handler<unknown, unknown, object> | undefined): Plugin[] {
+  if (handler === undefined || !(handlerPlugin in handler)) return [];
+  return [handler[handlerPlugin] as Plugin];
 }
 
 /** A misspelt option is silently no option, so it is refused. */
