@@ -197,6 +197,39 @@ describe('a health file', () => {
 });
 
 describe('a health file of a group', () => {
+  it('listens to a worker for as long as that is running', async () => {
+    const kafka = fakeKafka({ topics: { t: { partitions: 1 } } });
+    const options = { kafka, topics: 't', clock: kafka.clock, handler: () => {} };
+    const [staying, passing] = [new Worker({ ...options, groupId: 'a' }), new Worker({ ...options, groupId: 'b' })];
+    const listening = new Map<string, number>();
+    const count = (worker: Worker, by: number): void =>
+      void listening.set(worker.name, (listening.get(worker.name) ?? 0) + by);
+    for (const worker of [staying, passing]) {
+      const on = worker.on.bind(worker);
+      worker.on = (...given) => {
+        const end = on(...given);
+        count(worker, 1);
+        return () => {
+          count(worker, -1);
+          end();
+        };
+      };
+    }
+    const group = new WorkerGroup([staying, passing]);
+    await using _ = healthFile(group, { path, everyMs: 1 });
+    await group.start();
+    const removing = group.remove(passing);
+    await kafka.clock.advance(1_000);
+    await removing;
+    expect([...listening]).toEqual([
+      ['a', 2],
+      ['b', 0],
+    ]);
+    const stopping = group.stop();
+    await kafka.clock.advance(1_000);
+    await stopping;
+  });
+
   it('is touched when the loops of all workers that run have turned, those among them that were added later', async () => {
     const kafka = await embeddedKafka({ topics: { t: { partitions: 1 } } });
     let hangs = false;

@@ -71,8 +71,23 @@ class HealthFile implements Disposable, AsyncDisposable {
   }
 
   #listen(worker: AnyWorker): void {
-    this.#listening.add(worker.on('turned', () => this.#loopTurned(worker)));
-    this.#listening.add(worker.on('state', ({ to }) => to === 'starting' && this.#touch()));
+    const ends = [
+      worker.on('turned', () => this.#loopTurned(worker)),
+      worker.on('state', ({ to }) => {
+        if (to === 'starting') this.#touch();
+        if (to === 'stopped' || to === 'failed') this.#forget(worker, ends);
+      }),
+    ];
+    for (const end of ends) this.#listening.add(end);
+  }
+
+  /** A group that takes workers in and out for as long as the process runs keeps none of them alive by this. */
+  #forget(worker: AnyWorker, ends: readonly (() => void)[]): void {
+    this.#turned.delete(worker);
+    for (const end of ends) {
+      end();
+      this.#listening.delete(end);
+    }
   }
 
   #loopTurned(worker: AnyWorker): void {

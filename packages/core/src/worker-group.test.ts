@@ -220,6 +220,20 @@ describe('WorkerGroup', () => {
     expect([group.state, await group.finished]).toEqual(['stopped', []]);
   });
 
+  it('does not take in a worker that a listener throws at, and refuses a listener that is no function', async () => {
+    const kafka = clusterWith('a');
+    const worker = workerOf(kafka, 'a');
+    const group = await started(kafka);
+    const end = group.onWorker(() => {
+      throw new Error('not this one');
+    });
+    await expect(group.add(worker)).rejects.toThrow('not this one');
+    expect([group.workers, worker.state]).toEqual([[], 'idle']);
+    end();
+    expect(() => group.onWorker(5 as never)).toThrow(InvalidOptionError);
+    await group.stop();
+  });
+
   it('refuses another group, and options that are none', () => {
     expect(() => new WorkerGroup([new WorkerGroup([]) as unknown as AnyWorker])).toThrow(InvalidOptionError);
     expect(() => new WorkerGroup([], null as never)).toThrow(InvalidOptionError);

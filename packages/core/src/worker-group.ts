@@ -57,8 +57,12 @@ export class WorkerGroup implements AsyncDisposable {
     return [...this.#workers];
   }
 
-  /** Tells of each worker that belongs to it, now or later; for listeners, say. The returned function ends that. */
+  /**
+   * Tells of each worker that belongs to it, now or later; for listeners, say. The returned function ends that. With a listener that throws, nothing is
+   * added.
+   */
   onWorker(listener: (worker: AnyWorker) => void): () => void {
+    check('listener', listener, 'a function', (value) => typeof value === 'function');
     for (const worker of this.#workers) listener(worker);
     this.#watchers.add(listener);
     return () => void this.#watchers.delete(listener);
@@ -182,7 +186,12 @@ export class WorkerGroup implements AsyncDisposable {
         `${worker.name}, which is ${worker.state}`,
       );
     this.#workers.add(worker);
-    for (const listener of this.#watchers) listener(worker);
+    try {
+      for (const listener of this.#watchers) listener(worker);
+    } catch (error) {
+      this.#workers.delete(worker);
+      throw error;
+    }
   }
 
   async #startOne(worker: AnyWorker, options: { readonly signal?: AbortSignal }): Promise<void> {
