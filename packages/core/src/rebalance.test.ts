@@ -835,6 +835,27 @@ describe('stop', () => {
     }
   });
 
+  // The revocation went on waiting behind the end of the worker, and committed with a client that was closed.
+  it('commits nothing more when a released handler returns after the end, whose partition was being revoked', async () => {
+    const kafka = fakeKafka({ topics: { t: { partitions: 1 } } });
+    const failed: string[] = [];
+    const worker = new Worker({
+      ...{ kafka, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet, onStuckHandler: 'release' },
+      handler: () => new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 20_000)),
+    });
+    worker.on('commit-failed', ({ error }) => failed.push(error.message));
+    await worker.start();
+    kafka.send([{ topic: 't', partition: 0, value: 'a' }]);
+    await kafka.clock.advance(1_000);
+    const stopping = worker.stop({ timeoutMs: 1_000 });
+    kafka.group('g').revoke();
+    await kafka.clock.advance(5_000);
+    expect(await stopping).toMatchObject({ state: 'failed', error: { code: 'SHUTDOWN_TIMEOUT' } });
+    await kafka.clock.advance(60_000);
+    expect(failed).toEqual([]);
+    expect(kafka.committed('g', 't').get(0)).toBe(0);
+  });
+
   // What the last poll brought after everything had drained was started while the worker was closing.
   it('in drain mode starts nothing any more once it commits', async () => {
     const kafka = clusterWith([['a']]);

@@ -167,6 +167,7 @@ export class Rebalances {
     const owned = assignment.among(event.partitions);
     if (event.type === 'revoked' && owned.length > 0) {
       const isDrained = await this.#drain(owned);
+      if (this.#isClosed) return;
       const stuck = owned.filter((one) => one.phase !== 'ended' && one.runningCalls > 0);
       if (!isDrained && stuck.length > 0 && options.onStuckHandler === 'fail') {
         // Not released: whoever got it would handle the same records beside the handler that may still write.
@@ -219,6 +220,8 @@ export class Rebalances {
       );
       isDrained = await withTimeout(idle, stuckAfterMs, clock);
     }
+    // The worker has ended meanwhile, and its client is closed.
+    if (this.#isClosed) return isDrained;
     await committer.commitBefore(owned, Math.max(deadline - clock.now(), MIN_COMMIT_MS));
     return isDrained;
   }
