@@ -107,7 +107,8 @@ export class Oracle {
   /** The worker says that a handler is stuck: where it gives the slot away, what the handler still does counts for nothing. */
   stuck(process: string, place: Place): void {
     for (const call of this.#running) {
-      if (call.process !== process || call.isAbandoned) continue;
+      // One that was asked to return: the next epoch's call of the same record may have started already.
+      if (call.process !== process || call.isAbandoned || abortOf(call) === undefined) continue;
       if (!call.records.some((record) => nameOf(record) === nameOf(place))) continue;
       const isGone = [...call.epochs.values()].every(({ state }) => state === 'over' || state === 'lost');
       call.isAbandoned = this.#parts.onStuckHandler === 'release' || isGone;
