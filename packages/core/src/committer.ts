@@ -79,9 +79,14 @@ export class Committer {
   /**
    * Commits what these partitions have to commit, after the commit that is under way; retriable failures are repeated until the time is up.
    * Never rejects: the error of what was not committed in the end, which an event has told too; undefined when everything was.
+   * @param isGivenUp whether to repeat a failed commit no more
    */
-  async commitBefore(partitions: readonly OwnedPartition[], timeoutMs: number): Promise<KafkaWorkerError | undefined> {
-    return this.#inTurn(() => this.#commitUntil(partitions, this.#parts.clock.now() + timeoutMs));
+  async commitBefore(
+    partitions: readonly OwnedPartition[],
+    timeoutMs: number,
+    isGivenUp: () => boolean = () => false,
+  ): Promise<KafkaWorkerError | undefined> {
+    return this.#inTurn(() => this.#commitUntil(partitions, this.#parts.clock.now() + timeoutMs, isGivenUp));
   }
 
   /** Runs a commit that is not of owned partitions (yet) by itself: commits never overlap. Rejects as it does. */
@@ -109,7 +114,11 @@ export class Committer {
     }
   }
 
-  async #commitUntil(partitions: readonly OwnedPartition[], deadline: number): Promise<KafkaWorkerError | undefined> {
+  async #commitUntil(
+    partitions: readonly OwnedPartition[],
+    deadline: number,
+    isGivenUp: () => boolean,
+  ): Promise<KafkaWorkerError | undefined> {
     const { clock } = this.#parts;
     let error: KafkaWorkerError | undefined;
     for (let attempt = 0; ; attempt++) {
@@ -125,6 +134,7 @@ export class Committer {
       if (!error.retriable && !isRebalanceUnderWay(error)) return error;
       const backoffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** attempt, Math.max(deadline - clock.now(), 0));
       await new Promise<void>((resolve) => clock.setTimeout(resolve, backoffMs));
+      if (isGivenUp()) return error;
     }
   }
 

@@ -856,6 +856,28 @@ describe('stop', () => {
     expect(kafka.committed('g', 't').get(0)).toBe(0);
   });
 
+  // The commit of a revocation was repeated with a client that was closed.
+  it('repeats no refused commit of a revocation after the end', async () => {
+    const kafka = clusterWith([['a']]);
+    const failed: string[] = [];
+    const worker = new Worker({
+      ...{ kafka, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet },
+      handler: () => {},
+    });
+    worker.on('commit-failed', ({ error }) => failed.push(error.message));
+    await worker.start();
+    await kafka.clock.settle();
+    kafka.failCommits(1, { kafkaCode: 27, retriable: false });
+    kafka.group('g').revoke();
+    await kafka.clock.advance(10);
+    expect(failed).toHaveLength(1);
+    kafka.group('g').kick();
+    const stopping = worker.stop();
+    await kafka.clock.advance(60_000);
+    await stopping;
+    expect(failed.filter((message) => message.includes('closed'))).toEqual([]);
+  });
+
   // What the last poll brought after everything had drained was started while the worker was closing.
   it('in drain mode starts nothing any more once it commits', async () => {
     const kafka = clusterWith([['a']]);

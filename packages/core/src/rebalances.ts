@@ -222,7 +222,7 @@ export class Rebalances {
     }
     // The worker has ended meanwhile, and its client is closed.
     if (this.#isClosed) return isDrained;
-    await committer.commitBefore(owned, Math.max(deadline - clock.now(), MIN_COMMIT_MS));
+    await committer.commitBefore(owned, Math.max(deadline - clock.now(), MIN_COMMIT_MS), () => this.#isClosed);
     return isDrained;
   }
 
