@@ -13,7 +13,7 @@ import { withBroker } from './with-broker.ts';
 
 /** What each figure may grow by per minute, in the second half of the samples. */
 const bounds: Readonly<Record<keyof Footprint, number>> = {
-  heapMiB: 0.5,
+  heapMiB: 0.2,
   rssMiB: 2,
   handles: 0.5,
   descriptors: 0.5,

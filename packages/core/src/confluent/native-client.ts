@@ -4,6 +4,7 @@ import type { TopicPartition } from '../record.ts';
 import { toNativeError } from './client-errors.ts';
 import type { ClientProperties } from './client-options.ts';
 import type { RawMessage } from './confluent-record.ts';
+import { type Callbacks, withCallbacks } from './native-callbacks.ts';
 import { propertyPath } from './reserved-properties.ts';
 
 /** How a native call answers. */
@@ -79,19 +80,19 @@ export interface NativeAdmin {
   ): void;
 }
 
-type Callbacks = Record<string, unknown>;
-
 /** @throws InvalidOptionError for a property that librdkafka does not know, or a value that it does not take */
 export function newNativeConsumer(properties: ClientProperties, callbacks: Callbacks): NativeConsumer {
-  const config = { ...properties, ...callbacks };
   // No second argument: even an empty one makes librdkafka forget auto.offset.reset.
-  return construct(() => new RdKafka.KafkaConsumer(config) as unknown as NativeConsumer, properties);
+  const make = (own: Callbacks): NativeConsumer =>
+    new RdKafka.KafkaConsumer({ ...properties, ...own }) as unknown as NativeConsumer;
+  return construct(() => withCallbacks(callbacks, make), properties);
 }
 
 /** @throws InvalidOptionError for a property that librdkafka does not know, or a value that it does not take */
 export function newNativeProducer(properties: ClientProperties, callbacks: Callbacks): NativeProducer {
-  const config = { ...properties, ...callbacks };
-  return construct(() => new RdKafka.Producer(config) as unknown as NativeProducer, properties);
+  const make = (own: Callbacks): NativeProducer =>
+    new RdKafka.Producer({ ...properties, ...own }) as unknown as NativeProducer;
+  return construct(() => withCallbacks(callbacks, make), properties);
 }
 
 /** An admin client that shares a connected client's connections, and is gone with it. */

@@ -5,6 +5,7 @@ import { pauseFor, settledWithin, within } from './bounded.ts';
 import { requestError, toNativeError } from './client-errors.ts';
 import { ClientEvents, type ClientLogLine, isLostLoginText } from './client-events.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
+import { letGo } from './native-callbacks.ts';
 import {
   configurationError,
   type Done,
@@ -182,6 +183,7 @@ export class RawClient<Native extends NativeClient> {
   async #disconnectNative(run: (native: Native, done: () => void) => void): Promise<void> {
     const native = this.#native;
     if (native?.isConnected() === true) await new Promise<void>((resolve) => run(native, resolve));
+    if (native !== undefined) letGo(native);
   }
 
   /** Brings the native handle to life without waiting for a broker. */
