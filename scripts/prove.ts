@@ -26,13 +26,8 @@ const proofs: readonly Proof[] = [
   bench('strategies', 'what the strategies cost, and how near to their ideal handlers that wait are run', true),
   {
     name: 'simulation',
-    claim: 'whatever happens to workers, in 100,000 runs no rule is broken, and every rule that is broken on purpose is noticed',
-    needsKafka: false,
-    program: ['scripts/simulate.ts', '--runs', '100000', '--json'],
-  },
-  {
-    name: 'simulation',
-    claim: 'whatever happens to workers, in 100,000 runs no rule is broken, and every rule that is broken on purpose is noticed',
+    claim:
+      'whatever happens to workers, in 100,000 runs no rule is broken, and every rule that is broken on purpose is noticed',
     needsKafka: false,
     program: ['scripts/simulate.ts', '--runs', '100000', '--json'],
   },
