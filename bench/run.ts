@@ -6,9 +6,10 @@ import type { Bench, BenchResult } from './bench.ts';
 import { engineBench } from './engine.ts';
 import { ledgerBench } from './ledger.ts';
 import { strategiesBench } from './strategies.ts';
+import { threadsBench } from './threads.ts';
 import { throughputBench } from './throughput.ts';
 
-const benches: readonly Bench[] = [engineBench, ledgerBench, throughputBench, strategiesBench];
+const benches: readonly Bench[] = [engineBench, ledgerBench, throughputBench, strategiesBench, threadsBench];
 
 const usage = 'npm run bench -- NAME [--json] [--quick]';
 const options = { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } } as const;
