@@ -9,7 +9,7 @@ describe('The simulation', () => {
     const report = await simulateAll(1, RUNS);
     expect(report.failures()).toEqual([]);
     expect(report.result.runs).toBe(RUNS);
-  }, 180_000);
+  }, 300_000);
 
   it('does the same for the same seed', async () => {
     for (const seed of [1, 2, 3, 4, 5]) expect((await simulate(seed)).history).toEqual((await simulate(seed)).history);
