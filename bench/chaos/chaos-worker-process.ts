@@ -57,6 +57,8 @@ worker.on('commit-failed', ({ offsets, error }) =>
   trace.write({ what: 'commit-failed', partitions: numbersOf(offsets), error: error.message }),
 );
 worker.on('state', ({ to }) => {
+  // To the log: where one is that never gets anything.
+  console.log(new Date().toISOString(), to);
   if (to === 'draining') trace.write({ what: 'stopping' });
 });
 worker.finished.then(
