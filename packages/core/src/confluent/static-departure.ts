@@ -1,3 +1,4 @@
+import { ClientError } from '../errors.ts';
 import type { KafkaConsumer } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { ClientProperties } from './client-options.ts';
@@ -35,8 +36,10 @@ export async function departForGood({ properties, topics, logger, consumer }: St
   try {
     await successor.connect({ timeoutMs: CONNECT_MS });
     successor.subscribe(topics);
-    // What it is given proves that it has joined; it answers by leaving.
+    // What it is given, it gives back by leaving.
     await successor.poll(0, JOIN_MS);
+    if (!successor.isMember)
+      throw new ClientError(`the group did not take it in within ${JOIN_MS} ms`, { retriable: true });
   } catch (error) {
     logger.warn('a static member could not leave its group: the group keeps its partitions for a session timeout', {
       error,
