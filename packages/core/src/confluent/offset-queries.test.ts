@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { ClientError } from '../errors.ts';
 import type { NativeConsumer } from './native-client.ts';
-import { resolveOffsets } from './offset-queries.ts';
+import { partitionCounts, resolveOffsets } from './offset-queries.ts';
 import type { RawClient } from './raw-client.ts';
 
 /** Answers every question with offset 7, and keeps what was asked. */
@@ -49,5 +50,23 @@ describe('resolveOffsets', () => {
     const { raw, asked } = answering();
     expect(await resolveOffsets(raw, [partition], position)).toEqual([{ ...partition, offset: 7 }]);
     expect(asked).toEqual([{ ...partition, offset }]);
+  });
+});
+
+describe('partitionCounts', () => {
+  it('calls no topic unknown while it cannot learn whether it is hidden', async () => {
+    const raw = {
+      metadata: () => Promise.resolve({ topics: [] }),
+      call: (what: string) =>
+        Promise.reject(new ClientError(`${what}: no answer within 10000 ms`, { retriable: true })),
+    } as unknown as RawClient<NativeConsumer>;
+    const refusal = {
+      name: 'ClientError',
+      retriable: true,
+      message: expect.stringContaining('topic "t": not to be seen'),
+    };
+    await expect(partitionCounts(raw, ['t'])).rejects.toMatchObject(refusal);
+    // Of all topics those are told of that are seen: none is asked for.
+    expect((await partitionCounts(raw, undefined)).size).toBe(0);
   });
 });

@@ -1,7 +1,7 @@
 import { AuthorizationError, ClientError, type KafkaWorkerError } from '../errors.ts';
 import type { CommittedOffset, LogPosition, StartOffset } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
-import { checkNotHidden } from './hidden-topics.ts';
+import { checkNotHidden, refusalOf } from './hidden-topics.ts';
 import { highWatermarks } from './high-watermarks.ts';
 import { nativePosition } from './native-arguments.ts';
 import type { NativeConsumer } from './native-client.ts';
@@ -63,9 +63,9 @@ export async function resolveOffsets(
       : offsetsForTime(raw, partitions, what, timeOf(checked));
   const answer = await asking.catch(async (error: unknown) => {
     // Of topics that are hidden from us the client says that it does not know their partitions.
-    if (!(error as KafkaWorkerError).retriable)
-      await checkNotHidden(raw, [...new Set(partitions.map(({ topic }) => topic))]);
-    throw error;
+    const topics = [...new Set(partitions.map(({ topic }) => topic))];
+    const refusal = (error as KafkaWorkerError).retriable ? undefined : await refusalOf(raw, topics);
+    throw refusal ?? error;
   });
   const starts = partitions.map((partition, i) => {
     const { offset } = elementOf(answer, i, partition, what) as { offset?: number };

@@ -1,8 +1,8 @@
-import { AuthorizationError, ClientError, ConnectionError, type KafkaWorkerError } from '../errors.ts';
+import { ClientError, ConnectionError, type KafkaWorkerError } from '../errors.ts';
 import type { TopicPartition } from '../record.ts';
 import { pauseFor } from './bounded.ts';
 import { consumeError, nativeCode, toNativeError } from './client-errors.ts';
-import { checkNotHidden } from './hidden-topics.ts';
+import { refusalOf } from './hidden-topics.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
 import type { NativeConsumer } from './native-client.ts';
 import type { PositionCheck } from './position-check.ts';
@@ -63,13 +63,10 @@ export class ReadFailures {
   /** Whoever may not describe a topic is told so by the group; whoever may describe and not read it, by the fetch. */
   async #topicRefused(thrown: unknown, suspect: TopicPartition | undefined): Promise<void> {
     const { raw, topics, report } = this.#parts;
-    try {
-      await checkNotHidden(raw, topics());
-    } catch (error) {
-      if (error instanceof AuthorizationError) {
-        report(error);
-        return;
-      }
+    const hidden = await refusalOf(raw, topics());
+    if (hidden !== undefined) {
+      report(hidden);
+      return;
     }
     const refused = suspect === undefined ? await this.#topicsThatStopped() : [suspect.topic];
     if (raw.isUsable) report(topicRefused('READ', refused, thrown));
