@@ -20,12 +20,7 @@ export interface Repeats {
   readonly afterKill: number;
   /** What the killed ones had begun and no commit was known to cover: more cannot have been repeated. */
   readonly boundAfterKill: number;
-  /**
-   * Finished out of order, and behind a record that had not been begun when its partition was given back: what is committed ends before that one. Only
-   * under `perKey`.
-   */
-  readonly behindGaps: number;
-  /** Given back in order by a worker that stays, or lost by one, while a fault was being got over. */
+  /** Given back by a worker that stays, or lost by one, while a fault was being got over. */
   readonly duringFaults: number;
   /** What nothing explains, in words. */
   readonly unexplained: readonly string[];
@@ -33,14 +28,13 @@ export interface Repeats {
 
 /** Looks at every call that was not the first for its record: how did the assignment end in which it was called before? */
 export function repeatsOf({ workers, faults }: Pick<TurnRecord, 'workers' | 'faults'>, log: HandledLog): Repeats {
-  const counts = { afterLeave: 0, behindGaps: 0, afterKill: 0, duringFaults: 0 };
+  const counts = { afterLeave: 0, afterKill: 0, duringFaults: 0 };
   const unexplained: string[] = [];
   const byLeave = new Map<WorkerHistory, number>();
   for (const [before, again] of repeatedCalls(log)) {
     const { worker, partition, ending } = before.epoch;
     const isDuringFault = overlapping(faults, endOf(before.epoch)).length > 0;
     if (ending === 'killed' && before.offset >= before.epoch.acknowledged) counts.afterKill++;
-    else if (isBehindGap(before)) counts.behindGaps++;
     else if (ending === 'left' && !isDuringFault) counts.afterLeave++;
     else if (ending === 'left') byLeave.set(worker, (byLeave.get(worker) ?? 0) + 1);
     else if ((ending === 'revoked' || ending === 'lost') && isDuringFault) counts.duringFaults++;
@@ -96,13 +90,6 @@ function* repeatedCalls(log: HandledLog): Generator<readonly [Call, Call]> {
       }
     }
   }
-}
-
-/** Whether everything was committed that could be: the first record that was not had not been begun. */
-function isBehindGap({ offset, epoch: { worker, ending, acknowledged, calls } }: Call): boolean {
-  const isGivenBack = ending === 'left' || ending === 'revoked';
-  const isComplete = offset > acknowledged && !calls.some((call) => call.offset === acknowledged);
-  return worker.strategy === 'perKey' && isGivenBack && isComplete;
 }
 
 /** When an assignment was given back: for a leave all of the leave, otherwise from its last call on. */

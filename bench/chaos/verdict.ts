@@ -23,7 +23,6 @@ export interface Verdict {
   /** Of the leaves those that overlapped no fault. */
   readonly cleanLeaves: number;
   readonly longestStallWithoutBrokerMs: number;
-  readonly repeatedBehindGaps: number;
   readonly repeatedDuringFaults: number;
   readonly unacknowledged: number;
   /** Everything that must not be, in words. */
@@ -77,7 +76,6 @@ export function verdictOn(turn: TurnRecord): Verdict {
     longestStallMs: stalls.untouchedMs,
     cleanLeaves: clean.length,
     longestStallWithoutBrokerMs: stalls.withoutBrokerMs,
-    repeatedBehindGaps: repeats.behindGaps,
     repeatedDuringFaults: repeats.duringFaults,
     unacknowledged: turn.unacknowledged,
     violations,
@@ -104,7 +102,6 @@ export function together(verdicts: readonly Verdict[]): Verdict {
     longestStallMs: longest(({ longestStallMs }) => longestStallMs),
     cleanLeaves: sum(({ cleanLeaves }) => cleanLeaves),
     longestStallWithoutBrokerMs: longest(({ longestStallWithoutBrokerMs }) => longestStallWithoutBrokerMs),
-    repeatedBehindGaps: sum(({ repeatedBehindGaps }) => repeatedBehindGaps),
     repeatedDuringFaults: sum(({ repeatedDuringFaults }) => repeatedDuringFaults),
     unacknowledged: sum(({ unacknowledged }) => unacknowledged),
     violations: verdicts.flatMap(({ violations }) => violations),

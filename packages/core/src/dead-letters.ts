@@ -133,6 +133,7 @@ export class DeadLetters {
       this.#parts.written(call, item);
       this.#end(pending);
     } else if (item.owner.phase !== 'active') {
+      item.owner.leaveOpen(item.received.offset);
       this.#end(pending);
     } else {
       this.#failed(pending, error);

@@ -1,11 +1,12 @@
 import type { Assignment } from './assignment.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import type { HandlerCall } from './handler-call.ts';
+import { gapEndOf } from './gap.ts';
+import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { HandlerDeadlines } from './handler-deadlines.ts';
 import type { Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
 import type { Outcomes } from './outcomes.ts';
-import type { OwnedPartition } from './owned-partition.ts';
+import { type Aside, NOTHING_ASIDE, type OwnedPartition } from './owned-partition.ts';
 import type { ReceivedRecord } from './record.ts';
 import type { Suspensions } from './suspensions.ts';
 
@@ -18,6 +19,10 @@ export interface DepartureParts {
   readonly outcomes: Outcomes;
   readonly dispatcher: Dispatcher;
   readonly deadlines: HandlerDeadlines;
+  /** A record goes into its lane. */
+  readonly queue: (record: ReceivedRecord, owner: OwnedPartition, now: number) => void;
+  /** The time as the lanes want it. */
+  readonly laneNow: () => number;
 }
 
 /** What becomes of a partition's records when it goes: everywhere at once, so that nothing of it is left behind. */
@@ -28,18 +33,73 @@ export class Departures {
     this.#parts = parts;
   }
 
-  /** Nothing of these starts any more; what runs goes on. */
+  /** Nothing of these starts any more but what closes a gap; what runs goes on. */
   leave(partitions: readonly OwnedPartition[]): void {
-    const { assignment, intake } = this.#parts;
-    for (const owned of partitions) if (owned.phase === 'active') owned.phase = 'leaving';
-    const forgotten = this.#forgetQueued();
-    // Nobody waits for these any more, so they take no room from partitions that stay.
-    for (const owned of partitions) {
-      if (owned.phase !== 'leaving') continue;
-      const own = forgotten.filter((record) => assignment.ownerOf(record) === owned);
-      const bytes = own.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-      intake.setAside(owned, 'suspended', { records: own.length, bytes });
+    const leaving = partitions.filter(({ phase }) => phase === 'active');
+    for (const owned of leaving) owned.phase = 'leaving';
+    // What waits for something else is dropped first, so that no gap is thought to end behind it.
+    this.#parts.outcomes.dropLeaving();
+    for (const [owned, left] of this.finishGaps(leaving)) this.#setAside(owned, left);
+  }
+
+  /**
+   * Of what these have in their lanes, only that is started from now on which something above has overtaken: it would keep that from being committed.
+   * Gives what is not started.
+   */
+  finishGaps(partitions: readonly OwnedPartition[]): ReadonlyMap<OwnedPartition, readonly ReceivedRecord[]> {
+    const { lanes, assignment, queue, laneNow } = this.#parts;
+    const queued = new Map<OwnedPartition, ReceivedRecord[]>();
+    for (const owned of partitions) if (owned.startsAll) queued.set(owned, []);
+    if (queued.size === 0) return queued;
+    for (const record of lanes.extract((one) => queued.has(assignment.ownerOf(one) as OwnedPartition)))
+      queued.get(assignment.ownerOf(record) as OwnedPartition)?.push(record);
+    const running = this.#runningOffsets();
+    const left = new Map<OwnedPartition, readonly ReceivedRecord[]>();
+    for (const [owned, records] of queued) {
+      const offsets = new Set(records.map(({ offset }) => offset));
+      owned.startsBelow = gapEndOf(owned.ledger, offsets, running.get(owned) ?? new Set());
+      const overtaken = records.filter(({ offset }) => offset < owned.startsBelow);
+      for (const record of overtaken.sort((a, b) => a.offset - b.offset)) queue(record, owned, laneNow());
+      left.set(
+        owned,
+        records.filter(({ offset }) => offset >= owned.startsBelow),
+      );
     }
+    this.#parts.outcomes.freezer.noteExtracted();
+    // No more records come for their batches.
+    lanes.startPartBatches(laneNow());
+    return left;
+  }
+
+  /** The time for closing gaps is over: nothing of these starts any more. */
+  leaveGaps(partitions: readonly OwnedPartition[]): void {
+    const { lanes, assignment } = this.#parts;
+    for (const owned of partitions) owned.leaveOpen(0);
+    const forgotten = lanes.extract((one) => (assignment.ownerOf(one)?.startsBelow ?? 0) <= one.offset);
+    for (const owned of partitions) {
+      const own = forgotten.filter((record) => assignment.ownerOf(record) === owned);
+      if (own.length > 0) this.#setAside(owned, own, owned.asides.suspended);
+    }
+    this.#parts.outcomes.freezer.noteExtracted();
+  }
+
+  /** Nobody waits for these any more, so they take no room from partitions that stay. */
+  #setAside(owned: OwnedPartition, records: readonly ReceivedRecord[], before: Aside = NOTHING_ASIDE): void {
+    const bytes = records.reduce((sum, { sizeBytes }) => sum + sizeBytes, before.bytes);
+    this.#parts.intake.setAside(owned, 'suspended', { records: before.records + records.length, bytes });
+  }
+
+  #runningOffsets(): Map<OwnedPartition, Set<number>> {
+    const { dispatcher, outcomes } = this.#parts;
+    const offsets = new Map<OwnedPartition, Set<number>>();
+    const add = ({ owner, received }: CallItem): void => {
+      const own = offsets.get(owner) ?? new Set();
+      offsets.set(owner, own.add(received.offset));
+    };
+    for (const call of dispatcher.running()) for (const item of call.items ?? [call]) add(item);
+    // Those that are left after what leaves has been dropped are being written.
+    for (const { item } of outcomes.deadLetters.pending()) add(item);
+    return offsets;
   }
 
   /** What was received of these is finished before they leave. */
@@ -58,7 +118,7 @@ export class Departures {
       intake.ended(owned);
       assignment.end(owned);
     }
-    this.#forgetQueued();
+    this.#forgetEnded();
   }
 
   /** Handlers that run with a record of these are asked to return. */
@@ -71,11 +131,10 @@ export class Departures {
     }
   }
 
-  /** Records that nobody will dispatch leave the lanes, and those that wait for something else too. */
-  #forgetQueued(): readonly ReceivedRecord[] {
+  /** Records of epochs that are over leave the lanes, and whatever else they wait in. */
+  #forgetEnded(): void {
     const { lanes, assignment, outcomes } = this.#parts;
-    const forgotten = lanes.extract((record) => assignment.ownerOf(record)?.phase !== 'active');
+    lanes.extract((record) => assignment.ownerOf(record) === undefined);
     outcomes.dropLeaving();
-    return forgotten;
   }
 }

@@ -124,7 +124,7 @@ export class Dispatcher {
       const again = lane.isOrdered && resumed.length > 1 ? takeFirst(resumed) : resumed.shift();
       const call = again ?? this.#nextCall(lane);
       // A call that waited for its turn may have been left by its partitions meanwhile.
-      if (call?.owner.phase !== 'active' || call.items !== undefined) call?.withdraw('leaving');
+      if (call?.owner.startsAll !== true || call.items !== undefined) call?.withdrawQueued();
       if (call === undefined || call.isEmpty || (suspensions.hasAny && suspensions.keep(call)))
         lanes.end(lane, laneNow());
       else this.#start(call);

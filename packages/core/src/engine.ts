@@ -124,7 +124,10 @@ export class Engine {
     });
     const { dispatcher, outcomes } = this;
     const { deadlines } = this;
-    this.#departures = new Departures({ assignment, intake, lanes, suspensions, outcomes, dispatcher, deadlines });
+    this.#departures = new Departures({
+      queue: (record, owner, now) => this.#queue(record, owner, now),
+      ...{ assignment, intake, lanes, suspensions, outcomes, dispatcher, deadlines, laneNow },
+    });
     const departures = this.#departures;
     this.committer = new Committer({
       owned: () => assignment,
@@ -197,6 +200,11 @@ export class Engine {
   /** Batches that wait for more records start as they are, for nothing more comes. */
   stopFilling(): void {
     this.turns.run(() => this.#lanes.stopFilling(this.#parts.options.clock.now()));
+  }
+
+  /** Nothing is started any more but what something above has overtaken: it would keep that from being committed. */
+  finishGaps(): void {
+    this.turns.run(() => this.#departures.finishGaps([...this.assignment]));
   }
 
   /** Resolves when nothing runs and nothing can be started; from then on nothing is. */

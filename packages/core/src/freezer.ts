@@ -74,7 +74,10 @@ export class Freezer {
     // A batch over several partitions freezes them all: none of its records was handled.
     for (const owner of new Set((call.items ?? [call]).map((one) => one.owner))) {
       const part = call.items === undefined ? call : call.split(call.items.filter((one) => one.owner === owner));
-      if (owner.phase !== 'active') continue;
+      if (owner.phase !== 'active') {
+        part.withdraw('leaving');
+        continue;
+      }
       const isNew = !owner.heldBackFor.has('frozen');
       suspensions.suspend(owner, 'frozen');
       suspensions.keepCall(part, owner);

@@ -90,9 +90,18 @@ export class HandlerCall implements CallItem {
     this.#controller?.abort(reason);
   }
 
-  /** Takes records out whose partitions have gone as far as `phase`: nobody waits for them any more. */
+  /** Takes records out that were started, or are to be started again, and whose partitions have gone as far as `phase`: they stay unfinished. */
   withdraw(phase: 'leaving' | 'ended'): void {
-    const isGone = ({ owner }: CallItem): boolean => owner.phase === 'ended' || owner.phase === phase;
+    if (phase === 'leaving') for (const { owner, received } of this.items ?? [this]) owner.leaveOpen(received.offset);
+    this.#takeOut(({ owner }) => owner.phase === 'ended' || owner.phase === phase);
+  }
+
+  /** Takes records out that were queued and must not be started any more. */
+  withdrawQueued(): void {
+    this.#takeOut(({ owner, received }) => owner.phase === 'ended' || received.offset >= owner.startsBelow);
+  }
+
+  #takeOut(isGone: (item: CallItem) => boolean): void {
     if (this.items === undefined) this.isDropped ||= isGone(this);
     else if (this.items.some(isGone)) this.items = this.items.filter((item) => !isGone(item));
   }

@@ -102,6 +102,24 @@ export class Ledger {
     return (chunk.open[bit >> 5]! & (1 << (bit & 31))) !== 0;
   }
 
+  /** Records received and not finished, in order. */
+  *openOffsets(): Generator<number> {
+    for (const { firstOffset, open } of this.#chunks.values())
+      for (const [word, bits] of open.entries())
+        for (let left = bits; left !== 0; left &= left - 1) yield firstOffset + word * 32 + lowestBit(left);
+  }
+
+  /** The offset behind the last record that is finished. */
+  get finishedEnd(): number {
+    for (const { firstOffset, received, open } of [...this.#chunks.values()].reverse()) {
+      for (let word = WORDS - 1; word >= 0; word--) {
+        const finished = received[word]! & ~open[word]!;
+        if (finished !== 0) return Math.max(this.#frontier, firstOffset + word * 32 + 32 - Math.clz32(finished));
+      }
+    }
+    return this.#frontier;
+  }
+
   /**
    * Notes that a record is finished, and moves the frontier if it was the one that held it.
    * @throws IllegalStateError for an offset that is not open: settled twice, or never received
@@ -166,7 +184,11 @@ function firstOpenFrom(chunk: Chunk, from: number): number {
     word++;
     bits = chunk.open[word]!;
   }
-  return word * 32 + 31 - Math.clz32(bits & -bits);
+  return word * 32 + lowestBit(bits);
+}
+
+function lowestBit(bits: number): number {
+  return 31 - Math.clz32(bits & -bits);
 }
 
 /** How many offsets from `from` up to, but not including, `to` were received. */

@@ -199,7 +199,10 @@ export class Outcomes {
 
   /** False when it ends the worker instead. */
   #deadLetter(decision: Decision & { do: 'dead-letter' }, call: HandlerCall, item: CallItem, error: unknown): boolean {
-    if (item.owner.phase !== 'active') return true;
+    if (item.owner.phase !== 'active') {
+      item.owner.leaveOpen(item.received.offset);
+      return true;
+    }
     const objection = this.deadLetters.objection(item, decision.brake, error);
     if (objection === undefined) this.deadLetters.add(call, item, decision.topic, error);
     else this.#stop(call, objection);

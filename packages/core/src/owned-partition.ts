@@ -48,9 +48,11 @@ export class OwnedPartition implements TopicPartition {
   isSuspended = false;
   /**
    * `active`: its records are dispatched and its progress is committed periodically. `leaving`: it is being revoked: what runs may finish, nothing
-   * starts. `ended`: the epoch is over, nothing that still comes back counts.
+   * starts but what closes its gap. `ended`: the epoch is over, nothing that still comes back counts.
    */
   phase: 'active' | 'leaving' | 'ended' = 'active';
+  /** Of one that leaves, or whose worker stops, only what lies below is started still: something above it was, and would be repeated. */
+  startsBelow: number = Number.POSITIVE_INFINITY;
   /** What was received of it is handled before it is released. */
   isDraining = false;
   readonly #idle: (() => void)[] = [];
@@ -68,6 +70,18 @@ export class OwnedPartition implements TopicPartition {
   /** It is ours, and nobody is taking it away. */
   get isStaying(): boolean {
     return this.phase === 'active' && !this.isDraining;
+  }
+
+  /** Whether every record of it that was received may be started. */
+  get startsAll(): boolean {
+    return this.startsBelow === Number.POSITIVE_INFINITY;
+  }
+
+  /** A record stays unfinished though its partition leaves: what is above it comes again in any case, and must not overtake it. */
+  leaveOpen(offset: number): void {
+    if (this.startsAll || offset >= this.startsBelow) return;
+    this.startsBelow = offset;
+    this.#checkIdle();
   }
 
   get isHeldBack(): boolean {
@@ -126,16 +140,18 @@ export class OwnedPartition implements TopicPartition {
 
   /** A record of it was finished. */
   noteFinished(): void {
+    this.#checkIdle();
     if (this.#finished.length > 0 && this.#isFinished()) for (const resolve of this.#finished.splice(0)) resolve();
   }
 
   /** The epoch is over: nobody waits for its handlers any more. */
   end(): void {
     this.phase = 'ended';
+    this.startsBelow = 0;
     for (const resolve of [...this.#idle.splice(0), ...this.#finished.splice(0)]) resolve();
   }
 
-  /** Resolves when no handler call with a record of it runs and no dead letter is being written, or nobody has to wait for that. */
+  /** Resolves when no handler call with a record of it runs or is to be started and no dead letter is being written, or nobody has to wait for that. */
   whenIdle(): Promise<void> {
     return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
@@ -145,7 +161,8 @@ export class OwnedPartition implements TopicPartition {
   }
 
   #isIdle(): boolean {
-    return this.runningCalls === 0 && this.#writes === 0;
+    const hasGap = !this.startsAll && this.ledger.nextOffset < this.startsBelow;
+    return this.runningCalls === 0 && this.#writes === 0 && !hasGap;
   }
 
   #checkIdle(): void {

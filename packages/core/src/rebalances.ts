@@ -203,15 +203,21 @@ export class Rebalances {
     return Math.max(revokeDrainMs - (clock.now() - startedAt), MIN_COMMIT_MS);
   }
 
-  /** Waits for the handlers that run, then commits what they and those before them have finished. False when some have not returned. */
+  /**
+   * Waits for the handlers that run, and for what has been overtaken, then commits what they and those before them have finished. False when some have
+   * not returned.
+   */
   async #drain(owned: readonly OwnedPartition[]): Promise<boolean> {
-    const { committer, options, departures } = this.#parts;
+    const { committer, options, departures, turns } = this.#parts;
     const { clock, revokeDrainMs, stuckAfterMs } = options;
     const deadline = clock.now() + revokeDrainMs;
     if (this.#commitsReceived) await this.#finishReceived(owned);
     // Partitions may have been assigned and revoked before this event was its turn.
-    this.#parts.turns.run(() => this.#parts.departures.leave(owned));
+    turns.run(() => departures.leave(owned));
     const idle = Promise.all(owned.map((one) => one.whenIdle()));
+    // Handlers that are started to close a gap get the other half of the time.
+    const gapMs = this.#commitsReceived ? 0 : (deadline - clock.now()) / 2;
+    if (!(await withTimeout(idle, Math.max(0, gapMs), clock))) turns.run(() => departures.leaveGaps(owned));
     let isDrained = await withTimeout(idle, Math.max(0, deadline - clock.now()), clock);
     if (!isDrained) {
       departures.abort(

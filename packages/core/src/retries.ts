@@ -48,6 +48,7 @@ export class Retries {
     const { lanes, clock, turns } = this.#parts;
     lanes.hold(call.lane);
     call.nextAttempt();
+    for (const { owner, received } of call.items ?? [call]) owner.leaveOpen(received.offset);
     const timer = this.#hasStopped
       ? undefined
       : clock.setTimeout(() => {

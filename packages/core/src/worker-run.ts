@@ -192,10 +192,14 @@ export class WorkerRun {
     const commitsReceived = this.#options.delivery.commitsReceived === true;
     if (commitsReceived) engine.releasePaused();
     else engine.outcomes.stopRetries();
-    if (mode === 'in-flight' && !commitsReceived) engine.dispatcher.pause();
-    else engine.stopFilling();
+    const isInFlight = mode === 'in-flight' && !commitsReceived;
+    if (isInFlight) engine.finishGaps();
+    engine.stopFilling();
     const quiet = engine.whenQuiet();
-    if (!(await withTimeout(quiet, timeoutMs, this.#options.clock))) {
+    // Handlers that are started to close a gap get the other half of the time.
+    const gapMs = isInFlight ? timeoutMs / 2 : 0;
+    if (isInFlight && !(await withTimeout(quiet, gapMs, this.#options.clock))) engine.dispatcher.pause();
+    if (!(await withTimeout(quiet, timeoutMs - gapMs, this.#options.clock))) {
       engine.dispatcher.pause();
       const running = [...engine.dispatcher.running()].map(placeOf);
       const more = running.length - NAMED_CALLS;

@@ -12,6 +12,14 @@ export class Epoch {
   readonly committedAtStart: number | undefined;
   /** Offsets that were handled, or passed over, in this epoch. */
   readonly finished: Set<number> = new Set<number>();
+  /** Offsets that a handler was called with in this epoch. */
+  readonly started: Set<number> = new Set<number>();
+  /** Behind the last record that had been started when the process was told to give the partition back: only what lies below may still be. */
+  startedEnd: number = Number.POSITIVE_INFINITY;
+  /** A handler of the process was stuck: what is behind it is waited for no longer. */
+  wasBlocked = false;
+  /** Until then what something above has overtaken has to be finished. */
+  #gapsUntil = Number.POSITIVE_INFINITY;
   /** `leaving` and `lost`: the process has been told so. */
   state: 'active' | 'leaving' | 'lost' | 'over' = 'active';
   /** Since when, in milliseconds since the epoch of Unix. */
@@ -20,7 +28,15 @@ export class Epoch {
   isExpelled = false;
   /** How many commits of the process had failed when the last one of this partition was acknowledged. */
   failuresAtCommit: number;
-  end: { readonly how: EpochEnd; readonly frontier: number; readonly hadCommitTrouble: boolean } | undefined;
+  end:
+    | {
+        readonly how: EpochEnd;
+        readonly frontier: number;
+        /** Why the record at the frontier was not finished. */
+        readonly why: string | undefined;
+        readonly hadCommitTrouble: boolean;
+      }
+    | undefined;
 
   constructor(
     process: string,
@@ -44,13 +60,29 @@ export class Epoch {
       .filter((one) => !this.finished.has(one));
   }
 
+  /** The process is told to give the partition back. */
+  leave(now: number, gapMs: number): void {
+    this.since = now;
+    if (this.state === 'active') this.startedEnd = Math.max(-1, ...this.started) + 1;
+    this.state = 'leaving';
+    this.closeGaps(now, gapMs);
+  }
+
+  /** What something above has overtaken is to be finished from now on, for so long. */
+  closeGaps(now: number, gapMs: number): void {
+    this.#gapsUntil = Math.min(this.#gapsUntil, now + gapMs);
+  }
+
   /** It is over: what was finished above its first unfinished record is repeated by whoever comes next. */
-  close(how: EpochEnd, hadCommitTrouble: boolean, sent: SentRecords): void {
+  close(how: EpochEnd, hadCommitTrouble: boolean, sent: SentRecords, now: number): void {
     if (this.state === 'over') return;
     const [first] = this.unfinishedBelow(Number.POSITIVE_INFINITY, sent);
+    const wasStarted = first !== undefined && this.started.has(first);
+    const isTimeUp = now >= this.#gapsUntil;
     this.end = {
       how: this.isExpelled && how !== 'crashed' ? 'lost' : how,
       frontier: first ?? Number.POSITIVE_INFINITY,
+      why: wasStarted ? 'a handler did not finish it' : isTimeUp || this.wasBlocked ? 'its time was up' : undefined,
       hadCommitTrouble,
     };
     this.state = 'over';
@@ -62,6 +94,6 @@ export class Epoch {
     if (this.end === undefined) return undefined;
     if (this.end.how === 'lost' || this.end.how === 'crashed') return this.end.how;
     if (this.end.hadCommitTrouble) return 'a commit was refused or not acknowledged';
-    return offset > this.end.frontier ? 'finished above an unfinished record' : undefined;
+    return offset > this.end.frontier ? this.end.why : undefined;
   }
 }

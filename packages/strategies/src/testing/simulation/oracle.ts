@@ -15,6 +15,7 @@ export interface OracleParts {
   readonly maxCalls: number;
   readonly onStuckHandler: 'fail' | 'release';
   readonly handlerTimeoutMs: number | undefined;
+  readonly revokeDrainMs: number;
 }
 
 /** Watches handlers and clients of every process, and says what must not be. */
@@ -36,8 +37,8 @@ export class Oracle {
     this.#parts = parts;
     this.#startedAt = parts.now();
     const report = (invariant: Invariant, what: string): void => this.report(invariant, what);
-    const { now, committed, owner } = parts;
-    this.ownership = new Ownership({ sent: this.sent, now, committed, owner, report });
+    const { now, committed, owner, revokeDrainMs } = parts;
+    this.ownership = new Ownership({ sent: this.sent, now, committed, owner, report, gapMs: revokeDrainMs / 2 });
   }
 
   /** Calls whose handler has not returned. */
@@ -69,6 +70,7 @@ export class Oracle {
       if (epoch === undefined) continue;
       this.#checkOrder(call, record, epoch);
       this.#checkRepetition(process, record, epoch);
+      epoch.started.add(record.offset);
     }
     this.#running.add(call);
     const atOnce = [...this.#running].filter((other) => other.process === process && !other.isAbandoned).length;
@@ -106,6 +108,7 @@ export class Oracle {
 
   /** The worker says that a handler is stuck: where it gives the slot away, what the handler still does counts for nothing. */
   stuck(process: string, place: Place): void {
+    this.ownership.blocked(process);
     for (const call of this.#running) {
       // One that was asked to return: the next epoch's call of the same record may have started already.
       if (call.process !== process || call.isAbandoned || abortOf(call) === undefined) continue;
@@ -148,11 +151,13 @@ export class Oracle {
     const epoch = call.epochs.get(record.partition);
     if (epoch === undefined) this.report('one-owner', `${what}, which it does not own`);
     // What the poll told is known a few microtasks later.
-    else if (epoch.state !== 'active' && this.#parts.now() > epoch.since)
+    else if (epoch.state !== 'active' && this.#parts.now() > epoch.since && !isOvertaken(epoch, record))
       this.report('one-owner', `${what}, of a partition that is ${epoch.state}`);
   }
 
   #checkOthers(call: SimulatedCall, record: SentRecord): void {
+    // Whoever has been expelled may not know yet; what it finishes is not committed.
+    if (call.epochs.get(record.partition)?.isExpelled === true) return;
     for (const other of this.#running) {
       if (other.process === call.process) continue;
       const shared = other.records.find(({ partition }) => partition === record.partition);
@@ -191,8 +196,13 @@ export class Oracle {
     if (epoch.finished.has(record.offset)) this.report('duplicates', `${what} in the same epoch`);
     if (record.offset < (epoch.committedAtStart ?? 0)) this.report('duplicates', `${what}, which was committed`);
     const before = this.#finishedBy.get(nameOf(record));
-    if (before === undefined || before.epoch === epoch || before.wasAborted) return;
+    if (before === undefined || before.epoch === epoch || before.wasAborted || epoch.isExpelled) return;
     if (before.epoch !== undefined && before.epoch.whyRepeated(record.offset) === undefined)
       this.report('duplicates', `${what} after ${before.epoch.process}, and nothing explains it`);
   }
+}
+
+/** Whether something above it had been started when its partition was revoked: then it is finished before that is given back. */
+function isOvertaken({ state, startedEnd }: Epoch, { offset }: Place): boolean {
+  return state === 'leaving' && offset < startedEnd;
 }

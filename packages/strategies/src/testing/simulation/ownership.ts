@@ -7,6 +7,8 @@ import type { SentRecords } from './sent-records.ts';
 export interface OwnershipParts {
   readonly sent: SentRecords;
   readonly now: () => number;
+  /** How long what was overtaken is being finished when a partition is revoked. */
+  readonly gapMs: number;
   /** What the group has committed of a partition. */
   readonly committed: (partition: number) => number | undefined;
   /** The process that the group says owns a partition. */
@@ -47,7 +49,7 @@ export class Ownership {
       const { partition, offset } = start;
       const before = committed(partition);
       this.#offers.get(process)?.delete(partition);
-      epochs.get(partition)?.close('released', false, sent);
+      epochs.get(partition)?.close('released', false, sent, now());
       const epoch = new Epoch(process, start, before, { now: now(), failures: this.#of(process).failures });
       epochs.set(partition, epoch);
       // It may have been taken away while it was on offer.
@@ -71,10 +73,20 @@ export class Ownership {
       }
       for (const epoch of this.#among(process, partitions)) {
         if (epoch.state === 'over') continue;
-        epoch.state = type === 'lost' ? 'lost' : 'leaving';
-        epoch.since = this.#parts.now();
+        if (type === 'revoked') epoch.leave(this.#parts.now(), this.#parts.gapMs);
+        else Object.assign(epoch, { state: 'lost', since: this.#parts.now() });
       }
     }
+  }
+
+  /** The worker stops, and finishes for so long what was overtaken. */
+  stopping(process: string, gapMs: number): void {
+    for (const epoch of this.#epochs.get(process)?.values() ?? []) epoch.closeGaps(this.#parts.now(), gapMs);
+  }
+
+  /** A handler ignores that it was asked to return. */
+  blocked(process: string): void {
+    for (const epoch of this.#epochs.get(process)?.values() ?? []) epoch.wasBlocked = true;
   }
 
   /** The broker has taken partitions away from a process, which may not know yet. */
@@ -123,7 +135,7 @@ export class Ownership {
 
   #close(epoch: Epoch, how: 'released' | 'closed' | 'crashed'): void {
     const { failures, underWay } = this.#of(epoch.process);
-    epoch.close(how, underWay > 0 || failures > epoch.failuresAtCommit, this.#parts.sent);
+    epoch.close(how, underWay > 0 || failures > epoch.failuresAtCommit, this.#parts.sent, this.#parts.now());
   }
 
   #among(process: string, partitions: readonly TopicPartition[]): Epoch[] {

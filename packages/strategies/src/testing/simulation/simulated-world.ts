@@ -58,6 +58,7 @@ export class SimulatedWorld implements WeatherSurroundings {
       maxCalls: plan.strategy.maxCalls,
       onStuckHandler: plan.options.onStuckHandler,
       handlerTimeoutMs: plan.options.handlerTimeoutMs,
+      revokeDrainMs: plan.options.revokeDrainMs ?? 0,
     });
     this.#weather = new Weather(this, new SeededRandom(plan.seed, 2), plan.mix, this.injected);
     this.#handler = new SimulatedHandler({

@@ -38,7 +38,9 @@ export function watchWorker(
   worker.on('state', ({ to }) => {
     oracle.note(`${name} is ${to}`);
     if (to !== 'draining') return;
-    const boundMs = STOP_STEPS_MS + 2 * (stopTimeoutMs() ?? DEFAULT_STOP_MS);
+    const timeoutMs = stopTimeoutMs() ?? DEFAULT_STOP_MS;
+    oracle.ownership.stopping(name, timeoutMs / 2);
+    const boundMs = STOP_STEPS_MS + 2 * timeoutMs;
     const late = clock.setTimeout(() => {
       if (!process.isDead) oracle.report('stop-ends', `${name} has not stopped within ${boundMs} ms`);
     }, boundMs);

@@ -49,6 +49,26 @@ export const engineMutations: readonly Mutation[] = [
     install: () => patchMethod(Departures.prototype, 'leave', () => () => {}),
   },
   {
+    name: 'gives a partition back without finishing what was overtaken',
+    breaks: 'duplicates',
+    install: () =>
+      patchMethod(
+        Departures.prototype,
+        'finishGaps',
+        (finishGaps) =>
+          function (this: Departures, partitions) {
+            const left = finishGaps.call(this, partitions);
+            this.leaveGaps(partitions);
+            return left;
+          },
+      ),
+  },
+  {
+    name: 'goes on behind a record that fails while it closes a gap',
+    breaks: 'order',
+    install: () => patchMethod(OwnedPartition.prototype, 'leaveOpen', () => () => {}),
+  },
+  {
     name: 'starts records of a partition that is lost',
     breaks: 'one-owner',
     install: () => patchMethod(Departures.prototype, 'end', () => () => {}),
