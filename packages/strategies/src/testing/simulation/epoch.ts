@@ -16,8 +16,8 @@ export class Epoch {
   readonly started: Set<number> = new Set<number>();
   /** Behind the last record that had been started when the process was told to give the partition back: only what lies below may still be. */
   startedEnd: number = Number.POSITIVE_INFINITY;
-  /** A handler of the process was stuck: what is behind it is waited for no longer. */
-  wasBlocked = false;
+  /** Why what was overtaken cannot be started: a handler of the process is stuck, or the partition stands still at a failed record. */
+  blockedBy: 'stuck' | 'frozen' | undefined;
   /** Until then what something above has overtaken has to be finished. */
   #gapsUntil = Number.POSITIVE_INFINITY;
   /** `leaving` and `lost`: the process has been told so. */
@@ -82,7 +82,7 @@ export class Epoch {
     this.end = {
       how: this.isExpelled && how !== 'crashed' ? 'lost' : how,
       frontier: first ?? Number.POSITIVE_INFINITY,
-      why: wasStarted ? 'a handler did not finish it' : isTimeUp || this.wasBlocked ? 'its time was up' : undefined,
+      why: wasStarted ? 'a handler did not finish it' : isTimeUp ? 'its time was up' : this.blockedBy,
       hadCommitTrouble,
     };
     this.state = 'over';

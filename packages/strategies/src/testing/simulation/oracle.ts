@@ -108,7 +108,7 @@ export class Oracle {
 
   /** The worker says that a handler is stuck: where it gives the slot away, what the handler still does counts for nothing. */
   stuck(process: string, place: Place): void {
-    this.ownership.blocked(process);
+    this.ownership.stuck(process);
     for (const call of this.#running) {
       // One that was asked to return: the next epoch's call of the same record may have started already.
       if (call.process !== process || call.isAbandoned || abortOf(call) === undefined) continue;

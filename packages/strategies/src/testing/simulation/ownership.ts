@@ -85,8 +85,14 @@ export class Ownership {
   }
 
   /** A handler ignores that it was asked to return. */
-  blocked(process: string): void {
-    for (const epoch of this.#epochs.get(process)?.values() ?? []) epoch.wasBlocked = true;
+  stuck(process: string): void {
+    for (const epoch of this.#epochs.get(process)?.values() ?? []) epoch.blockedBy = 'stuck';
+  }
+
+  /** A partition stands still at a failed record, or goes on. */
+  frozen(process: string, partition: number, isFrozen: boolean): void {
+    const epoch = this.epoch(process, partition);
+    if (epoch !== undefined && epoch.blockedBy !== 'stuck') epoch.blockedBy = isFrozen ? 'frozen' : undefined;
   }
 
   /** The broker has taken partitions away from a process, which may not know yet. */

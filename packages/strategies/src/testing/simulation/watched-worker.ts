@@ -34,7 +34,13 @@ export function watchWorker(
   worker.on('settled', ({ record, outcome }) => {
     if (outcome !== 'handled' && !process.isDead) oracle.passedOver(name, record);
   });
-  worker.on('frozen', frozen);
+  worker.on('frozen', ({ scope, partition }) => {
+    if (scope === 'partition') oracle.ownership.frozen(name, partition, true);
+    frozen();
+  });
+  worker.on('unfrozen', ({ scope, partition }) => {
+    if (scope === 'partition') oracle.ownership.frozen(name, partition, false);
+  });
   worker.on('state', ({ to }) => {
     oracle.note(`${name} is ${to}`);
     if (to !== 'draining') return;
