@@ -354,7 +354,9 @@ export class Engine {
     // Of a partition that is gone already only the slot is left to be saved; of one that is being revoked `rebalances.ts` ends the worker.
     if (options.onStuckHandler === 'release' || owners.every(({ phase }) => phase === 'ended'))
       this.dispatcher.release(call);
-    else if (!call.isTakenAway) fail(new StuckHandlerError(owners, waitedMs, 'timed out'));
+    // It was told to return for the sake of a partition that is lost: nobody waits for it on behalf of the others.
+    else if (!call.isTakenAway || owners.some(({ phase }) => phase === 'ended'))
+      fail(new StuckHandlerError(owners, waitedMs, 'timed out'));
   }
 
   #settle({ owner, received }: CallItem): void {

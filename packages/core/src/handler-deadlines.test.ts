@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { HandlerTimeoutError } from './errors.ts';
+import { HandlerTimeoutError, StuckHandlerError } from './errors.ts';
 import { always, at, laneStrategy, lanes, Stage, type StageOptions } from './testing/stage.ts';
 
 const skip = always({ do: 'skip' });
@@ -375,4 +375,42 @@ describe('an overdue handler', () => {
       expect(await stage.end()).toEqual([]);
     },
   );
+});
+
+describe('a batch with records of a lost partition, whose handler ignores that', () => {
+  it('ends the worker: the others of it would wait for ever', async () => {
+    const stage = new Stage([['a'], ['b']], {
+      ...{ isBatch: true, batch: { maxRecords: 2, maxWaitMs: 100 }, stuckAfterMs: 5_000 },
+      concurrency: laneStrategy(lanes.serial),
+    });
+    stage.hold('0@0');
+    await stage.start();
+    await stage.advance(1_000);
+    expect(stage.batches).toEqual(['0@0 1@0']);
+    stage.kafka.group('g').lose([at(0)]);
+    await stage.advance(4_000);
+    expect([stage.worker.state, stage.signals.get('0@0')?.aborted]).toEqual(['running', true]);
+    const ended = expect(stage.worker.finished).rejects.toBeInstanceOf(StuckHandlerError);
+    await stage.advance(60_000);
+    await ended;
+    expect(stage.events).toEqual(['stuck 0@0 5000']);
+    expect(await stage.end()).toEqual([]);
+  });
+});
+
+describe('a worker that stops while a revocation waits for a handler', () => {
+  it.each(['fail', 'release'] as const)('leaves no timer (%s)', async (onStuckHandler) => {
+    const stage = new Stage([['a'], ['b']], { onStuckHandler, revokeDrainMs: 600_000 });
+    stage.hold('0@0');
+    await stage.start();
+    stage.kafka.group('g').revoke([at(0)]);
+    await stage.advance(100);
+    const stopping = stage.worker.stop({ timeoutMs: 1_000 });
+    await stage.advance(3_000);
+    if (onStuckHandler === 'fail') await stage.open('0@0');
+    await stage.advance(2_000);
+    await stopping;
+    expect(stage.kafka.clock.pendingTimers).toBe(0);
+    expect(await stage.end()).toEqual([]);
+  });
 });

@@ -23,7 +23,6 @@ import type { Start } from './start-offset.ts';
 import type { StartResolver } from './start-resolver.ts';
 import type { Turns } from './turns.ts';
 import { Waits } from './waits.ts';
-import { withTimeout } from './with-timeout.ts';
 
 const RETRY_MS = 250;
 /** What the last commit before a release gets at least, whatever the handlers have used up. */
@@ -175,7 +174,7 @@ export class Rebalances {
         return;
       }
       const letGo = session.revoking?.(owned) ?? Promise.resolve();
-      if (!(await withTimeout(letGo, this.#remainingMs(startedAt), options.clock))) {
+      if (!(await this.#waits.within(letGo, this.#remainingMs(startedAt))) && !this.#isClosed) {
         options.logger.error('the delivery did not let go of revoked partitions in time', {
           delivery: options.delivery.name,
         });
@@ -217,14 +216,15 @@ export class Rebalances {
     const idle = Promise.all(owned.map((one) => one.whenIdle()));
     // Handlers that are started to close a gap get the other half of the time.
     const gapMs = this.#commitsReceived ? 0 : (deadline - clock.now()) / 2;
-    if (!(await withTimeout(idle, Math.max(0, gapMs), clock))) turns.run(() => departures.leaveGaps(owned));
-    let isDrained = await withTimeout(idle, Math.max(0, deadline - clock.now()), clock);
-    if (!isDrained) {
+    const isInTime = await this.#waits.within(idle, gapMs);
+    if (!isInTime && !this.#isClosed) turns.run(() => departures.leaveGaps(owned));
+    let isDrained = await this.#waits.within(idle, deadline - clock.now());
+    if (!isDrained && !this.#isClosed) {
       departures.abort(
         owned,
         new IllegalStateError(`the partition was revoked, and the handler did not return within ${revokeDrainMs} ms`),
       );
-      isDrained = await withTimeout(idle, stuckAfterMs, clock);
+      isDrained = await this.#waits.within(idle, stuckAfterMs);
     }
     // The worker has ended meanwhile, and its client is closed.
     if (this.#isClosed) return isDrained;
@@ -239,9 +239,9 @@ export class Rebalances {
   /** Records that count as committed are handled while the time lasts; what is left then is lost, and said aloud. */
   async #finishReceived(owned: readonly OwnedPartition[]): Promise<void> {
     const { turns, departures, options } = this.#parts;
-    const { clock, revokeDrainMs } = options;
+    const { revokeDrainMs } = options;
     turns.run(() => departures.drain(owned));
-    await withTimeout(Promise.all(owned.map((one) => one.whenFinished())), revokeDrainMs, clock);
+    await this.#waits.within(Promise.all(owned.map((one) => one.whenFinished())), revokeDrainMs);
     this.#logUnfinished(owned);
   }
 

@@ -23,4 +23,21 @@ describe('Waits', () => {
     await waits.wait(1_000);
     expect(clock.now()).toBe(new VirtualClock().now());
   });
+
+  it('for a promise end with it, at their time, or when they are closed, and leave no timer', async () => {
+    const clock = new VirtualClock();
+    const waits = new Waits(clock);
+    expect(await waits.within(Promise.resolve(), 1_000)).toBe(true);
+    await expect(waits.within(Promise.reject(new Error('no')), 1_000)).rejects.toThrow('no');
+    expect(clock.pendingTimers).toBe(0);
+    const never = new Promise(() => {});
+    const late = waits.within(never, 1_000);
+    await clock.advance(1_000);
+    expect(await late).toBe(false);
+    const closed = waits.within(never, 1_000);
+    waits.close();
+    expect(await closed).toBe(false);
+    expect(clock.pendingTimers).toBe(0);
+    expect(await waits.within(never, 1_000)).toBe(false);
+  });
 });

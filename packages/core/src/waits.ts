@@ -15,21 +15,35 @@ export class Waits {
   }
 
   wait(ms: number): Promise<void> {
-    if (this.#isClosed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const end = (): void => {
+    return this.#begin(ms).over;
+  }
+
+  /** Waits for a promise, at most so long. Whether it was resolved by then, and before it is closed; rejects as it does. */
+  async within(promise: Promise<unknown>, ms: number): Promise<boolean> {
+    const { over, end } = this.#begin(Math.max(0, ms));
+    try {
+      return await Promise.race([promise.then(() => true), over.then(() => false)]);
+    } finally {
+      end();
+    }
+  }
+
+  #begin(ms: number): { readonly over: Promise<void>; readonly end: () => void } {
+    if (this.#isClosed) return { over: Promise.resolve(), end: () => {} };
+    let end = (): void => {};
+    const over = new Promise<void>((resolve) => {
+      end = () => {
+        this.#waiting.get(end)?.clear();
         this.#waiting.delete(end);
         resolve();
       };
       this.#waiting.set(end, this.#clock.setTimeout(end, ms));
     });
+    return { over, end };
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const [end, timer] of this.#waiting) {
-      timer.clear();
-      end();
-    }
+    for (const end of [...this.#waiting.keys()]) end();
   }
 }

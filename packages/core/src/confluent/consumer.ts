@@ -203,7 +203,13 @@ export class ConfluentConsumer implements KafkaConsumer {
     if (this.#raw.isUsable) await this.#member?.leave(leavesGroup ? 'leave-group' : 'keep-membership');
     if (isLeavingStatic) await pauseFor(FAREWELL_MS);
     await this.#stop();
-    await this.#raw.disconnect();
+    await this.#raw.disconnect((native, done) => {
+      this.#member?.disconnecting();
+      native.disconnect(() => {
+        this.#member?.disconnected();
+        done();
+      });
+    });
     if (isLeavingStatic && needsDeparture(properties)) {
       const consumer = (other: ClientProperties): ConfluentConsumer =>
         new ConfluentConsumer({ ...this.#options, properties: other });

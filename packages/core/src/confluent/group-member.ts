@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts';
 import type { TopicPartition } from '../record.ts';
 import { pauseFor } from './bounded.ts';
 import { toNativeError } from './client-errors.ts';
+import { ClosingAnswer } from './closing-answer.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
 import type { NativeConsumer } from './native-client.ts';
 
@@ -34,6 +35,8 @@ export class GroupMember {
   /** Once known it is kept: a client that is closing calls it 'NONE'. */
   #isCooperative = true;
   #isLeaving = false;
+  /** Once the client is being disconnected. */
+  #closing: ClosingAnswer | undefined;
   /** Since when the group is asked to take it in; undefined before, and when it has. */
   #askedAt: number | undefined;
   #isTold = false;
@@ -65,8 +68,25 @@ export class GroupMember {
     return this.#groupProtocol === 'consumer' && Date.now() - this.#askedAt >= NO_NEWS_MS;
   }
 
+  /** The client is disconnected from now on: most of its calls are refused, and some would crash or never return. */
+  disconnecting(): void {
+    this.#isLeaving = true;
+    this.#news = [];
+    this.#closing = new ClosingAnswer(this.#native, this.#logger);
+  }
+
+  /** Nothing is asked any more. */
+  disconnected(): void {
+    this.#closing?.stop();
+  }
+
   /** librdkafka's rebalance callback. */
   rebalance(code: number, list: readonly TopicPartition[]): void {
+    if (this.#closing !== undefined) {
+      if (code === ASSIGN) this.#closing.assigned();
+      else this.#closing.revoked();
+      return;
+    }
     const partitions = list.map(({ topic, partition }) => ({ topic, partition }));
     const type = code === ASSIGN ? 'assigned' : this.#isLost() ? 'lost' : 'revoked';
     this.#learnProtocol();
