@@ -5,6 +5,7 @@ import type { Bench, BenchRow } from './bench.ts';
 import { watchLoopStall } from './loop-stall.ts';
 import { replayedKafka } from './replayed-kafka.ts';
 import { median, rounded } from './statistics.ts';
+import { bareCallsPerSecond } from './threads/bare-threads.ts';
 import busy from './threads/busy-handler.ts';
 
 const PARTITIONS = 8;
@@ -31,6 +32,7 @@ export const threadsBench: Bench = {
     const rounds = isQuick ? 1 : 7;
     const records = makeRecords(isQuick ? 60 : 480);
     const measured = new Map<string, Measurement[]>(cases.map(({ name }) => [name, []]));
+    const bareRatios: number[] = [];
     // The first round warms up and does not count.
     for (let round = 0; round <= rounds; round++) {
       for (const { name, make } of cases) {
@@ -40,6 +42,9 @@ export const threadsBench: Bench = {
         const what = round === 0 ? 'warm-up' : `round ${round}`;
         say(`${what}: ${name}: ${Math.round(recordsPerSecond)} records/s, longest stall ${Math.round(stallMs)} ms`);
       }
+      const bare = (await bareCallsPerSecond(2, records.length)) / (await bareCallsPerSecond(1, records.length));
+      if (round > 0) bareRatios.push(bare);
+      say(`round ${round}: two bare threads do ${rounded(bare, 2)} times the calls of one`);
     }
     const rows: BenchRow[] = [...measured].map(([name, all]) => ({
       name,
@@ -56,6 +61,7 @@ export const threadsBench: Bench = {
       rows,
       ratios: {
         twoThreadsToOne: ratio('2 threads', '1 thread'),
+        bareTwoThreadsToOne: rounded(median(bareRatios)),
         oneThreadToMain: ratio('1 thread', 'main thread'),
       },
     };
