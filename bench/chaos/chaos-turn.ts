@@ -25,6 +25,8 @@ export interface TurnRecord {
   readonly workers: readonly WorkerHistory[];
   readonly firstWorkers: number;
   readonly faults: readonly Fault[];
+  /** Why it was given up before its end: the group did not come to rest, or a worker ended by itself. */
+  readonly givenUp: string | undefined;
   readonly written: readonly WrittenRecord[];
   readonly unacknowledged: number;
   /** Of each partition: the end of its log, and what the group has committed. */
@@ -52,6 +54,9 @@ const MIN_WORKERS = 2;
 const MAX_WORKERS = 5;
 const SETTLE_MS = 90_000;
 const LOOK_MS = 50;
+
+/** The group is not as it should be: what follows would say nothing. What has happened until then is judged all the same. */
+class GivenUp extends Error {}
 
 /** Makes one group go through as much as fits into the time, at least one round of the plan. */
 export class ChaosTurn {
@@ -83,25 +88,39 @@ export class ChaosTurn {
       for (let count = 0; count < FIRST_WORKERS; count++) this.#fleet.join();
       await this.#settle();
       const from = machineNow();
-      for (const steps of chaosPlan(seed)) {
-        for (const step of steps) await this.#do(step);
-        const usedUp = (machineNow() - from) / (seconds * 1_000);
-        if (usedUp >= 2 || (usedUp >= 1 && this.#hasEnough())) break;
-      }
+      const givenUp = await this.#untilGivenUp(async () => {
+        for (const steps of chaosPlan(seed)) {
+          for (const step of steps) await this.#do(step);
+          const usedUp = (machineNow() - from) / (seconds * 1_000);
+          if (usedUp >= 2 || (usedUp >= 1 && this.#hasEnough())) break;
+        }
+      });
       await this.#do({ do: 'start-broker' });
-      await this.#settle();
+      const atTheEnd = givenUp ?? (await this.#untilGivenUp(() => this.#settle()));
+      this.#closeFaults();
       const until = machineNow();
       await this.#load.stop();
       const end = await untilGroupEnd({ brokers: brokers.bootstrap, topic, groupId, partitions: PARTITIONS });
       await Promise.all(this.#fleet.members.map((member) => this.#fleet.end(member, 'SIGTERM')));
       return {
-        ...{ protocol, from, until, firstWorkers: FIRST_WORKERS, faults: this.#faults, ...end },
+        ...{ protocol, from, until, firstWorkers: FIRST_WORKERS, faults: this.#faults, givenUp: atTheEnd, ...end },
         ...{ workers: this.#fleet.histories, written: this.#written, unacknowledged: this.#load.failed },
       };
     } finally {
       await this.#load.stop(0);
       await this.#fleet.killAll();
     }
+  }
+
+  async #untilGivenUp(run: () => Promise<void>): Promise<string | undefined> {
+    try {
+      await run();
+    } catch (error) {
+      if (!(error instanceof GivenUp)) throw error;
+      this.#options.say(error.message);
+      return error.message;
+    }
+    return undefined;
   }
 
   /** Faults are over: it is looked at between rounds. */
@@ -174,16 +193,20 @@ export class ChaosTurn {
     while (this.#fleet.members.length < MIN_WORKERS + 1) say(`${this.#fleet.join().name} joins`);
     if (this.#open.some(({ kind }) => kind === 'broker')) await brokers.untilInSync(signal);
     while (!this.#isSettled()) {
-      if (machineNow() - startedAt > SETTLE_MS) throw new Error(`the group has not settled: ${this.#ownership()}`);
+      if (machineNow() - startedAt > SETTLE_MS) throw new GivenUp(`the group has not settled: ${this.#ownership()}`);
       await sleep(LOOK_MS, undefined, { signal });
     }
+    this.#closeFaults();
+  }
+
+  #closeFaults(): void {
     for (const fault of this.#open) this.#faults.push({ ...fault, until: machineNow() });
     this.#open = [];
   }
 
   #isSettled(): boolean {
     const [deserter] = this.#fleet.deserters();
-    if (deserter !== undefined) throw new Error(`${deserter} ended though nobody had told it to`);
+    if (deserter !== undefined) throw new GivenUp(`${deserter} ended though nobody had told it to`);
     const owned = this.#fleet.ownedNow();
     const { members } = this.#fleet;
     const isShared = owned.length === PARTITIONS && new Set(owned).size === PARTITIONS;

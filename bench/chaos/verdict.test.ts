@@ -40,6 +40,7 @@ function turn(workers: readonly WorkerHistory[], rest: Partial<TurnRecord> = {})
     workers,
     firstWorkers: 1,
     faults: [],
+    givenUp: undefined,
     written,
     unacknowledged: 0,
     ...ends,
@@ -134,6 +135,11 @@ describe('the verdict on a turn', () => {
     const first = worker('first', 100, happenings, { signal: 'SIGTERM', at: 106 }, 'perKey');
     const written = { written: [] };
     expect(verdictOn(turn([first, last(1, 2, 3)], written))).toMatchObject({ repeatedAfterLeave: 1 });
+  });
+
+  it('counts a group that did not come to rest', () => {
+    const givenUp = 'the group has not settled: one owns nothing';
+    expect(verdictOn(turn([last(0, 1, 2, 3)], { givenUp })).violations).toEqual([`classic: ${givenUp}`]);
   });
 
   it('sees a commit that is acknowledged before what it covers is finished', () => {

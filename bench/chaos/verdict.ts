@@ -33,7 +33,7 @@ const NAMED = 20;
 
 /** Judges one turn. */
 export function verdictOn(turn: TurnRecord): Verdict {
-  const { workers, faults, ends, committed, firstWorkers, protocol } = turn;
+  const { workers, faults, ends, committed, firstWorkers, protocol, givenUp } = turn;
   const log = new HandledLog(workers);
   const lost = lostRecords(turn, log);
   const order = orderViolations(log);
@@ -49,6 +49,7 @@ export function verdictOn(turn: TurnRecord): Verdict {
     committed[partition] === end ? [] : [`partition ${partition} is committed at ${committed[partition]} of ${end}`],
   );
   const violations = [
+    ...(givenUp === undefined ? [] : [givenUp]),
     ...named('lost', lost),
     ...named('out of order', order),
     ...named('repeated', repeats.unexplained),

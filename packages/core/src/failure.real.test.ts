@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
+import { kafkaTool } from '../../../scripts/kafka-jars.ts';
 import { systemClock } from './clock.ts';
 import { confluentKafka } from './confluent/index.ts';
 import { deadLetterHeaders } from './dead-letter-message.ts';
@@ -14,7 +15,7 @@ const onRealKafka = brokers === undefined ? describe.skip : describe;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 async function until(holds: () => boolean, what: string): Promise<void> {
-  const deadline = Date.now() + 25_000;
+  const deadline = Date.now() + 60_000;
   while (!holds()) {
     if (Date.now() > deadline) throw new Error(`not in time: ${what}`);
     await sleep(10);
@@ -97,6 +98,45 @@ onRealKafka('a record that fails on real Kafka', () => {
       expect(letters.map(({ headers }) => String(headers.get(deadLetterHeaders.offset)))).toEqual(['0', '1', '2']);
     });
   });
+
+  // What no second try mends stays as well, until somebody acts: then it is written, and nothing was dropped.
+  it.each(['is too large for its topic', 'has no topic'] as const)(
+    'waits while its dead letter %s, says so, keeps nobody else, and is written when that is mended',
+    async (why) => {
+      await onTopic(async (clients, topic) => {
+        const dead = uniqueName('dead');
+        const admin = await clients.admin();
+        const isTooLarge = why === 'is too large for its topic';
+        if (isTooLarge) await admin.createTopic(dead, { partitions: 1, config: { 'max.message.bytes': '2000' } });
+        await clients.send([{ topic, partition: 0, value: Buffer.alloc(5_000, 'x') }]);
+        await clients.sendNumbers(topic, 1, 20);
+        const failures: Error[] = [];
+        const worker = workerOn(topic, uniqueName('g'), always({ do: 'dead-letter', topic: dead }), (name) => {
+          if (name === '0@0') throw new Error('no');
+        });
+        worker.on('dead-letter-failed', ({ error }) => void failures.push(error));
+        await worker.start();
+        const committed = (partition: number): number | undefined =>
+          worker.status().partitions.find((one) => one.partition === partition)?.committedOffset;
+        await until(() => failures.length > 0 && committed(1) === 20, 'the failure, and the other partition');
+        expect(failures[0]).toMatchObject({ code: 'PRODUCE' });
+        expect(String(failures[0])).toMatch(isTooLarge ? /too large/i : /unknown topic/i);
+        const { live, reasons } = worker.health();
+        expect([live, reasons.join()]).toEqual([true, expect.stringContaining(`could not be written to ${dead}`)]);
+        expect(committed(0) ?? 0).toBe(0);
+        if (isTooLarge) {
+          const change = ['--alter', '--entity-type', 'topics', '--entity-name', dead];
+          const config = ['--add-config', 'max.message.bytes=100000'];
+          await kafkaTool('ConfigCommand', ['--bootstrap-server', brokers ?? '', ...change, ...config]);
+        } else {
+          await admin.createTopic(dead, { partitions: 1 });
+        }
+        await until(() => committed(0) === 1, 'the dead letter');
+        expect(await worker.stop()).toMatchObject({ state: 'stopped', failed: 1, left: [] });
+      });
+    },
+    90_000,
+  );
 
   it('freezes its partition, comes first after a restart, and goes on when it is unfrozen', async () => {
     await onTopic(async (clients, topic) => {

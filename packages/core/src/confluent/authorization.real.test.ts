@@ -4,12 +4,21 @@ import { kafkaTool } from '../../../../scripts/kafka-jars.ts';
 import { systemClock } from '../clock.ts';
 import { AuthorizationError, CommitError } from '../errors.ts';
 import { TestClients, uniqueName } from '../testing/cluster-under-test.ts';
+import { always } from '../testing/stage.ts';
 import { Worker } from '../worker.ts';
 import { confluentKafka } from './index.ts';
 
 const brokers = process.env.KAFKA_BROKERS;
 const file = process.env.KAFKA_SECURE;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error('not in time');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 interface SecureKafka {
   readonly bootstrap: { readonly saslPlain: string };
@@ -126,6 +135,30 @@ function describeAuthorization(plain: string, secure: SecureKafka): void {
       const refused = { name: 'AuthorizationError', operation: 'DESCRIBE', groupId };
       await expect(member.consumer.committed([{ topic, partition: 0 }])).rejects.toMatchObject(refused);
     });
+
+    it('keeps a record whose dead letter may not be written, says so, and writes it when it may', async () => {
+      const [topic, dead] = [await admins.topic(1), await admins.topic(1)];
+      await rule('allow', '--topic', dead, 'DESCRIBE');
+      await (await admins.producer()).send({ topic, partition: 0, value: 'x' });
+      const failures: Error[] = [];
+      const worker = new Worker({
+        ...{ kafka: asUser, groupId: uniqueName('group'), topics: topic, logger: quiet, commit: { everyMs: 100 } },
+        onFailure: always({ do: 'dead-letter', topic: dead }),
+        handler: () => {
+          throw new Error('no');
+        },
+      });
+      worker.finished.catch(() => {});
+      worker.on('dead-letter-failed', ({ error }) => void failures.push(error));
+      await worker.start();
+      await until(() => failures.length > 0);
+      expect(failures[0]).toMatchObject({ name: 'AuthorizationError', message: expect.stringContaining(dead) });
+      expect(worker.health()).toMatchObject({ live: true, reasons: [expect.stringContaining(dead)] });
+      expect(worker.status().partitions[0]?.nextOffset).toBe(0);
+      await rule('allow', '--topic', dead, 'WRITE');
+      await until(() => worker.status().partitions[0]?.committedOffset === 1);
+      expect(await worker.stop()).toMatchObject({ state: 'stopped', failed: 1, left: [] });
+    }, 90_000);
 
     // The client drops the fetch's error behind the records of the other topic, and librdkafka gives it once.
     it.each([

@@ -75,9 +75,13 @@ export class TestClients {
 
   async topic(partitions: number): Promise<string> {
     const topic = uniqueName('topic');
-    this.#admin ??= this.#connected(this.#under.cluster.admin(this.options));
-    await (await this.#admin).createTopic(topic, { partitions });
+    await (await this.admin()).createTopic(topic, { partitions });
     return topic;
+  }
+
+  async admin(): Promise<KafkaAdmin> {
+    this.#admin ??= this.#connected(this.#under.cluster.admin(this.options));
+    return this.#admin;
   }
 
   async producer(): Promise<KafkaProducer> {
