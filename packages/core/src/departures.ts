@@ -19,8 +19,6 @@ export interface DepartureParts {
   readonly outcomes: Outcomes;
   readonly dispatcher: Dispatcher;
   readonly deadlines: HandlerDeadlines;
-  /** A record goes into its lane. */
-  readonly queue: (record: ReceivedRecord, owner: OwnedPartition, now: number) => void;
   /** The time as the lanes want it. */
   readonly laneNow: () => number;
 }
@@ -47,24 +45,18 @@ export class Departures {
    * Gives what is not started.
    */
   finishGaps(partitions: readonly OwnedPartition[]): ReadonlyMap<OwnedPartition, readonly ReceivedRecord[]> {
-    const { lanes, assignment, queue, laneNow } = this.#parts;
-    const queued = new Map<OwnedPartition, ReceivedRecord[]>();
-    for (const owned of partitions) if (owned.startsAll) queued.set(owned, []);
-    if (queued.size === 0) return queued;
-    for (const record of lanes.extract((one) => queued.has(assignment.ownerOf(one) as OwnedPartition)))
-      queued.get(assignment.ownerOf(record) as OwnedPartition)?.push(record);
+    const { lanes, assignment, laneNow } = this.#parts;
+    const queued = new Map<OwnedPartition, Set<number>>();
+    for (const owned of partitions) if (owned.startsAll) queued.set(owned, new Set());
+    const left = new Map<OwnedPartition, ReceivedRecord[]>();
+    if (queued.size === 0) return left;
+    for (const record of lanes.queued()) queued.get(assignment.ownerOf(record) as OwnedPartition)?.add(record.offset);
     const running = this.#runningOffsets();
-    const left = new Map<OwnedPartition, readonly ReceivedRecord[]>();
-    for (const [owned, records] of queued) {
-      const offsets = new Set(records.map(({ offset }) => offset));
+    for (const [owned, offsets] of queued) {
       owned.startsBelow = gapEndOf(owned.ledger, offsets, running.get(owned) ?? new Set());
-      const overtaken = records.filter(({ offset }) => offset < owned.startsBelow);
-      for (const record of overtaken.sort((a, b) => a.offset - b.offset)) queue(record, owned, laneNow());
-      left.set(
-        owned,
-        records.filter(({ offset }) => offset >= owned.startsBelow),
-      );
+      left.set(owned, []);
     }
+    for (const record of this.#extractLeft()) left.get(assignment.ownerOf(record) as OwnedPartition)?.push(record);
     this.#parts.outcomes.freezer.noteExtracted();
     // No more records come for their batches.
     lanes.startPartBatches(laneNow());
@@ -73,14 +65,20 @@ export class Departures {
 
   /** The time for closing gaps is over: nothing of these starts any more. */
   leaveGaps(partitions: readonly OwnedPartition[]): void {
-    const { lanes, assignment } = this.#parts;
+    const { assignment } = this.#parts;
     for (const owned of partitions) owned.leaveOpen(0);
-    const forgotten = lanes.extract((one) => (assignment.ownerOf(one)?.startsBelow ?? 0) <= one.offset);
+    const forgotten = this.#extractLeft();
     for (const owned of partitions) {
       const own = forgotten.filter((record) => assignment.ownerOf(record) === owned);
       if (own.length > 0) this.#setAside(owned, own, owned.asides.suspended);
     }
     this.#parts.outcomes.freezer.noteExtracted();
+  }
+
+  /** Queued records that are not to be started any more leave the lanes. */
+  #extractLeft(): ReceivedRecord[] {
+    const { lanes, assignment } = this.#parts;
+    return lanes.extract((record) => record.offset >= (assignment.ownerOf(record)?.startsBelow ?? 0));
   }
 
   /** Nobody waits for these any more, so they take no room from partitions that stay. */

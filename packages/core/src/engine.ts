@@ -125,7 +125,6 @@ export class Engine {
     const { dispatcher, outcomes } = this;
     const { deadlines } = this;
     this.#departures = new Departures({
-      queue: (record, owner, now) => this.#queue(record, owner, now),
       ...{ assignment, intake, lanes, suspensions, outcomes, dispatcher, deadlines, laneNow },
     });
     const departures = this.#departures;

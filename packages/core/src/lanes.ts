@@ -150,6 +150,11 @@ export class Lanes<Call> {
     return lane;
   }
 
+  /** Records that wait in queues, in no order. */
+  *queued(): Generator<ReceivedRecord> {
+    for (const lane of this.#tree.lanes()) yield* lane.queue;
+  }
+
   /** Takes queued records out, of a partition that is being revoked for example. Running and parked calls are the caller's. */
   extract(isTaken: (record: ReceivedRecord) => boolean): ReceivedRecord[] {
     const taken: ReceivedRecord[] = [];

@@ -26,6 +26,10 @@ export class ConcurrencyOracle {
   /** Polled, ours, and never started. */
   readonly waiting: Map<string, SentRecord> = new Map();
   readonly running: Set<ObservedCall> = new Set();
+  /** Of partitions that are being revoked: below one that was started, so that they are handled before the partition is given back. */
+  readonly #overtaken = new Set<string>();
+  /** Behind the last record of a partition that was started. */
+  readonly #startedEnds = new Map<string, number>();
   readonly #under: ConcurrencyUnderTest;
   readonly #lookUp: (place: string) => SentRecord | undefined;
   readonly #sequence = new Map<string, number>();
@@ -70,7 +74,9 @@ export class ConcurrencyOracle {
     const [lane] = lanes;
     if (lanes.size !== 1) this.broken.push(`${names} is a batch of ${lanes.size} lanes`);
     for (const record of records) {
-      const isFirst = this.waiting.delete(placeOf(record));
+      const isFirst = this.waiting.delete(placeOf(record)) || this.#overtaken.delete(placeOf(record));
+      const partition = partitionName(record);
+      this.#startedEnds.set(partition, Math.max(this.#startedEnds.get(partition) ?? 0, record.offset + 1));
       const isRepeated = this.#retried.delete(placeOf(record));
       if (isFirst !== (attempt === 1) || isRepeated !== attempt > 1)
         this.broken.push(`${placeOf(record)} starts as attempt ${attempt}`);
@@ -106,6 +112,7 @@ export class ConcurrencyOracle {
     if (this.#settled.has(once)) this.broken.push(`${once} is settled twice`);
     this.#settled.add(once);
     this.waiting.delete(place);
+    this.#overtaken.delete(place);
     this.#retried.delete(place);
     for (const lane of this.#lanes.values()) lane.failed.delete(place);
   }
@@ -170,12 +177,18 @@ export class ConcurrencyOracle {
     const name = partitionName(partition);
     this.#owned.add(name);
     this.#epochs.set(name, (this.#epochs.get(name) ?? 0) + 1);
+    this.#startedEnds.delete(name);
+    for (const place of this.#overtaken) if (place.startsWith(`${name}@`)) this.#overtaken.delete(place);
   }
 
   #left(partition: TopicPartition, isLost: boolean): void {
     const name = partitionName(partition);
     this.#owned.delete(name);
     const isOfIt = (place: string): boolean => place.startsWith(`${name}@`);
+    const startedEnd = this.#startedEnds.get(name) ?? 0;
+    for (const [place, { offset }] of isLost ? [] : this.waiting)
+      if (isOfIt(place) && offset < startedEnd) this.#overtaken.add(place);
+    for (const place of isLost ? this.#overtaken : []) if (isOfIt(place)) this.#overtaken.delete(place);
     for (const places of [this.waiting, this.#retried])
       for (const place of places.keys()) if (isOfIt(place)) places.delete(place);
     for (const call of isLost ? this.running : []) call.isOrphan ||= call.records.some((one) => isOfIt(placeOf(one)));
