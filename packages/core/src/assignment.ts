@@ -6,6 +6,8 @@ import type { Start } from './start-offset.ts';
 export class Assignment implements Iterable<OwnedPartition> {
   readonly #byTopic = new Map<string, (OwnedPartition | undefined)[]>();
   readonly #begun: (owned: OwnedPartition) => void;
+  /** Of some partition less may be started than before: what is queued of it is to be looked through. */
+  hasNarrowed = false;
   #nextId = 0;
   #size = 0;
   #lastTopic: string | undefined;
@@ -18,7 +20,9 @@ export class Assignment implements Iterable<OwnedPartition> {
 
   /** Begins an epoch of a partition. */
   begin(start: NextOffset, committedOffset: number | undefined): OwnedPartition {
-    const owned = new OwnedPartition(this.#nextId++, start, committedOffset);
+    const owned = new OwnedPartition(this.#nextId++, start, committedOffset, () => {
+      this.hasNarrowed = true;
+    });
     const partitions = this.#byTopic.get(start.topic) ?? [];
     if (partitions[start.partition] === undefined) this.#size++;
     partitions[start.partition] = owned;

@@ -1,5 +1,6 @@
 import { Fifo } from './fifo.ts';
 import type { FillingBatch, Lane } from './lane.ts';
+import type { ReceivedRecord } from './record.ts';
 
 /** How a batch handler's calls fill; without it every call takes one record. */
 export interface Batching {
@@ -18,9 +19,12 @@ export class BatchFilling<Call> {
   readonly maxBytes: number;
   readonly #maxWaitMs: number;
   readonly #filling = new Fifo<FillingBatch<Call>>();
+  readonly #isUrgent: (record: ReceivedRecord) => boolean;
   #isWaiting: boolean;
 
-  constructor(batching: Batching) {
+  /** @param isUrgent whether a batch that begins with the record starts as it is */
+  constructor(batching: Batching, isUrgent: (record: ReceivedRecord) => boolean) {
+    this.#isUrgent = isUrgent;
     this.maxRecords = batching.maxRecords;
     this.maxBytes = batching.maxBytes ?? Number.POSITIVE_INFINITY;
     this.#maxWaitMs = batching.maxWaitMs;
@@ -48,7 +52,8 @@ export class BatchFilling<Call> {
 
   /** The head of the lane's queue begins to wait for company. */
   begin(lane: Lane<Call>, now: number): void {
-    if (!this.#isWaiting) return;
+    const head = lane.queue.peek();
+    if (!this.#isWaiting || (head !== undefined && this.#isUrgent(head))) return;
     lane.filling = { lane, dueAt: now + this.#maxWaitMs };
     this.#forgetTaken();
     this.#filling.push(lane.filling);
@@ -70,13 +75,18 @@ export class BatchFilling<Call> {
     }
   }
 
-  /** No batch waits any longer: waiting brings it no company. */
-  *releaseAll(): Generator<Lane<Call>> {
-    for (let batch = this.#filling.shift(); batch !== undefined; batch = this.#filling.shift()) {
+  /** The batches of these lanes wait no longer: waiting brings them no company. */
+  *release(isMeant: (lane: Lane<Call>) => boolean): Generator<Lane<Call>> {
+    for (let left = this.#filling.length; left > 0; left--) {
+      const batch = this.#filling.shift();
+      if (batch?.lane === undefined) continue;
       const { lane } = batch;
-      if (lane === undefined) continue;
-      lane.filling = undefined;
-      yield lane;
+      if (isMeant(lane)) {
+        lane.filling = undefined;
+        yield lane;
+      } else {
+        this.#filling.push(batch);
+      }
     }
   }
 

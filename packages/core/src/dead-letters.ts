@@ -38,7 +38,8 @@ export interface PendingDeadLetter {
   failures: number;
   /** What the last failure said. */
   lastError: Error | undefined;
-  /** Until the next write; undefined while one is under way. */
+  isWriting: boolean;
+  /** Until the next write. */
   timer: Timer | undefined;
 }
 
@@ -90,7 +91,7 @@ export class DeadLetters {
     const message = deadLetterOf(topic, call, item, error, this.#parts.options.groupId);
     const pending: PendingDeadLetter = {
       ...{ call, item, message, since: this.#clock.now() },
-      ...{ failures: 0, lastError: undefined, timer: undefined },
+      ...{ failures: 0, lastError: undefined, isWriting: false, timer: undefined },
     };
     this.#pending.add(pending);
     this.#write(pending);
@@ -100,7 +101,7 @@ export class DeadLetters {
   dropLeaving(): void {
     for (const pending of this.#pending) {
       const { phase } = pending.item.owner;
-      const isDropped = phase === 'ended' || (phase === 'leaving' && pending.timer !== undefined);
+      const isDropped = phase === 'ended' || (phase === 'leaving' && !pending.isWriting);
       if (isDropped) this.#end(pending);
     }
   }
@@ -115,6 +116,7 @@ export class DeadLetters {
     const { turns, write } = this.#parts;
     const { item, message } = pending;
     this.#writing++;
+    pending.isWriting = true;
     item.owner.writeStarted();
     // Its own function, so that what is thrown at once is a failed write like any other.
     const attempt = async (): Promise<unknown> => write(message, item.record);
@@ -127,6 +129,7 @@ export class DeadLetters {
   #wrote(pending: PendingDeadLetter, error: Error | undefined): void {
     const { call, item } = pending;
     this.#writing--;
+    pending.isWriting = false;
     item.owner.writeEnded();
     if (!this.#pending.has(pending)) return;
     if (error === undefined) {
@@ -144,6 +147,7 @@ export class DeadLetters {
     const { events, options, turns } = this.#parts;
     pending.failures++;
     pending.lastError = error;
+    pending.item.owner.leaveOpen(pending.item.received.offset);
     const { topic, partition, offset } = pending.item.received;
     const afterMs = backoffMs(BACKOFF, pending.failures, options.random());
     const isFinal = isKafkaWorkerError(error) && !error.retriable;

@@ -4,6 +4,7 @@ import { gapEndOf } from './gap.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { HandlerDeadlines } from './handler-deadlines.ts';
 import type { Intake } from './intake.ts';
+import type { Lane } from './lane.ts';
 import type { Lanes } from './lanes.ts';
 import type { Outcomes } from './outcomes.ts';
 import { type Aside, NOTHING_ASIDE, type OwnedPartition } from './owned-partition.ts';
@@ -45,40 +46,50 @@ export class Departures {
    * Gives what is not started.
    */
   finishGaps(partitions: readonly OwnedPartition[]): ReadonlyMap<OwnedPartition, readonly ReceivedRecord[]> {
-    const { lanes, assignment, laneNow } = this.#parts;
+    const { lanes, assignment, laneNow, dispatcher } = this.#parts;
     const queued = new Map<OwnedPartition, Set<number>>();
     for (const owned of partitions) if (owned.startsAll) queued.set(owned, new Set());
-    const left = new Map<OwnedPartition, ReceivedRecord[]>();
-    if (queued.size === 0) return left;
-    for (const record of lanes.queued()) queued.get(assignment.ownerOf(record) as OwnedPartition)?.add(record.offset);
+    if (queued.size === 0) return new Map();
+    const blocked = this.#blockedLanes();
+    for (const record of lanes.queued((lane) => !lane.isOrdered || !blocked.has(lane)))
+      queued.get(assignment.ownerOf(record) as OwnedPartition)?.add(record.offset);
     const running = this.#runningOffsets();
     for (const [owned, offsets] of queued) {
-      owned.startsBelow = gapEndOf(owned.ledger, offsets, running.get(owned) ?? new Set());
-      left.set(owned, []);
+      // What counts as committed already has been drained, as far as there was time; and where nothing is started, no gap is closed.
+      const isTooLate = owned.isDraining || dispatcher.isPaused;
+      owned.startsBelow = isTooLate ? 0 : gapEndOf(owned.ledger, offsets, running.get(owned) ?? new Set());
     }
-    for (const record of this.#extractLeft()) left.get(assignment.ownerOf(record) as OwnedPartition)?.push(record);
-    this.#parts.outcomes.freezer.noteExtracted();
-    // No more records come for their batches.
-    lanes.startPartBatches(laneNow());
+    const left = this.#extractLeft();
+    lanes.startPartBatches(laneNow(), (record) => assignment.ownerOf(record)?.isOvertaken(record.offset) === true);
     return left;
   }
 
   /** The time for closing gaps is over: nothing of these starts any more. */
   leaveGaps(partitions: readonly OwnedPartition[]): void {
-    const { assignment } = this.#parts;
     for (const owned of partitions) owned.leaveOpen(0);
-    const forgotten = this.#extractLeft();
-    for (const owned of partitions) {
-      const own = forgotten.filter((record) => assignment.ownerOf(record) === owned);
-      if (own.length > 0) this.#setAside(owned, own, owned.asides.suspended);
-    }
-    this.#parts.outcomes.freezer.noteExtracted();
+    this.forgetLeft();
   }
 
-  /** Queued records that are not to be started any more leave the lanes. */
-  #extractLeft(): ReceivedRecord[] {
-    const { lanes, assignment } = this.#parts;
-    return lanes.extract((record) => record.offset >= (assignment.ownerOf(record)?.startsBelow ?? 0));
+  /** What is not to be started any more, since a gap ends sooner than it was thought to, leaves the lanes. */
+  forgetLeft(): void {
+    const { assignment } = this.#parts;
+    assignment.hasNarrowed = false;
+    for (const [owned, records] of this.#extractLeft())
+      if (owned.phase === 'leaving') this.#setAside(owned, records, owned.asides.suspended);
+  }
+
+  #extractLeft(): ReadonlyMap<OwnedPartition, readonly ReceivedRecord[]> {
+    const { lanes, assignment, outcomes } = this.#parts;
+    const left = new Map<OwnedPartition, ReceivedRecord[]>();
+    for (const record of lanes.extract((one) => one.offset >= (assignment.ownerOf(one)?.startsBelow ?? 0))) {
+      const owned = assignment.ownerOf(record);
+      if (owned === undefined) continue;
+      const own = left.get(owned) ?? [];
+      own.push(record);
+      left.set(owned, own);
+    }
+    outcomes.freezer.noteExtracted();
+    return left;
   }
 
   /** Nobody waits for these any more, so they take no room from partitions that stay. */
@@ -87,6 +98,17 @@ export class Departures {
     this.#parts.intake.setAside(owned, 'suspended', { records: before.records + records.length, bytes });
   }
 
+  /** Lanes that wait for more than a free slot: a retry, a dead letter that is to be written again, a person. */
+  #blockedLanes(): ReadonlySet<Lane<HandlerCall>> {
+    const { retries, deadLetters, freezer } = this.#parts.outcomes;
+    const blocked = new Set<Lane<HandlerCall>>();
+    for (const { call } of retries.waiting()) blocked.add(call.lane);
+    for (const { call, isWriting } of deadLetters.pending()) if (!isWriting) blocked.add(call.lane);
+    for (const { lane } of freezer.frozen()) if (lane !== undefined) blocked.add(lane);
+    return blocked;
+  }
+
+  /** Of handlers that run, and of dead letters that are being written. */
   #runningOffsets(): Map<OwnedPartition, Set<number>> {
     const { dispatcher, outcomes } = this.#parts;
     const offsets = new Map<OwnedPartition, Set<number>>();
@@ -95,8 +117,7 @@ export class Departures {
       offsets.set(owner, own.add(received.offset));
     };
     for (const call of dispatcher.running()) for (const item of call.items ?? [call]) add(item);
-    // Those that are left after what leaves has been dropped are being written.
-    for (const { item } of outcomes.deadLetters.pending()) add(item);
+    for (const { item, isWriting } of outcomes.deadLetters.pending()) if (isWriting) add(item);
     return offsets;
   }
 

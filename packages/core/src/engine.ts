@@ -54,7 +54,7 @@ export interface EngineParts {
  * is made (Node 20), and code that has seen a few of those, in a process of several workers, never gets fast again: half as fast, measured.
  */
 export class Engine {
-  readonly assignment: Assignment = new Assignment((owner) => this.#pauses.applyTo(owner));
+  readonly assignment: Assignment = new Assignment((owner) => this.#begun(owner));
   readonly intake: Intake;
   readonly turns: Turns;
   readonly suspensions: Suspensions;
@@ -73,6 +73,7 @@ export class Engine {
   readonly #departures: Departures;
   readonly #receipts: Receipts | undefined;
   readonly #pollSize: PollSize;
+  #onlyFinishesGaps = false;
   readonly #quiet: Stillness = new Stillness(() => this.#isQuiet());
   readonly #returned: Stillness = new Stillness(() => this.unreturned().length === 0);
 
@@ -92,7 +93,12 @@ export class Engine {
     });
     const views = new RecordViews(options, usesLaneFunction(options.concurrency.lanes));
     const batching = options.batchHandler === undefined ? undefined : options.batch;
-    this.#lanes = new Lanes(options.concurrency.lanes, batching, (record) => views.of(record));
+    this.#lanes = new Lanes(
+      options.concurrency.lanes,
+      batching,
+      (record) => views.of(record),
+      (record) => assignment.ownerOf(record)?.isOvertaken(record.offset) === true,
+    );
     const lanes = this.#lanes;
     const laneNow = lanes.needsTime ? (): number => clock.now() : (): number => 0;
     const { intake } = this;
@@ -203,7 +209,25 @@ export class Engine {
 
   /** Nothing is started any more but what something above has overtaken: it would keep that from being committed. */
   finishGaps(): void {
-    this.turns.run(() => this.#departures.finishGaps([...this.assignment]));
+    this.turns.run(() => {
+      this.#onlyFinishesGaps = true;
+      this.#departures.finishGaps([...this.assignment]);
+    });
+  }
+
+  /** Nothing at all is started any more; what runs goes on. */
+  stopDispatch(): void {
+    this.turns.run(() => this.#stopDispatch());
+  }
+
+  #stopDispatch(): void {
+    this.dispatcher.pause();
+    this.#departures.leaveGaps([...this.assignment]);
+  }
+
+  #begun(owner: OwnedPartition): void {
+    if (this.#onlyFinishesGaps) owner.startsBelow = 0;
+    this.#pauses.applyTo(owner);
   }
 
   /** Resolves when nothing runs and nothing can be started; from then on nothing is. */
@@ -277,11 +301,12 @@ export class Engine {
     // With no room for more records, a batch would wait in vain for some.
     if (this.#lanes.needsTime && this.#lanes.isFilling && !this.hasRoom)
       this.#lanes.startPartBatches(this.#parts.options.clock.now());
+    if (this.assignment.hasNarrowed) this.#departures.forgetLeft();
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();
     // It stays quiet: a poll that is under way may come back before those who wait have heard of it.
-    if (this.#quiet.check()) this.dispatcher.pause();
+    if (this.#quiet.check()) this.#stopDispatch();
     this.#returned.check();
   }
 
@@ -334,6 +359,7 @@ export class Engine {
   }
 
   #queue(record: ReceivedRecord, owner: OwnedPartition, now: number): void {
+    if (record.offset >= owner.startsBelow) return;
     if (owner.isSuspended) this.suspensions.keepRecord(record, owner);
     else if (this.#lanes.add(record, owner.id, now).isFrozen) this.outcomes.freezer.noteQueued(owner, record);
   }

@@ -94,6 +94,7 @@ export class Freezer {
     if (call.isEmpty) return;
     this.#parts.lanes.hold(lane);
     call.nextAttempt();
+    for (const { owner, received } of call.items ?? [call]) owner.leaveOpen(received.offset);
     this.#lanes.add(lane, call);
     const stands = item.owner.phase === 'active' ? item : call.first;
     this.#add({ scope: 'key', owner: stands.owner, item: stands, call, lane }, error);

@@ -90,10 +90,13 @@ export class HandlerCall implements CallItem {
     this.#controller?.abort(reason);
   }
 
-  /** Takes records out that were started, or are to be started again, and whose partitions have gone as far as `phase`: they stay unfinished. */
+  /** Takes records out whose partitions have gone as far as `phase`. They were started, and stay unfinished. */
   withdraw(phase: 'leaving' | 'ended'): void {
-    if (phase === 'leaving') for (const { owner, received } of this.items ?? [this]) owner.leaveOpen(received.offset);
-    this.#takeOut(({ owner }) => owner.phase === 'ended' || owner.phase === phase);
+    this.#takeOut(({ owner, received }) => {
+      const isGone = owner.phase === 'ended' || owner.phase === phase;
+      if (isGone) owner.leaveOpen(received.offset);
+      return isGone;
+    });
   }
 
   /** Takes records out that were queued and must not be started any more. */
@@ -103,7 +106,7 @@ export class HandlerCall implements CallItem {
 
   #takeOut(isGone: (item: CallItem) => boolean): void {
     if (this.items === undefined) this.isDropped ||= isGone(this);
-    else if (this.items.some(isGone)) this.items = this.items.filter((item) => !isGone(item));
+    else this.items = this.items.filter((item) => !isGone(item));
   }
 
   /** Whether nothing is left of it. */

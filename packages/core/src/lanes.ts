@@ -28,16 +28,20 @@ export class Lanes<Call> {
   #queued = 0;
   #now = 0;
 
-  /** @param viewOf the record as a lane function of the user's sees it */
+  /**
+   * @param viewOf the record as a lane function of the user's sees it
+   * @param isUrgent whether a batch that begins with the record is not to wait for more
+   */
   constructor(
     givenRule: LaneRule,
     batching: Batching = singleRecords,
     viewOf: (record: ReceivedRecord) => KafkaRecord<unknown, unknown> = (record) => record,
+    isUrgent: (record: ReceivedRecord) => boolean = () => false,
   ) {
     const rule = withTurns(givenRule);
     this.#tree = new LaneTree(rule, viewOf);
     this.#root = this.#tree.root;
-    this.#filling = new BatchFilling(batching);
+    this.#filling = new BatchFilling(batching, isUrgent);
     const { startsPerSecond } = rule;
     this.#rate =
       startsPerSecond === undefined || startsPerSecond === Number.POSITIVE_INFINITY
@@ -150,9 +154,9 @@ export class Lanes<Call> {
     return lane;
   }
 
-  /** Records that wait in queues, in no order. */
-  *queued(): Generator<ReceivedRecord> {
-    for (const lane of this.#tree.lanes()) yield* lane.queue;
+  /** Records that wait in the queues of these lanes. */
+  *queued(isMeant: (lane: Lane<Call>) => boolean): Generator<ReceivedRecord> {
+    for (const lane of this.#tree.lanes()) if (isMeant(lane)) yield* lane.queue;
   }
 
   /** Takes queued records out, of a partition that is being revoked for example. Running and parked calls are the caller's. */
@@ -195,9 +199,9 @@ export class Lanes<Call> {
     this.startPartBatches(now);
   }
 
-  /** Batches that wait to fill start as they are: waiting brings them no company. */
-  startPartBatches(now: number): void {
-    for (const lane of this.#filling.releaseAll()) this.#turns.listUpwards(lane, now);
+  /** Batches that wait to fill, and have a record like that, start as they are: waiting brings them no company. */
+  startPartBatches(now: number, has: (record: ReceivedRecord) => boolean = () => true): void {
+    for (const lane of this.#filling.release(({ queue }) => [...queue].some(has))) this.#turns.listUpwards(lane, now);
   }
 
   /** Whether a batch waits to fill. */

@@ -130,7 +130,7 @@ export class Outcomes {
     // Only that record is at fault: the others have not been handled, and get their call without it.
     const atFault = decision.do === 'freeze' ? withThoseBehind(call.items ?? [], culprit) : [culprit];
     this.#carryOut(decision, call.split(atFault), culprit, error);
-    call.withdraw('leaving');
+    call.withdraw('ended');
     if (!call.isEmpty) this.#again(call);
   }
 
@@ -212,6 +212,7 @@ export class Outcomes {
   #stop(call: HandlerCall, error: KafkaWorkerError): void {
     // Held for good: no later record of the lane may start.
     this.#parts.lanes.hold(call.lane);
+    for (const { owner, received } of call.items ?? [call]) owner.leaveOpen(received.offset);
     this.failed++;
     this.#parts.stop(error);
   }

@@ -58,7 +58,11 @@ export class OwnedPartition implements TopicPartition {
   readonly #idle: (() => void)[] = [];
   readonly #finished: (() => void)[] = [];
 
-  constructor(id: number, start: NextOffset, committedOffset: number | undefined) {
+  readonly #narrowed: () => void;
+
+  /** @param narrowed told when less of it may be started than before */
+  constructor(id: number, start: NextOffset, committedOffset: number | undefined, narrowed: () => void = () => {}) {
+    this.#narrowed = narrowed;
     this.id = id;
     this.topic = start.topic;
     this.partition = start.partition;
@@ -72,6 +76,11 @@ export class OwnedPartition implements TopicPartition {
     return this.phase === 'active' && !this.isDraining;
   }
 
+  /** Whether a record of it closes a gap: something above it was started, and it is finished before the partition is given back. */
+  isOvertaken(offset: number): boolean {
+    return !this.startsAll && offset < this.startsBelow;
+  }
+
   /** Whether every record of it that was received may be started. */
   get startsAll(): boolean {
     return this.startsBelow === Number.POSITIVE_INFINITY;
@@ -81,6 +90,7 @@ export class OwnedPartition implements TopicPartition {
   leaveOpen(offset: number): void {
     if (this.startsAll || offset >= this.startsBelow) return;
     this.startsBelow = offset;
+    this.#narrowed();
     this.#checkIdle();
   }
 

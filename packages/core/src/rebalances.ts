@@ -215,8 +215,7 @@ export class Rebalances {
     turns.run(() => departures.leave(owned));
     const idle = Promise.all(owned.map((one) => one.whenIdle()));
     // Handlers that are started to close a gap get the other half of the time.
-    const gapMs = this.#commitsReceived ? 0 : (deadline - clock.now()) / 2;
-    const isInTime = await this.#waits.within(idle, gapMs);
+    const isInTime = await this.#waits.within(idle, (deadline - clock.now()) / 2);
     if (!isInTime && !this.#isClosed) turns.run(() => departures.leaveGaps(owned));
     let isDrained = await this.#waits.within(idle, deadline - clock.now());
     if (!isDrained && !this.#isClosed) {

@@ -77,6 +77,7 @@ export class Suspensions {
     if (kept === undefined) return;
     kept.records.push(record);
     kept.bytes += record.sizeBytes;
+    owner.leaveOpen(record.offset);
     this.#count(owner, kept);
   }
 
@@ -133,7 +134,10 @@ export class Suspensions {
 
   #noteInCall(owner: OwnedPartition, kept: Kept, items: readonly CallItem[], sign: 1 | -1): void {
     kept.recordsInCalls += sign * items.length;
-    for (const { received } of items) kept.bytes += sign * received.sizeBytes;
+    for (const { received } of items) {
+      kept.bytes += sign * received.sizeBytes;
+      owner.leaveOpen(received.offset);
+    }
     this.#count(owner, kept);
   }
 

@@ -198,9 +198,9 @@ export class WorkerRun {
     const quiet = engine.whenQuiet();
     // Handlers that are started to close a gap get the other half of the time.
     const gapMs = isInFlight ? timeoutMs / 2 : 0;
-    if (isInFlight && !(await withTimeout(quiet, gapMs, this.#options.clock))) engine.dispatcher.pause();
+    if (isInFlight && !(await withTimeout(quiet, gapMs, this.#options.clock))) engine.stopDispatch();
     if (!(await withTimeout(quiet, timeoutMs - gapMs, this.#options.clock))) {
-      engine.dispatcher.pause();
+      engine.stopDispatch();
       const running = [...engine.dispatcher.running()].map(placeOf);
       const more = running.length - NAMED_CALLS;
       const names = running.slice(0, NAMED_CALLS).join(', ') + (more > 0 ? ` and ${more} more` : '');
@@ -214,7 +214,7 @@ export class WorkerRun {
       await withTimeout(quiet, ABORT_GRACE_MS, this.#options.clock);
     }
     // A poll that was under way may still bring records: they are left.
-    engine.dispatcher.pause();
+    engine.stopDispatch();
     engine.outcomes.stopRetries();
     engine.deadlines.stop();
     engine.committer.close();

@@ -48,6 +48,10 @@ describe('what a consumer that is being disconnected answers', () => {
     never.answer.stop();
     jest.advanceTimersByTime(60_000);
     expect(never.given()).toBe(before);
+    never.answer.assigned();
+    never.answer.revoked();
+    jest.advanceTimersByTime(60_000);
+    expect(never.given()).toBe(before);
     const gone = answers(1_000);
     gone.answer.revoked();
     jest.advanceTimersByTime(600_000);

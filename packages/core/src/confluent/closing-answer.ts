@@ -4,7 +4,7 @@ import type { NativeConsumer } from './native-client.ts';
 
 /** Two questions that were open together arrive right after each other. */
 const TOGETHER_MS = 250;
-/** Until the client knows that it is being closed, it takes no such answer. */
+/** Until the client knows that it is being closed, which takes a moment, it takes no such answer. Then its close is given up. */
 const MAX_TRIES = 20;
 
 /**
@@ -16,6 +16,7 @@ export class ClosingAnswer {
   readonly #native: NativeConsumer;
   readonly #logger: Logger;
   #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
 
   constructor(native: NativeConsumer, logger: Logger) {
     this.#native = native;
@@ -24,17 +25,18 @@ export class ClosingAnswer {
 
   /** Something was assigned: what takes it away may be on its way. */
   assigned(): void {
-    this.#timer ??= setTimeout(() => this.#answer(1), TOGETHER_MS);
+    if (!this.#isStopped) this.#timer ??= setTimeout(() => this.#answer(1), TOGETHER_MS);
   }
 
   /** Something is to be given back: nothing follows that. */
   revoked(): void {
     clearTimeout(this.#timer);
-    this.#answer(1);
+    if (!this.#isStopped) this.#answer(1);
   }
 
   /** It is disconnected, and asks nothing any more. */
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#timer);
   }
 
@@ -44,8 +46,11 @@ export class ClosingAnswer {
       this.#native.unassign();
     } catch (thrown) {
       const { message: reason } = toNativeError(thrown);
-      this.#logger.debug('kafka client that is being closed could not give partitions back', { reason, tries });
-      if (tries < MAX_TRIES) this.#timer = setTimeout(() => this.#answer(tries + 1), TOGETHER_MS);
+      const isLast = tries === MAX_TRIES;
+      const what = 'kafka client that is being closed could not give partitions back';
+      if (isLast) this.#logger.warn(what, { reason, tries });
+      else this.#logger.debug(what, { reason, tries });
+      if (!isLast) this.#timer = setTimeout(() => this.#answer(tries + 1), TOGETHER_MS);
     }
   }
 }
