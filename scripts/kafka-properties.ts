@@ -70,7 +70,10 @@ export function brokerProperties(
     'group.initial.rebalance.delay.ms': 0,
     'group.min.session.timeout.ms': 1_000,
     'group.consumer.min.heartbeat.interval.ms': 100,
-    'group.consumer.heartbeat.interval.ms': 500,
+    // Longer where a broker may be killed: a group answers again when that one is fenced, and librdkafka gives a heartbeat up when its interval is
+    // over. Of an assignment that comes too late it never hears again, and the member that is to get the partitions waits.
+    'group.consumer.heartbeat.interval.ms': replicas > 1 ? 3_000 : 500,
+    ...(replicas > 1 ? { 'broker.heartbeat.interval.ms': 500, 'broker.session.timeout.ms': 2_000 } : {}),
     'group.consumer.min.session.timeout.ms': 1_000,
     'group.consumer.session.timeout.ms': 10_000,
     // Compaction and the end of abandoned transactions within a test's patience.

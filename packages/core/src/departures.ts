@@ -37,7 +37,7 @@ export class Departures {
     const leaving = partitions.filter(({ phase }) => phase === 'active');
     for (const owned of leaving) owned.phase = 'leaving';
     // What waits for something else is dropped first, so that no gap is thought to end behind it.
-    this.#parts.outcomes.dropLeaving();
+    this.#dropLeaving();
     for (const [owned, left] of this.finishGaps(leaving)) this.#setAside(owned, left);
   }
 
@@ -152,8 +152,18 @@ export class Departures {
 
   /** Records of epochs that are over leave the lanes, and whatever else they wait in. */
   #forgetEnded(): void {
-    const { lanes, assignment, outcomes } = this.#parts;
+    const { lanes, assignment } = this.#parts;
     lanes.extract((record) => assignment.ownerOf(record) === undefined);
+    this.#dropLeaving();
+  }
+
+  /** What waits for something else than its first turn: a retry that is due waits in its lane, and would end the turns of others. */
+  #dropLeaving(): void {
+    const { lanes, outcomes } = this.#parts;
     outcomes.dropLeaving();
+    lanes.extractResumed((call) => {
+      call.withdraw('leaving');
+      return call.isEmpty;
+    });
   }
 }

@@ -48,7 +48,9 @@ export class Pauses {
   /** Where somebody paused everything, whatever is assigned later is paused too. */
   applyTo(owner: OwnedPartition): void {
     // What drains counts as committed: it is finished, paused or not.
-    if (owner.isStaying && this.#isPaused(owner)) this.#suspensions.suspend(owner, 'paused');
+    if (owner.isDraining || !this.#isPaused(owner)) return;
+    if (owner.phase === 'active') this.#suspensions.suspend(owner, 'paused');
+    else owner.leaveOpen(0);
   }
 
   #isPaused(partition: TopicPartition): boolean {

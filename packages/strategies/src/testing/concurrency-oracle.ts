@@ -26,10 +26,10 @@ export class ConcurrencyOracle {
   /** Polled, ours, and never started. */
   readonly waiting: Map<string, SentRecord> = new Map();
   readonly running: Set<ObservedCall> = new Set();
-  /** Of partitions that are being revoked: below one that was started, so that they are handled before the partition is given back. */
+  /** Of partitions that are being revoked: below one that was begun, so that they are handled before the partition is given back. */
   readonly #overtaken = new Set<string>();
-  /** Behind the last record of a partition that was started. */
-  readonly #startedEnds = new Map<string, number>();
+  /** Behind the last record of a partition that was started, or settled. */
+  readonly #begunEnds = new Map<string, number>();
   readonly #under: ConcurrencyUnderTest;
   readonly #lookUp: (place: string) => SentRecord | undefined;
   readonly #sequence = new Map<string, number>();
@@ -61,6 +61,8 @@ export class ConcurrencyOracle {
       if (record === undefined || !this.#owned.has(partitionName(received))) continue;
       this.#sequence.set(placeOf(record), this.#polled++);
       this.waiting.set(placeOf(record), record);
+      // Until then it may be started still by the assignment before, which is not over when the next one is announced.
+      this.#overtaken.delete(placeOf(record));
     }
   }
 
@@ -75,8 +77,7 @@ export class ConcurrencyOracle {
     if (lanes.size !== 1) this.broken.push(`${names} is a batch of ${lanes.size} lanes`);
     for (const record of records) {
       const isFirst = this.waiting.delete(placeOf(record)) || this.#overtaken.delete(placeOf(record));
-      const partition = partitionName(record);
-      this.#startedEnds.set(partition, Math.max(this.#startedEnds.get(partition) ?? 0, record.offset + 1));
+      this.#noteBegun(record);
       const isRepeated = this.#retried.delete(placeOf(record));
       if (isFirst !== (attempt === 1) || isRepeated !== attempt > 1)
         this.broken.push(`${placeOf(record)} starts as attempt ${attempt}`);
@@ -111,6 +112,8 @@ export class ConcurrencyOracle {
     const once = `${place} in epoch ${this.#epochs.get(partitionName(record)) ?? 0}`;
     if (this.#settled.has(once)) this.broken.push(`${once} is settled twice`);
     this.#settled.add(once);
+    // One whose lane function throws is settled without a call.
+    this.#noteBegun(record);
     this.waiting.delete(place);
     this.#overtaken.delete(place);
     this.#retried.delete(place);
@@ -173,21 +176,25 @@ export class ConcurrencyOracle {
     if (overtaken.length > 0) this.broken.push(`${names} overtakes ${overtaken.join()} of ${call.lane}`);
   }
 
+  #noteBegun(record: SentRecord): void {
+    const partition = partitionName(record);
+    this.#begunEnds.set(partition, Math.max(this.#begunEnds.get(partition) ?? 0, record.offset + 1));
+  }
+
   #came(partition: TopicPartition): void {
     const name = partitionName(partition);
     this.#owned.add(name);
     this.#epochs.set(name, (this.#epochs.get(name) ?? 0) + 1);
-    this.#startedEnds.delete(name);
-    for (const place of this.#overtaken) if (place.startsWith(`${name}@`)) this.#overtaken.delete(place);
+    this.#begunEnds.delete(name);
   }
 
   #left(partition: TopicPartition, isLost: boolean): void {
     const name = partitionName(partition);
     this.#owned.delete(name);
     const isOfIt = (place: string): boolean => place.startsWith(`${name}@`);
-    const startedEnd = this.#startedEnds.get(name) ?? 0;
+    const begunEnd = this.#begunEnds.get(name) ?? 0;
     for (const [place, { offset }] of isLost ? [] : this.waiting)
-      if (isOfIt(place) && offset < startedEnd) this.#overtaken.add(place);
+      if (isOfIt(place) && offset < begunEnd) this.#overtaken.add(place);
     for (const place of isLost ? this.#overtaken : []) if (isOfIt(place)) this.#overtaken.delete(place);
     for (const places of [this.waiting, this.#retried])
       for (const place of places.keys()) if (isOfIt(place)) places.delete(place);
