@@ -5,8 +5,10 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type KafkaCluster, type KafkaConsumer, systemClock } from '@kafka-worker/core';
+import { type KafkaCluster, type KafkaConsumer, systemClock, Worker } from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
+import { skip } from '../index.ts';
+import { exactlyOnce } from './exactly-once.ts';
 
 const brokers = process.env.KAFKA_BROKERS;
 const onRealKafka = brokers === undefined ? describe.skip : describe;
@@ -36,11 +38,17 @@ function startWorker(...names: readonly string[]): { readonly child: ChildProces
 }
 
 /** Reads what is committed into `values`, as any consumer of the outputs does, until all of it has been there for a while. */
-async function readAll(consumer: KafkaConsumer, topic: string, values: string[], until: () => boolean): Promise<void> {
+async function readAll(
+  consumer: KafkaConsumer,
+  topic: string,
+  values: string[],
+  until: () => boolean,
+  count = RECORDS,
+): Promise<void> {
   consumer.subscribe([topic]);
   const deadline = Date.now() + 90_000;
   let quietSince = Date.now();
-  while (Date.now() < deadline && !(values.length >= RECORDS && until() && Date.now() - quietSince > 3_000)) {
+  while (Date.now() < deadline && !(values.length >= count && until() && Date.now() - quietSince > 3_000)) {
     const poll = await consumer.poll(500, 200);
     for (const { type, partitions } of poll.events) {
       if (type === 'assigned') consumer.assign(partitions.map((one) => ({ ...one, offset: 0 })));
@@ -160,4 +168,41 @@ onRealKafka('workers under exactlyOnce on real Kafka', () => {
     expect(seenAtStop).toBeLessThan(RECORDS);
     expect(faultsOf(values)).toEqual([]);
   }, 180_000);
+
+  it('lose nothing to a message that the broker refuses with its whole batch', async () => {
+    const kafka = confluentKafka({ brokers: (brokers ?? '').split(',') });
+    const admin = kafka.admin(options);
+    const reader = kafka.consumer({ ...options, groupId: `r-${randomUUID()}`, groupProtocol: 'classic' });
+    await Promise.all([admin.connect({ timeoutMs: 20_000 }), reader.connect({ timeoutMs: 20_000 })]);
+    const [topic, output] = [`in-${randomUUID()}`, `small-${randomUUID()}`];
+    const failed: number[] = [];
+    const count = 200;
+    const bad = 57;
+    try {
+      await admin.createTopic(topic, { partitions: 1 });
+      // Less than what the client itself would refuse.
+      await admin.createTopic(output, { partitions: 1, config: { 'max.message.bytes': '20000' } });
+      const producer = kafka.producer(options);
+      await producer.connect({ timeoutMs: 20_000 });
+      await Promise.all(Array.from({ length: count }, (_, i) => producer.send({ topic, value: `${i}` })));
+      await producer.close(5_000);
+      const worker = new Worker({
+        ...{ kafka, groupId: `g-${randomUUID()}`, topics: topic, logger: quiet, onFailure: skip({ log: false }) },
+        delivery: exactlyOnce({ transactionalIdPrefix: 'small' }),
+        handler: ({ offset, value }, { send }) =>
+          send({ topic: output, value: offset === bad ? Buffer.alloc(50_000, 1) : value }),
+      });
+      worker.on('failed', ({ record }) => void failed.push(record.offset));
+      await worker.start();
+      const values: string[] = [];
+      await readAll(reader, output, values, () => true, count - 1);
+      const { error } = await worker.stop();
+      expect(error).toBeUndefined();
+      expect(failed).toEqual([bad]);
+      const expected = Array.from({ length: count }, (_, i) => String(i)).filter((value) => value !== String(bad));
+      expect(values).toEqual(expected);
+    } finally {
+      await Promise.all([admin.close(), reader.close()]);
+    }
+  }, 120_000);
 });

@@ -5,6 +5,7 @@ import {
   type HandlerContext,
   InvalidOptionError,
   type KafkaRecord,
+  ProduceError,
   TransactionError,
   Worker,
 } from '@kafka-worker/core';
@@ -255,6 +256,32 @@ describe('exactlyOnce', () => {
   });
 });
 
+/** As a broker does, it refuses every message of a batch that has one of that value. */
+function refusingBatchesWith(kafka: FakeKafka, value: string): FakeKafka {
+  return {
+    ...kafka,
+    transactionalProducer: (options) => {
+      const producer = kafka.transactionalProducer(options);
+      const send = producer.send.bind(producer);
+      let batch: string[] = [];
+      producer.send = async (message) => {
+        // What is sent in one turn goes in one batch.
+        if (batch.length === 0) {
+          queueMicrotask(() => {
+            batch = [];
+          });
+        }
+        const own = batch;
+        own.push(String(message.value));
+        await Promise.resolve();
+        if (!own.includes(value)) return send(message);
+        throw new ProduceError(message.topic, 'too large', { cause: { code: 10 } });
+      };
+      return producer;
+    },
+  };
+}
+
 describe('A message that can never be written, under exactlyOnce,', () => {
   const sendsBadly: Handler = ({ value, offset }, { send }) =>
     send({ topic: 'out', partition: offset === 1 ? 9 : 0, value });
@@ -274,6 +301,15 @@ describe('A message that can never be written, under exactlyOnce,', () => {
     worker.on('failed', ({ record, decision }) => failed.push([record.offset, decision.do]));
     await (await ran(kafka, worker)).stop();
     expect([outputs(kafka), committed(kafka), failed]).toEqual([['a', 'c'], 3, [[1, 'skip']]]);
+  });
+
+  it('is found among those that the broker refuses together with it', async () => {
+    const kafka = clusterWith('a', 'b', 'c', 'd');
+    const worker = workerOn(refusingBatchesWith(kafka, 'b'), copy, { onFailure: skip({ log: false }) });
+    const failed: number[] = [];
+    worker.on('failed', ({ record }) => failed.push(record.offset));
+    await (await ran(kafka, worker)).stop();
+    expect([outputs(kafka), committed(kafka), failed]).toEqual([['a', 'c', 'd'], 4, [1]]);
   });
 
   it('becomes a dead letter in the same transaction', async () => {

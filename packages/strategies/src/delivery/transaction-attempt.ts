@@ -1,20 +1,13 @@
 import {
   type Clock,
   type KafkaConsumer,
-  type KafkaWorkerError,
   type KeptSend,
   type PartitionProgress,
-  ProduceError,
   type TransactionalProducer,
   TransactionError,
   type UnwritableSend,
 } from '@kafka-worker/core';
-
-/** So many messages are handed over at once: the client's own queue is bounded. */
-const CHUNK = 5_000;
-
-/** A message, and the partition whose record has sent it. */
-export type SendOf = readonly [PartitionProgress, KeptSend];
+import { asError, type SendOf, writeSends } from './write-sends.ts';
 
 /** What one transaction commits. */
 export interface TransactionContent {
@@ -40,14 +33,23 @@ export class TransactionAttempt {
   readonly #producer: TransactionalProducer;
   readonly #consumer: KafkaConsumer;
   readonly #clock: Clock;
+  /** Messages that were refused together with others, so that nobody knows yet which of them it was. */
+  readonly #suspects: WeakSet<KeptSend>;
   /** For each step, its repetitions included. */
   readonly #stepMs: number;
 
-  constructor(producer: TransactionalProducer, consumer: KafkaConsumer, clock: Clock, stepMs: number) {
-    this.#producer = producer;
-    this.#consumer = consumer;
-    this.#clock = clock;
-    this.#stepMs = stepMs;
+  constructor(parts: {
+    readonly producer: TransactionalProducer;
+    readonly consumer: KafkaConsumer;
+    readonly clock: Clock;
+    readonly suspects: WeakSet<KeptSend>;
+    readonly stepMs: number;
+  }) {
+    this.#producer = parts.producer;
+    this.#consumer = parts.consumer;
+    this.#clock = parts.clock;
+    this.#suspects = parts.suspects;
+    this.#stepMs = parts.stepMs;
   }
 
   /** @param sends what is to be written with it, in its order */
@@ -58,7 +60,13 @@ export class TransactionAttempt {
       return this.#dropped(asError(thrown), [], true);
     }
     try {
-      const unwritable = await this.#write(sends);
+      const unwritable = await writeSends(
+        this.#producer,
+        sends,
+        this.#suspects,
+        () => this.#clock.now(),
+        this.#stepMs / 2,
+      );
       if (unwritable.length > 0) return await this.#abort(unwritable[0]?.error ?? new Error('unwritable'), unwritable);
       await this.#step((ms) => this.#sendOffsets(content, ms));
     } catch (thrown) {
@@ -71,28 +79,6 @@ export class TransactionAttempt {
     } catch (thrown) {
       return { outcome: 'unknown', error: asError(thrown) };
     }
-  }
-
-  /** Produces everything, in its order. Gives what can never be written; rejects when something else is in the way. */
-  async #write(sends: readonly SendOf[]): Promise<UnwritableSend[]> {
-    const unwritable: UnwritableSend[] = [];
-    for (let from = 0; from < sends.length && unwritable.length === 0; from += CHUNK) {
-      const chunk = sends.slice(from, from + CHUNK);
-      // Its own function, so that what is thrown at once is a failure like any other.
-      const results = await Promise.allSettled(chunk.map(async ([, { message }]) => this.#producer.send(message)));
-      let failure: unknown;
-      for (const [i, result] of results.entries()) {
-        const [partition, send] = chunk[i] ?? [];
-        if (result.status === 'fulfilled' || partition === undefined || send === undefined) continue;
-        const reason: unknown = result.reason;
-        if (isUnwritable(reason)) {
-          const { topic, partition: number } = partition;
-          unwritable.push({ topic, partition: number, send, error: asError(reason) });
-        } else failure ??= reason;
-      }
-      if (unwritable.length === 0 && failure !== undefined) throw asError(failure);
-    }
-    return unwritable;
   }
 
   async #sendOffsets(content: TransactionContent, timeoutMs: number): Promise<void> {
@@ -143,15 +129,6 @@ export class TransactionAttempt {
 const ILLEGAL_GENERATION = 22;
 const RETRY_MS = 20;
 
-export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
-}
-
 function isFatal(thrown: unknown): boolean {
   return thrown instanceof TransactionError && thrown.kind === 'fatal';
-}
-
-function isUnwritable(reason: unknown): boolean {
-  const { code, retriable } = reason as Partial<KafkaWorkerError>;
-  return code === 'INVALID_OPTION' || (reason instanceof ProduceError && retriable === false);
 }

@@ -12,7 +12,8 @@ import {
   TransactionError,
   type UnwritableSend,
 } from '@kafka-worker/core';
-import { asError, type SendOf, TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
+import { TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
+import { asError, type SendOf } from './write-sends.ts';
 
 /** Producers that fail one after another, without a transaction in between that succeeds: then it is no accident. */
 const MAX_PRODUCERS = 10;
@@ -44,6 +45,7 @@ export class TransactionalSession implements DeliverySession {
   #unknown: { readonly partitions: readonly PartitionProgress[]; readonly sends: readonly SendOf[] } | undefined;
   /** What was written, and must not be again: who asked may not have waited for the answer. */
   readonly #written = new WeakSet<KeptSend>();
+  readonly #suspects = new WeakSet<KeptSend>();
   /** What is being committed, or waits for it. */
   readonly #open = new Set<TransactionContent>();
   #last: Promise<void> = Promise.resolve();
@@ -100,7 +102,8 @@ export class TransactionalSession implements DeliverySession {
     } catch (thrown) {
       throw this.#commitError(content.partitions, asError(thrown));
     }
-    const attempt = new TransactionAttempt(producer, consumer, clock, this.#options.transactionTimeoutMs);
+    const stepMs = this.#options.transactionTimeoutMs;
+    const attempt = new TransactionAttempt({ producer, consumer, clock, suspects: this.#suspects, stepMs });
     // Looked at now that its turn has come: what was under way may have written some of it.
     const sends = content.partitions.flatMap((one) =>
       (one.sends ?? []).flatMap((send): SendOf[] => (this.#written.has(send) ? [] : [[one, send]])),
