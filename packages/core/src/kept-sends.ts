@@ -25,6 +25,25 @@ export interface KeptRecord {
   isHeld: boolean;
 }
 
+/** What one partition keeps, by the offsets of its records. */
+class PartitionSends {
+  readonly records = new Map<number, KeptRecord>();
+  bytes = 0;
+
+  set(offset: number, record: KeptRecord): void {
+    this.records.set(offset, record);
+    this.bytes += record.bytes;
+  }
+
+  dropBelow(nextOffset: number): void {
+    for (const [offset, { bytes }] of this.records) {
+      if (offset >= nextOffset) continue;
+      this.records.delete(offset);
+      this.bytes -= bytes;
+    }
+  }
+}
+
 /**
  * What handlers send, under a delivery that writes it together with the progress. While a call runs its messages are with the call, so that an attempt
  * that fails takes them with it; when its record is finished they are with the partition, until a commit that covers the record has written them.
@@ -33,7 +52,7 @@ export class KeptSends {
   readonly #check: (message: OutgoingRecord) => void;
   readonly #pass: PassOutgoing;
   readonly #maxBytes: number;
-  readonly #partitions = new Map<OwnedPartition, Map<number, KeptRecord>>();
+  readonly #partitions = new Map<OwnedPartition, PartitionSends>();
   /** Dead letters of records that are about to be finished. */
   readonly #deadLetters = new WeakMap<CallItem, OutgoingRecord>();
 
@@ -70,9 +89,9 @@ export class KeptSends {
     const messages = outcome === 'handled' ? call.sends?.get(item) : deadLetter && [deadLetter];
     if (messages === undefined || item.owner.phase === 'ended') return;
     const { offset } = item.received;
-    const records = this.#partitions.get(item.owner) ?? new Map<number, KeptRecord>();
-    this.#partitions.set(item.owner, records);
-    records.set(offset, {
+    const kept = this.#partitions.get(item.owner) ?? new PartitionSends();
+    this.#partitions.set(item.owner, kept);
+    kept.set(offset, {
       ...{ item, lane: call.lane, attempt: call.attempt, firstFailedAt: call.firstFailedAt },
       sends: messages.map((message) => ({ offset, message })),
       bytes: messages.reduce((sum, message) => sum + sizeOf(message), 0),
@@ -80,12 +99,12 @@ export class KeptSends {
     });
   }
 
-  /** Whether so much is kept that no more is to be polled. */
+  /** Whether so much is kept that no more is to be polled. Asked after every turn. */
   get isFull(): boolean {
     let bytes = 0;
-    for (const [owner, records] of this.#partitions) {
+    for (const [owner, kept] of this.#partitions) {
       if (owner.phase === 'ended') this.#partitions.delete(owner);
-      else for (const record of records.values()) bytes += record.bytes;
+      else bytes += kept.bytes;
     }
     return bytes >= this.#maxBytes;
   }
@@ -96,7 +115,7 @@ export class KeptSends {
     return partitions.flatMap((owner) => {
       const next = owner.phase === 'ended' || left <= 0 ? undefined : owner.progress();
       if (next === undefined) return [];
-      const below = [...(this.#partitions.get(owner) ?? [])].filter(([offset]) => offset < next.offset);
+      const below = [...(this.#partitions.get(owner)?.records ?? [])].filter(([offset]) => offset < next.offset);
       below.sort(([a], [b]) => a - b);
       const sends: KeptSend[] = [];
       let { offset } = next;
@@ -113,16 +132,16 @@ export class KeptSends {
     });
   }
 
-  /** Everything below is written and committed. Whether more is to be. */
+  /** Everything below is written and committed. */
   landed(owner: OwnedPartition, nextOffset: number): void {
-    const records = this.#partitions.get(owner);
-    for (const offset of records?.keys() ?? []) if (offset < nextOffset) records?.delete(offset);
-    if (records?.size === 0) this.#partitions.delete(owner);
+    const kept = this.#partitions.get(owner);
+    kept?.dropBelow(nextOffset);
+    if (kept?.records.size === 0) this.#partitions.delete(owner);
   }
 
   /** The record that a message is kept for, as long as its partition is ours. */
   recordOf(topic: string, partition: number, send: KeptSend): KeptRecord | undefined {
-    for (const [owner, records] of this.#partitions) {
+    for (const [owner, { records }] of this.#partitions) {
       if (owner.topic !== topic || owner.partition !== partition || owner.phase === 'ended') continue;
       const record = records.get(send.offset);
       if (record?.sends.includes(send) === true) return record;

@@ -208,7 +208,7 @@ describe('Under exactlyOnce, whatever brokers and rebalances do, and whoever cra
       }),
       { numRuns: Number(process.env.EXACTLY_ONCE_RUNS ?? 100) },
     );
-  });
+  }, 120_000);
 
   it('would not hold if offsets were committed outside of the transaction', async () => {
     const result = await fc.check(

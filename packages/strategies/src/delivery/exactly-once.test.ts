@@ -236,6 +236,30 @@ describe('exactlyOnce', () => {
     await worker.stop();
   });
 
+  it('polls no more than it can keep while nothing can be committed, and goes on then', async () => {
+    const kafka = clusterWith(...Array.from({ length: 50 }, () => 'a'.repeat(1_000)));
+    let calls = 0;
+    const worker = workerOn(
+      kafka,
+      (record, context) => {
+        calls++;
+        copy(record, context);
+      },
+      { limits: { inFlightRecords: 5, inFlightBytes: 10_000 } },
+    );
+    await worker.start();
+    await kafka.clock.settle();
+    const hold = kafka.hold('send-offsets');
+    await kafka.clock.advance(5_000);
+    kafka.send(Array.from({ length: 50 }, () => ({ topic: 't', partition: 0, value: 'b'.repeat(1_000) })));
+    await kafka.clock.advance(3_000);
+    expect(calls).toBeLessThan(30);
+    hold.release();
+    await kafka.clock.advance(30_000);
+    await worker.stop();
+    expect([calls, outputs(kafka).length]).toEqual([100, 100]);
+  });
+
   it('gives processes with one configuration ids of their own', async () => {
     const ids: string[] = [];
     const kafka = clusterWith('a');
