@@ -2,7 +2,7 @@ import type { Clock } from './clock.ts';
 import type { PolicyAction } from './failure.ts';
 import type { KafkaCluster, KafkaConsumer, StartOffset } from './kafka-client.ts';
 import type { Logger } from './logger.ts';
-import type { KafkaRecord, NextOffset, TopicPartition } from './record.ts';
+import type { KafkaRecord, NextOffset, OutgoingRecord, TopicPartition } from './record.ts';
 
 /** What is promised about each record's effects, and how progress becomes durable. `Extra` is what the handler's context gains. */
 export interface Delivery<Extra extends object = object> {
@@ -12,6 +12,13 @@ export interface Delivery<Extra extends object = object> {
   readonly commitsReceived?: boolean;
   /** What a failure policy may not decide under it, and why, with the way out. */
   readonly refuses?: { readonly actions: readonly PolicyAction[]; readonly why: string };
+  /** How often progress is committed when the worker's option `commit.everyMs` does not say. @defaultValue 1_000 */
+  readonly commitEveryMs?: number;
+  /**
+   * Called when a worker is made.
+   * @throws InvalidOptionError for a cluster over which it cannot promise what it promises
+   */
+  checkCluster?(kafka: KafkaCluster): void;
   /** Called once per run of a worker, when its consumer is connected and has not joined yet. */
   open(context: DeliveryContext): Promise<DeliverySession<Extra>>;
 }
@@ -21,13 +28,28 @@ export interface DeliveryContext {
   readonly kafka: KafkaCluster;
   readonly groupId: string;
   readonly consumer: KafkaConsumer;
+  /** How long its own clients may take to connect. */
+  readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** A message that is kept until its record is committed. Its identity stands for it: one that was written is never written again. */
+export interface KeptSend {
+  /** The record's. */
+  readonly offset: number;
+  readonly message: OutgoingRecord;
+}
+
+/** How far a partition is. */
+export interface PartitionProgress extends NextOffset {
+  /** Under a session that keeps what is sent: what the records between the next offset before and this one have sent, in offset order. */
+  readonly sends?: readonly KeptSend[];
+}
+
 /** Per partition the next offset: everything before it is finished. */
 export interface Progress {
-  readonly partitions: readonly NextOffset[];
+  readonly partitions: readonly PartitionProgress[];
 }
 
 /** A delivery at work for one run of a worker. Calls of `commit` never overlap. */
@@ -44,7 +66,13 @@ export interface DeliverySession<Extra extends object = object> {
   /** Runs a handler call, inside a database transaction for example: calls `run` once and awaits it. Rejects as `run` does. */
   around?(records: readonly KafkaRecord[], run: () => Promise<void>): Promise<void>;
   /**
-   * Makes progress durable; resolves when it is.
+   * Where it is given, what handlers send (and dead letters) is not produced at once: it is kept with its record, and comes to `commit` with the
+   * progress that covers the record. Called for each message when it is sent.
+   * @throws InvalidOptionError for a message that can never be written
+   */
+  check?(message: OutgoingRecord): void;
+  /**
+   * Makes progress durable; resolves when it is. One that names `unwritable` messages is repeated when the failure policy has decided about their records.
    * @throws CommitError
    */
   commit(progress: Progress): Promise<void>;

@@ -7,7 +7,7 @@ import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
-import type { KafkaRecord, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
+import type { OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { Retries } from './retries.ts';
 import type { Suspensions } from './suspensions.ts';
@@ -27,9 +27,9 @@ export interface OutcomeParts {
   readonly polledAt: () => number;
   readonly events: EventListeners;
   readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
-  readonly write: (message: OutgoingRecord, source: KafkaRecord<unknown, unknown>) => Promise<unknown>;
+  readonly write: (message: OutgoingRecord, item: CallItem) => Promise<unknown>;
   /** A record is finished: the ledger and the limits follow. */
-  readonly settle: (item: CallItem) => void;
+  readonly settle: (call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered') => void;
   /** The policy, or the brake, said stop. */
   readonly stop: (error: KafkaWorkerError) => void;
 }
@@ -222,7 +222,7 @@ export class Outcomes {
     if (owner.phase === 'ended') return;
     if (outcome === 'handled') this.handled++;
     else this.failed++;
-    this.#parts.settle(item);
+    this.#parts.settle(call, item, outcome);
     if (this.#hasBrake && outcome === 'handled') this.deadLetters.noteHandled(owner, this.#parts.polledAt());
     const { events } = this.#parts;
     if (events.listensToSettled) {

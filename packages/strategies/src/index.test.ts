@@ -4,7 +4,17 @@ import * as strategies from './index.ts';
 describe('@kafka-worker/strategies', () => {
   it('exports the three menus and nothing else', () => {
     expect(Object.keys(strategies).sort()).toEqual([
-      ...['atLeastOnce', 'atMostOnce', 'deadLetter', 'freezeKey', 'freezePartition', 'laneBy', 'limited', 'parallel'],
+      ...[
+        'atLeastOnce',
+        'atMostOnce',
+        'deadLetter',
+        'exactlyOnce',
+        'freezeKey',
+        'freezePartition',
+        'laneBy',
+        'limited',
+        'parallel',
+      ],
       ...['perKey', 'perPartition', 'retry', 'serial', 'skip', 'stop'],
     ]);
   });

@@ -9,6 +9,7 @@ export type { TurnOptions } from './concurrency/turn.ts';
 // What is promised?
 export { atLeastOnce } from './delivery/at-least-once.ts';
 export { type AtMostOnceOptions, atMostOnce } from './delivery/at-most-once.ts';
+export { type ExactlyOnceOptions, exactlyOnce } from './delivery/exactly-once.ts';
 // What happens when the handler fails?
 export { type DeadLetterOptions, deadLetter } from './failure/dead-letter.ts';
 export { freezeKey } from './failure/freeze-key.ts';
