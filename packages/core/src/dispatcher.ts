@@ -73,7 +73,8 @@ export class Dispatcher {
               call.context as CallContext,
             )
         : (call) => handler(call.record, call.context as CallContext);
-    this.#invoke = withMiddleware(innermost, plugins, parts.session, handler === undefined);
+    const isAtomic = parts.options.delivery.isAtomic === true;
+    this.#invoke = withMiddleware(innermost, plugins, parts.session, handler === undefined, isAtomic);
     this.#hasDeadlines = parts.deadlines.isOn;
     this.#slice = new TimeSlice(() => parts.turns.run(nothing));
   }

@@ -26,6 +26,7 @@ import type { KafkaRecord, NextOffset, OutgoingRecord, ReceivedRecord, TopicPart
 import { RecordViews } from './record-views.ts';
 import { Repositioning } from './repositioning.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
+import { Restarts } from './restarts.ts';
 import { StartResolver } from './start-resolver.ts';
 import { Stillness } from './stillness.ts';
 import type { Subscription } from './subscription.ts';
@@ -66,6 +67,7 @@ export class Engine {
   readonly hooks: AssignmentHooks;
   readonly poller: Poller;
   readonly repositioning: Repositioning;
+  readonly restarts: Restarts;
   readonly progress: ProgressWatch;
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
@@ -87,7 +89,10 @@ export class Engine {
     );
     const { turns, assignment } = this;
     this.intake = new Intake({
-      accepted: (record, owner, now) => this.#queue(record, owner, now),
+      accepted: (record, owner, now) => {
+        if (session.isFinished?.(record) === true) this.#settle({ owner, received: record });
+        else this.#queue(record, owner, now);
+      },
       ...{ limits: options.limits, consumer, assignment, clock, logger: options.logger, turns },
     });
     const views = new RecordViews(options, usesLaneFunction(options.concurrency.lanes));
@@ -136,9 +141,11 @@ export class Engine {
     });
     const { onAssigned, onRevoked, revokeDrainMs } = options;
     this.hooks = new AssignmentHooks({ onAssigned, onRevoked, clock, timeoutMs: revokeDrainMs });
+    const starts = new StartResolver(options, consumer, session, subscription);
     this.rebalances = new Rebalances({
       committer: this.committer,
-      starts: new StartResolver(options, consumer, session, subscription),
+      forgetRestarts: (partitions) => this.restarts.forget(partitions),
+      starts,
       departures,
       ...{ options, consumer, session, assignment, turns, events, fail: parts.fail, hooks: this.hooks },
     });
@@ -155,6 +162,16 @@ export class Engine {
     const { committer, poller } = this;
     this.repositioning = new Repositioning({
       ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
+    });
+    this.restarts = new Restarts({
+      options,
+      consumer,
+      assignment,
+      departures,
+      starts,
+      poller,
+      turns,
+      fail: parts.fail,
     });
     this.progress = new ProgressWatch({
       isRead: (owner) => this.#isRead(owner),
@@ -193,6 +210,7 @@ export class Engine {
   stopIntake(): void {
     this.intake.stop();
     this.repositioning.close();
+    this.restarts.close();
     this.progress.close();
     this.hooks.stop();
   }
@@ -359,7 +377,7 @@ export class Engine {
       fail(new StuckHandlerError(owners, waitedMs, 'timed out'));
   }
 
-  #settle({ owner, received }: CallItem): void {
+  #settle({ owner, received }: Pick<CallItem, 'owner' | 'received'>): void {
     owner.ledger.settle(received.offset);
     this.intake.settled(owner, received.sizeBytes);
     owner.noteFinished();

@@ -5,7 +5,7 @@ export { type Clock, systemClock, type Timer } from './clock.ts';
 export type { ConcurrencyStrategy, LaneRule, LaneTurn, LaneWidth } from './concurrency.ts';
 export { deadLetterHeaders } from './dead-letter-message.ts';
 export { atLeastOnceDelivery, perPartitionStrategy, stopPolicy } from './defaults.ts';
-export type { Delivery, DeliveryContext, DeliverySession, Progress } from './delivery.ts';
+export type { Delivery, DeliveryCheck, DeliveryContext, DeliverySession, Progress } from './delivery.ts';
 export { type Deserializer, json, type StandardSchema, string } from './deserializer.ts';
 export {
   AssignmentHookError,

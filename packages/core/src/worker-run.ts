@@ -1,7 +1,7 @@
 import { MIN_HOOK_MS } from './assignment-hooks.ts';
-import type { DeliverySession } from './delivery.ts';
+import type { DeliveryContext, DeliverySession } from './delivery.ts';
 import { Engine } from './engine.ts';
-import { type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
+import { IllegalStateError, type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
@@ -75,11 +75,18 @@ export class WorkerRun {
     const { kafka, groupId, clock, logger, connectTimeoutMs, plugins, delivery } = this.#options;
     const { consumer } = this;
     await consumer.connect({ timeoutMs: connectTimeoutMs, ...(signal === undefined ? {} : { signal }) });
-    this.#session = await delivery.open({ kafka, groupId, consumer, clock, logger });
+    const restart: DeliveryContext['restart'] = (partitions, reason) =>
+      this.engine?.restarts.restart(partitions, reason);
+    this.#session = await delivery.open({ kafka, groupId, consumer, clock, logger, restart });
     this.engine = new Engine({
       write: (message, source) => this.#sender.write(message, source),
       context: {
-        send: (call, item, message) => this.#sender.send(call, item, message),
+        send: (call, item, message) => {
+          const { name, refusesSends } = delivery;
+          if (refusesSends !== undefined)
+            throw new IllegalStateError(`context.send does not go with ${name}: ${refusesSends}`);
+          this.#sender.send(call, item, message);
+        },
         logFor: (record, attempt) =>
           plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, recordLogger(logger, record, attempt)),
       },
