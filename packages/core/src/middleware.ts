@@ -58,7 +58,10 @@ function contextOf(call: HandlerCall): NonNullable<HandlerCall['context']> {
   return call.context;
 }
 
-/** The call counts as failed when a record of it has: what it did is undone. Nothing is sent, and nothing fails, once it has returned. */
+/**
+ * The call counts as failed when a record of it has, or when its time was up before it returned: what it did is undone. Once it has returned nothing is
+ * sent, and nothing fails, any more.
+ */
 function asAWhole(inner: Invoke): Invoke {
   return async (call) => {
     try {
@@ -66,6 +69,7 @@ function asAWhole(inner: Invoke): Invoke {
     } finally {
       call.hasReturned = true;
     }
+    if (call.timeout !== undefined) throw call.timeout;
     if (call.failedItems !== undefined) throw new PartFailedError(call.failedItems.size);
   };
 }

@@ -11,8 +11,14 @@ import type { StartResolver } from './start-resolver.ts';
 import type { Turns } from './turns.ts';
 import { Waits } from './waits.ts';
 
-/** Between tries to learn where a partition starts. */
-const RETRY_MS = 500;
+/**
+ * Before it is asked where a partition starts, twice as long each time that this comes soon again: where two workers both believe to be its owner,
+ * each needs time to get something done before the other one takes it.
+ */
+const WAIT_MS = 250;
+const MAX_WAIT_MS = 8_000;
+/** A restart that comes so long after the one before has nothing to do with it. */
+const FORGET_AFTER_MS = 60_000;
 
 /** What restarts act on. */
 export interface RestartParts {
@@ -32,6 +38,8 @@ interface Restart extends TopicPartition {
   /** Milliseconds since the epoch. */
   readonly since: number;
   readonly wasHeldBack: boolean;
+  /** 1 for one that comes by itself. */
+  readonly inARow: number;
 }
 
 /**
@@ -42,6 +50,7 @@ export class Restarts {
   readonly #parts: RestartParts;
   readonly #waits: Waits;
   readonly #underWay = new Map<string, Restart>();
+  readonly #last = new Map<string, Restart>();
 
   constructor(parts: RestartParts) {
     this.#parts = parts;
@@ -52,18 +61,21 @@ export class Restarts {
     return this.#underWay.values();
   }
 
-  /** Those that are being taken away, or are not ours any more, stay as they are. */
+  /** Those that are being taken away, and all when the worker is stopping, only end. */
   restart(partitions: readonly TopicPartition[], reason: Error): void {
     const { assignment, departures, options, turns } = this.#parts;
-    if (this.#waits.isClosed) return;
     turns.run(() => {
-      const owned = assignment.among(partitions).filter(({ phase }) => phase === 'active');
-      const restarts = owned.map((one) => this.#note(one, reason));
-      if (restarts.length === 0) return;
-      options.logger.warn('partitions start again from what the delivery has stored', {
-        partitions: restarts.map(({ topic, partition }) => ({ topic, partition })),
-        error: reason,
-      });
+      const owned = assignment.among(partitions);
+      if (owned.length === 0) return;
+      const staying = this.#waits.isClosed ? [] : owned.filter(({ isStaying }) => isStaying);
+      const restarts = staying.map((one) => this.#note(one, reason));
+      options.logger.warn(
+        'the delivery has stored other progress of partitions: what is under way of them counts no more',
+        {
+          partitions: owned.map(({ topic, partition }) => ({ topic, partition })),
+          error: reason,
+        },
+      );
       departures.abort(owned, reason);
       departures.end(owned);
       for (const one of restarts) void this.#begin(one);
@@ -82,8 +94,12 @@ export class Restarts {
 
   #note(owned: OwnedPartition, reason: Error): Restart {
     const { topic, partition, isHeldBack } = owned;
-    const restart = { topic, partition, reason, since: this.#parts.options.clock.now(), wasHeldBack: isHeldBack };
+    const since = this.#parts.options.clock.now();
+    const last = this.#last.get(nameOf(owned));
+    const inARow = last !== undefined && since - last.since < FORGET_AFTER_MS ? last.inARow + 1 : 1;
+    const restart = { topic, partition, reason, since, wasHeldBack: isHeldBack, inARow };
     this.#underWay.set(nameOf(owned), restart);
+    this.#last.set(nameOf(owned), restart);
     return restart;
   }
 
@@ -108,15 +124,16 @@ export class Restarts {
   /** Repeats what fails for a reason that passes. Undefined when nobody wants it any more. */
   async #resolve(restart: Restart): Promise<Start | undefined> {
     const { starts, options } = this.#parts;
-    const { topic, partition } = restart;
-    while (this.#isWanted(restart)) {
+    const { topic, partition, inARow } = restart;
+    for (let tries = inARow; this.#isWanted(restart); tries++) {
+      await this.#waits.wait(Math.min(MAX_WAIT_MS, WAIT_MS * 2 ** (tries - 1)) * (0.5 + options.random()));
+      if (!this.#isWanted(restart)) break;
       try {
         const [start] = await starts.resolve([{ topic, partition }]);
         return start;
       } catch (thrown) {
         if (!isKafkaWorkerError(thrown) || !thrown.retriable) throw thrown;
         options.logger.warn('a partition cannot start again yet', { topic, partition, error: thrown });
-        await this.#waits.wait(RETRY_MS * (0.5 + options.random()));
       }
     }
     return undefined;
