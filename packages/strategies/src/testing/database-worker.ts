@@ -82,11 +82,12 @@ export class DatabaseWorker {
   }
 
   /** Until it has nothing left to do. */
-  async idle(): Promise<void> {
-    await until([this], () => {
+  async idle(stepMs?: number): Promise<void> {
+    const isIdle = (): boolean => {
       const { partitions, inFlightRecords } = this.worker.status();
       return partitions.length > 0 && inFlightRecords === 0 && partitions.every((one) => one.lag === 0);
-    });
+    };
+    await until([this], isIdle, stepMs);
   }
 }
 
@@ -109,12 +110,16 @@ function fakeKafkaWith(counts: readonly number[]): FakeKafka {
   return kafka;
 }
 
-/** Lets time pass, the workers' as slowly as the database needs, until something is so; at most 20 s. */
-export async function until(workers: readonly DatabaseWorker[], isSo: () => boolean | Promise<boolean>): Promise<void> {
+/** Lets time pass until something is so, at most 20 s; the workers' time in steps, between which the database gets some of ours. */
+export async function until(
+  workers: readonly DatabaseWorker[],
+  isSo: () => boolean | Promise<boolean>,
+  stepMs = 10,
+): Promise<void> {
   const deadline = Date.now() + 20_000;
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error('it did not come to that within 20 s');
-    for (const { kafka } of workers) await kafka.clock.advance(10);
+    for (const { kafka } of workers) await kafka.clock.advance(stepMs);
     await sleep(1);
   }
 }
