@@ -27,6 +27,7 @@ import type { NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from 
 import { RecordViews } from './record-views.ts';
 import { Repositioning } from './repositioning.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
+import { Restarts } from './restarts.ts';
 import { StartResolver } from './start-resolver.ts';
 import { Stillness } from './stillness.ts';
 import type { Subscription } from './subscription.ts';
@@ -70,6 +71,7 @@ export class Engine {
   readonly hooks: AssignmentHooks;
   readonly poller: Poller;
   readonly repositioning: Repositioning;
+  readonly restarts: Restarts;
   readonly progress: ProgressWatch;
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
@@ -93,7 +95,10 @@ export class Engine {
     );
     const { turns, assignment } = this;
     this.intake = new Intake({
-      accepted: (record, owner, now) => this.#queue(record, owner, now),
+      accepted: (record, owner, now) => {
+        if (session.isFinished?.(record) === true) this.#finished(owner, record);
+        else this.#queue(record, owner, now);
+      },
       ...{ limits: options.limits, consumer, assignment, clock, logger: options.logger, turns },
     });
     const views = new RecordViews(options, usesLaneFunction(options.concurrency.lanes));
@@ -156,9 +161,11 @@ export class Engine {
     });
     const { onAssigned, onRevoked, revokeDrainMs } = options;
     this.hooks = new AssignmentHooks({ onAssigned, onRevoked, clock, timeoutMs: revokeDrainMs });
+    const starts = new StartResolver(options, consumer, session, subscription);
     this.rebalances = new Rebalances({
       committer: this.committer,
-      starts: new StartResolver(options, consumer, session, subscription),
+      forgetRestarts: (partitions) => this.restarts.forget(partitions),
+      starts,
       departures,
       ...{ options, consumer, session, assignment, turns, events, fail: parts.fail, hooks: this.hooks },
     });
@@ -175,6 +182,16 @@ export class Engine {
     const { committer, poller } = this;
     this.repositioning = new Repositioning({
       ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
+    });
+    this.restarts = new Restarts({
+      options,
+      consumer,
+      assignment,
+      departures,
+      starts,
+      poller,
+      turns,
+      fail: parts.fail,
     });
     this.progress = new ProgressWatch({
       isRead: (owner) => this.#isRead(owner),
@@ -213,6 +230,7 @@ export class Engine {
   stopIntake(): void {
     this.intake.stop();
     this.repositioning.close();
+    this.restarts.close();
     this.progress.close();
     this.hooks.stop();
   }
@@ -401,7 +419,10 @@ export class Engine {
 
   #settle(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered'): void {
     this.#parts.keptSends?.settled(call, item, outcome);
-    const { owner, received } = item;
+    this.#finished(item.owner, item.received);
+  }
+
+  #finished(owner: OwnedPartition, received: ReceivedRecord): void {
     owner.ledger.settle(received.offset);
     this.intake.settled(owner, received.sizeBytes);
     owner.noteFinished();

@@ -44,6 +44,8 @@ export class HandlerCall implements CallItem {
   failedItems: Map<CallItem, unknown> | undefined;
   /** Its records are wanted elsewhere: what it does not finish is no failure. */
   isTakenAway = false;
+  /** Its handler is done, though what is wrapped around it is not: nothing is sent any more, and nothing fails. */
+  hasReturned = false;
   /** Its time was up. */
   timeout: Error | undefined;
   #controller: AbortController | undefined;
@@ -148,6 +150,7 @@ export class HandlerCall implements CallItem {
     this.failure = undefined;
     this.failedItems = undefined;
     this.isTakenAway = false;
+    this.hasReturned = false;
     this.timeout = undefined;
     this.#controller = undefined;
     this.#abortReason = undefined;

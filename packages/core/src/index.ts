@@ -7,6 +7,7 @@ export { deadLetterHeaders } from './dead-letter-message.ts';
 export { atLeastOnceDelivery, perPartitionStrategy, stopPolicy } from './defaults.ts';
 export type {
   Delivery,
+  DeliveryCheck,
   DeliveryContext,
   DeliverySession,
   KeptSend,

@@ -114,6 +114,11 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
   optional('batch.maxRecords', options.batch?.maxRecords, positiveInteger);
   optional('batch.maxBytes', options.batch?.maxBytes, positiveInteger);
   optional('batch.maxWaitMs', options.batch?.maxWaitMs, nonNegative);
+  options.delivery?.checkWorker?.({
+    concurrency: options.concurrency ?? perPartitionStrategy,
+    isThreaded: pluginOf(options.handler).length > 0,
+    ...(options.handlerTimeoutMs !== undefined && { handlerTimeoutMs: options.handlerTimeoutMs }),
+  });
   return {
     kafka: options.kafka,
     groupId: options.groupId,

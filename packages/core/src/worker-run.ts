@@ -1,8 +1,8 @@
 import { MIN_HOOK_MS } from './assignment-hooks.ts';
 import type { ContextServices } from './call-context.ts';
-import type { DeliverySession } from './delivery.ts';
+import type { DeliveryContext, DeliverySession } from './delivery.ts';
 import { Engine } from './engine.ts';
-import { type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
+import { IllegalStateError, type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
@@ -78,7 +78,9 @@ export class WorkerRun {
     const { kafka, groupId, clock, logger, connectTimeoutMs, plugins, delivery } = this.#options;
     const { consumer } = this;
     await consumer.connect({ timeoutMs: connectTimeoutMs, ...(signal === undefined ? {} : { signal }) });
-    const session = await delivery.open({ kafka, groupId, consumer, clock, logger, connectTimeoutMs });
+    const restart: DeliveryContext['restart'] = (partitions, reason) =>
+      this.engine?.restarts.restart(partitions, reason);
+    const session = await delivery.open({ kafka, groupId, consumer, clock, logger, connectTimeoutMs, restart });
     this.#session = session;
     const { inFlightBytes } = this.#options.limits;
     const keptSends =
@@ -90,7 +92,12 @@ export class WorkerRun {
       write: async (message, item) =>
         keptSends === undefined ? this.#sender.write(message, item.record) : keptSends.write(message, item),
       context: {
-        send: (call, item, message) => sends.send(call, item, message),
+        send: (call, item, message) => {
+          const { name, refusesSends } = delivery;
+          if (refusesSends !== undefined)
+            throw new IllegalStateError(`context.send does not go with ${name}: ${refusesSends}`);
+          sends.send(call, item, message);
+        },
         logFor: (record, attempt) =>
           plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, recordLogger(logger, record, attempt)),
       },

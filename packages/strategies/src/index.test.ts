@@ -4,18 +4,19 @@ import * as strategies from './index.ts';
 describe('@kafka-worker/strategies', () => {
   it('exports the three menus and nothing else', () => {
     expect(Object.keys(strategies).sort()).toEqual([
+      ...['atLeastOnce', 'atMostOnce', 'deadLetter', 'exactlyOnce', 'exactlyOnceInDatabase', 'exactlyOnceMigration'],
       ...[
-        'atLeastOnce',
-        'atMostOnce',
-        'deadLetter',
-        'exactlyOnce',
         'freezeKey',
         'freezePartition',
         'laneBy',
         'limited',
         'parallel',
+        'perKey',
+        'perPartition',
+        'pglite',
+        'postgres',
       ],
-      ...['perKey', 'perPartition', 'retry', 'serial', 'skip', 'stop'],
+      ...['retry', 'serial', 'skip', 'stop'],
     ]);
   });
 });
