@@ -18,7 +18,7 @@ export interface OpenTransaction {
 /** Opens one that writes so many records to a topic's partition 0. */
 export async function openTransaction(brokers: string, topic: string, count: number): Promise<OpenTransaction> {
   const properties = { 'bootstrap.servers': brokers, 'transactional.id': uniqueName('transaction'), 'linger.ms': 0 };
-  const producer = newNativeProducer(properties, {}) as Transactions;
+  const producer = newNativeProducer(properties, {});
   await ask((done) => producer.connect({ allTopics: false }, done));
   await ask((done) => producer.initTransactions(10_000, done));
   await ask((done) => producer.beginTransaction(done));
