@@ -127,11 +127,9 @@ export class WorkerRun {
       if (delivery.commitsReceived === true) this.#logLost(engine);
       const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), MIN_HOOK_MS);
       const kept = await this.#endHooks(engine, remainingMs, attempt);
-      // Their handlers may have returned while the hook of others was awaited.
-      if (kept.length > 0 && this.#stuck(engine).length === 0) {
-        await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
-        await this.#endHooks(engine, MIN_HOOK_MS, attempt);
-      }
+      // Handlers may have returned while the hook was awaited.
+      await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
+      if (kept.length > 0 && this.#stuck(engine).length === 0) await this.#endHooks(engine, MIN_HOOK_MS, attempt);
     }
     const stuck = engine === undefined ? [] : this.#stuck(engine);
     const end = {

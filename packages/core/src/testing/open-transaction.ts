@@ -1,13 +1,7 @@
-import { type NativeProducer, newNativeProducer } from '../confluent/native-client.ts';
+import { newNativeProducer } from '../confluent/native-client.ts';
 import { uniqueName } from './cluster-under-test.ts';
 
 type Ask = (done: (error?: Error | null) => void) => void;
-interface Transactions extends NativeProducer {
-  initTransactions(timeoutMs: number, done: Parameters<Ask>[0]): void;
-  beginTransaction(done: Parameters<Ask>[0]): void;
-  commitTransaction(timeoutMs: number, done: Parameters<Ask>[0]): void;
-  abortTransaction(timeoutMs: number, done: Parameters<Ask>[0]): void;
-}
 
 /** A transaction that has written its records, and is open. */
 export interface OpenTransaction {
