@@ -15,6 +15,7 @@ export function replayedKafka(topic: string, partitions: number, records: readon
     brokers: ['replayed'],
     consumer: () => replayedConsumer(topic, partitions, records),
     producer: refuse,
+    transactionalProducer: refuse,
     admin: refuse,
   };
 }

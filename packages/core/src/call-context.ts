@@ -70,7 +70,7 @@ export class CallContext implements HandlerContext, BatchContext<KafkaRecord<unk
   }
 
   #assertOpen(what: string): void {
-    if (this.#call.context === this) return;
+    if (this.#call.context === this && !this.#call.hasReturned) return;
     const { topic, partition, offset } = this.#call.received;
     throw new IllegalStateError(
       `context.${what} was called after the handler of ${topic}/${partition} offset ${offset} had returned: await everything inside the handler`,

@@ -1,8 +1,9 @@
 import type { Clock, Timer } from './clock.ts';
 import { type CommitPolicy, commitDueAt } from './commit-policy.ts';
-import type { DeliverySession } from './delivery.ts';
-import { CommitError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
+import type { DeliverySession, PartitionProgress } from './delivery.ts';
+import { CommitError, isKafkaWorkerError, type KafkaWorkerError, toError, type UnwritableSend } from './errors.ts';
 import type { EventListeners } from './events.ts';
+import type { KeptSends } from './kept-sends.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { isExplainedByRebalance, isRebalanceUnderWay } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
@@ -18,6 +19,10 @@ export interface CommitterParts {
   readonly turns: Turns;
   readonly events: EventListeners;
   readonly session: DeliverySession;
+  /** What is written with the progress, under a delivery that does that. */
+  readonly keptSends: KeptSends | undefined;
+  /** Messages can never be written: something has to become of their records before the same can be committed. */
+  readonly unwritable: (sends: readonly UnwritableSend[]) => void;
   readonly owned: () => Iterable<OwnedPartition>;
   /** Nothing is in flight. */
   readonly isIdle: () => boolean;
@@ -126,7 +131,7 @@ export class Committer {
         const inTime = await withTimeout(this.#underWay, deadline - clock.now(), clock);
         if (!inTime) return error ?? this.#notAcknowledged(partitions);
       }
-      const offsets = progressOf(partitions);
+      const offsets = this.#progressOf(partitions);
       if (offsets.length === 0) return undefined;
       if (attempt > 0 && clock.now() >= deadline) return error ?? this.#notAcknowledged(partitions);
       error = await this.#commit(offsets, partitions, Math.max(deadline - clock.now(), 1));
@@ -140,10 +145,10 @@ export class Committer {
 
   /** The commit before never came back: this one did not get its turn. */
   #notAcknowledged(partitions: readonly OwnedPartition[]): KafkaWorkerError | undefined {
-    const offsets = progressOf(partitions);
+    const offsets = this.#progressOf(partitions);
     if (offsets.length === 0) return undefined;
     const error = notAcknowledged(offsets);
-    this.#parts.events.emit('commit-failed', { offsets, error });
+    this.#parts.events.emit('commit-failed', { offsets: offsets.map(withoutSends), error });
     return error;
   }
 
@@ -172,7 +177,7 @@ export class Committer {
     this.#timer?.clear();
     this.#timer = undefined;
     const partitions = [...this.#parts.owned()].filter((owned) => owned.phase === 'active');
-    const offsets = progressOf(partitions);
+    const offsets = this.#progressOf(partitions);
     this.#hasProgress = false;
     if (offsets.length === 0) {
       this.#finishedRecords = 0;
@@ -188,7 +193,7 @@ export class Committer {
 
   /** One commit, with what it means for its partitions. The error of one that failed, wholly or in part. */
   async #commit(
-    offsets: readonly NextOffset[],
+    offsets: readonly PartitionProgress[],
     partitions: readonly OwnedPartition[],
     timeoutMs: number,
   ): Promise<KafkaWorkerError | undefined> {
@@ -208,13 +213,19 @@ export class Committer {
       const committed = offsets.filter((offset) => !failed.has(`${offset.topic}/${offset.partition}`));
       for (const { topic, partition, offset } of committed) {
         const owner = partitions.find((one) => one.topic === topic && one.partition === partition);
-        if (owner !== undefined) owner.committedOffset = offset;
+        if (owner === undefined) continue;
+        owner.committedOffset = offset;
+        this.#parts.keptSends?.landed(owner, offset);
+        // What was too much for one commit follows in the next.
+        if (owner.phase === 'active' && owner.progress() !== undefined) this.#hasProgress = true;
       }
+      if (error instanceof CommitError && error.unwritable.length > 0) this.#parts.unwritable(error.unwritable);
       this.#failures = error === undefined ? 0 : this.#failures + 1;
-      if (committed.length > 0) events.emit('committed', { offsets: committed, durationMs: clock.now() - startedAt });
+      if (committed.length > 0)
+        events.emit('committed', { offsets: committed.map(withoutSends), durationMs: clock.now() - startedAt });
       if (error !== undefined) {
         events.emit('commit-failed', {
-          offsets: offsets.filter((o) => failed.has(`${o.topic}/${o.partition}`)),
+          offsets: offsets.filter((o) => failed.has(`${o.topic}/${o.partition}`)).map(withoutSends),
           error,
         });
       }
@@ -222,9 +233,13 @@ export class Committer {
     return error;
   }
 
+  #progressOf(partitions: readonly OwnedPartition[]): PartitionProgress[] {
+    return this.#parts.keptSends?.progressOf(partitions) ?? progressOf(partitions);
+  }
+
   async #attempt(
     session: DeliverySession,
-    offsets: readonly NextOffset[],
+    offsets: readonly PartitionProgress[],
     timeoutMs: number,
   ): Promise<KafkaWorkerError | undefined> {
     try {
@@ -255,6 +270,13 @@ function notAcknowledged(offsets: readonly NextOffset[]): CommitError {
 
 function progressOf(partitions: readonly OwnedPartition[]): NextOffset[] {
   return partitions.flatMap((owned) => (owned.phase === 'ended' ? [] : (owned.progress() ?? [])));
+}
+
+/** For those who listen: what is written with them is no offset. */
+function withoutSends(progress: PartitionProgress): NextOffset {
+  if (progress.sends === undefined) return progress;
+  const { sends: _, ...next } = progress;
+  return next;
 }
 
 function failedPartitions(error: KafkaWorkerError | undefined, offsets: readonly NextOffset[]): string[] {

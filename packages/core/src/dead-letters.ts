@@ -7,7 +7,7 @@ import type { Brake } from './failure.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { Lanes } from './lanes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
-import type { KafkaRecord, OutgoingRecord } from './record.ts';
+import type { OutgoingRecord } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { backoffMs } from './retry-policy.ts';
 import type { Turns } from './turns.ts';
@@ -22,8 +22,8 @@ export interface DeadLetterParts {
   readonly turns: Turns;
   readonly laneNow: () => number;
   readonly events: EventListeners;
-  /** Resolves when the broker has acknowledged the message; `source` is the record that it stands for. */
-  readonly write: (message: OutgoingRecord, source: KafkaRecord<unknown, unknown>) => Promise<unknown>;
+  /** Resolves when the broker has acknowledged the message, or it is kept with the record `item`, to be written when that is committed. */
+  readonly write: (message: OutgoingRecord, item: CallItem) => Promise<unknown>;
   /** Its dead letter is acknowledged: the record is finished. */
   readonly written: (call: HandlerCall, item: CallItem) => void;
 }
@@ -119,7 +119,7 @@ export class DeadLetters {
     pending.isWriting = true;
     item.owner.writeStarted();
     // Its own function, so that what is thrown at once is a failed write like any other.
-    const attempt = async (): Promise<unknown> => write(message, item.record);
+    const attempt = async (): Promise<unknown> => write(message, item);
     attempt().then(
       () => turns.run(() => this.#wrote(pending, undefined)),
       (error: unknown) => turns.run(() => this.#wrote(pending, toError(error))),

@@ -52,6 +52,7 @@ export class Dispatcher {
   readonly #invoke: Invoke;
   readonly #slice: TimeSlice;
   readonly #hasDeadlines: boolean;
+  readonly #isAtomic: boolean;
   readonly #slots: Slot[] = [];
   readonly #freeSlots: Slot[] = [];
   /** Calls whose handler has returned and that wait for what it sent. */
@@ -73,7 +74,8 @@ export class Dispatcher {
               call.context as CallContext,
             )
         : (call) => handler(call.record, call.context as CallContext);
-    this.#invoke = withMiddleware(innermost, plugins, parts.session, handler === undefined);
+    this.#isAtomic = parts.options.delivery.isAtomic === true;
+    this.#invoke = withMiddleware(innermost, plugins, parts.session, handler === undefined, this.#isAtomic);
     this.#hasDeadlines = parts.deadlines.isOn;
     this.#slice = new TimeSlice(() => parts.turns.run(nothing));
   }
@@ -265,7 +267,8 @@ export class Dispatcher {
   }
 
   #finish(call: HandlerCall): void {
-    if (call.timeout !== undefined) {
+    // What is done as a whole has failed already if its time was up in time; what is done is done.
+    if (call.timeout !== undefined && (!this.#isAtomic || call.failure !== undefined)) {
       call.failure = { error: call.timeout };
       call.failedItems = undefined;
     }

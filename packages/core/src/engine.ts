@@ -12,6 +12,7 @@ import type { CallItem, HandlerCall } from './handler-call.ts';
 import { HandlerDeadlines } from './handler-deadlines.ts';
 import { Intake } from './intake.ts';
 import type { KafkaConsumer, Poll } from './kafka-client.ts';
+import type { KeptSends } from './kept-sends.ts';
 import { usesLaneFunction } from './lane-rule.ts';
 import { Lanes } from './lanes.ts';
 import { Outcomes } from './outcomes.ts';
@@ -22,15 +23,17 @@ import { Poller } from './poller.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { Rebalances } from './rebalances.ts';
 import { Receipts } from './receipts.ts';
-import type { KafkaRecord, NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
+import type { NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
 import { RecordViews } from './record-views.ts';
 import { Repositioning } from './repositioning.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
+import { Restarts } from './restarts.ts';
 import { StartResolver } from './start-resolver.ts';
 import { Stillness } from './stillness.ts';
 import type { Subscription } from './subscription.ts';
 import { Suspensions } from './suspensions.ts';
 import { Turns } from './turns.ts';
+import { Undelivered } from './undelivered.ts';
 
 /** What an engine is made of. */
 export interface EngineParts {
@@ -39,8 +42,10 @@ export interface EngineParts {
   readonly session: DeliverySession;
   readonly subscription: Subscription;
   readonly context: ContextServices;
-  /** Produces a message for a record; resolves when the broker has acknowledged it. */
-  readonly write: (message: OutgoingRecord, source: KafkaRecord<unknown, unknown>) => Promise<unknown>;
+  /** Produces a message for a record; resolves when the broker has acknowledged it, or it is kept to be written with the progress. */
+  readonly write: (message: OutgoingRecord, item: CallItem) => Promise<unknown>;
+  /** What handlers send, where the delivery writes it with the progress. */
+  readonly keptSends: KeptSends | undefined;
   readonly events: EventListeners;
   /** The engine cannot go on: the worker is to end with this error. */
   readonly fail: (error: KafkaWorkerError) => void;
@@ -66,12 +71,14 @@ export class Engine {
   readonly hooks: AssignmentHooks;
   readonly poller: Poller;
   readonly repositioning: Repositioning;
+  readonly restarts: Restarts;
   readonly progress: ProgressWatch;
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
   readonly #pauses: Pauses;
   readonly #departures: Departures;
   readonly #receipts: Receipts | undefined;
+  readonly #undelivered: Undelivered | undefined;
   readonly #pollSize: PollSize;
   #onlyFinishesGaps = false;
   readonly #quiet: Stillness = new Stillness(() => this.#isQuiet());
@@ -88,7 +95,10 @@ export class Engine {
     );
     const { turns, assignment } = this;
     this.intake = new Intake({
-      accepted: (record, owner, now) => this.#queue(record, owner, now),
+      accepted: (record, owner, now) => {
+        if (session.isFinished?.(record) === true) this.#finished(owner, record);
+        else this.#queue(record, owner, now);
+      },
       ...{ limits: options.limits, consumer, assignment, clock, logger: options.logger, turns },
     });
     const views = new RecordViews(options, usesLaneFunction(options.concurrency.lanes));
@@ -112,7 +122,7 @@ export class Engine {
     const { suspensions } = this;
     this.#pauses = new Pauses(assignment, suspensions);
     this.outcomes = new Outcomes({
-      settle: (item) => this.#settle(item),
+      settle: (call, item, outcome) => this.#settle(call, item, outcome),
       stop: parts.fail,
       ...{ options, lanes, intake, suspensions, turns, laneNow, polledAt, events, ownerOf, write: parts.write },
     });
@@ -134,23 +144,35 @@ export class Engine {
       ...{ assignment, intake, lanes, suspensions, outcomes, dispatcher, deadlines, laneNow },
     });
     const departures = this.#departures;
+    const { keptSends } = parts;
+    this.#undelivered =
+      keptSends === undefined
+        ? undefined
+        : new Undelivered({
+            progress: () => this.committer.noteProgress(0),
+            ...{ options, keptSends, turns, events, deadLetters: outcomes.deadLetters, stop: parts.fail },
+          });
     this.committer = new Committer({
+      unwritable: (sends) => this.#undelivered?.decide(sends),
+      keptSends,
       owned: () => assignment,
       isIdle: () => this.intake.inFlight.records === 0,
       ...{ policy: options.commit, clock, turns, events, session, fail: parts.fail },
     });
     const { onAssigned, onRevoked, revokeDrainMs } = options;
     this.hooks = new AssignmentHooks({ onAssigned, onRevoked, clock, timeoutMs: revokeDrainMs });
+    const starts = new StartResolver(options, consumer, session, subscription);
     this.rebalances = new Rebalances({
       committer: this.committer,
-      starts: new StartResolver(options, consumer, session, subscription),
+      forgetRestarts: (partitions) => this.restarts.forget(partitions),
+      starts,
       departures,
       ...{ options, consumer, session, assignment, turns, events, fail: parts.fail, hooks: this.hooks },
     });
     this.#receipts = this.#receiptsOf(session);
     const receipts = this.#receipts;
     this.poller = new Poller({
-      room: () => Math.min(this.intake.room(), this.#pollSize.most(this.#lanes.runningCount)),
+      room: () => (this.hasRoom ? Math.min(this.intake.room(), this.#pollSize.most(this.#lanes.runningCount)) : 0),
       beforeReceived: receipts === undefined ? undefined : (poll) => receipts.note(poll),
       received: (poll) => this.#receive(poll),
       failed: (error) =>
@@ -160,6 +182,16 @@ export class Engine {
     const { committer, poller } = this;
     this.repositioning = new Repositioning({
       ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
+    });
+    this.restarts = new Restarts({
+      options,
+      consumer,
+      assignment,
+      departures,
+      starts,
+      poller,
+      turns,
+      fail: parts.fail,
     });
     this.progress = new ProgressWatch({
       isRead: (owner) => this.#isRead(owner),
@@ -191,13 +223,14 @@ export class Engine {
 
   /** Whether a poll may bring records now. */
   get hasRoom(): boolean {
-    return this.intake.room() > 0;
+    return this.intake.room() > 0 && this.#parts.keptSends?.isFull !== true;
   }
 
   /** No record is taken from now on; events still are. */
   stopIntake(): void {
     this.intake.stop();
     this.repositioning.close();
+    this.restarts.close();
     this.progress.close();
     this.hooks.stop();
   }
@@ -384,7 +417,12 @@ export class Engine {
       fail(new StuckHandlerError(owners, waitedMs, 'timed out'));
   }
 
-  #settle({ owner, received }: CallItem): void {
+  #settle(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered'): void {
+    this.#parts.keptSends?.settled(call, item, outcome);
+    this.#finished(item.owner, item.received);
+  }
+
+  #finished(owner: OwnedPartition, received: ReceivedRecord): void {
     owner.ledger.settle(received.offset);
     this.intake.settled(owner, received.sizeBytes);
     owner.noteFinished();

@@ -1,4 +1,4 @@
-import type { TopicPartition } from './record.ts';
+import type { OutgoingRecord, TopicPartition } from './record.ts';
 
 const brand = Symbol.for('@kafka-worker/error');
 
@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'POLL'
   | 'COMMIT'
   | 'PRODUCE'
+  | 'TRANSACTION'
   | 'HANDLER'
   | 'DEAD_LETTER_BRAKE'
   | 'DESERIALIZATION'
@@ -196,14 +197,26 @@ export type CommitFailure = TopicPartition & {
   readonly reason: string;
 };
 
+/** A message that can never be written, so that its record cannot be committed with it. `send` is what the delivery was given. */
+export interface UnwritableSend extends TopicPartition {
+  readonly send: { readonly offset: number; readonly message: OutgoingRecord };
+  readonly error: Error;
+}
+
 /** Offsets were not committed. The partitions that `failures` does not name were. */
 export class CommitError extends KafkaWorkerError {
   readonly failures: readonly CommitFailure[];
+  /** Why nothing was committed, where messages that belong to it are the reason; empty otherwise. */
+  readonly unwritable: readonly UnwritableSend[];
 
-  constructor(failures: readonly CommitFailure[], options: { retriable: boolean; cause?: unknown }) {
+  constructor(
+    failures: readonly CommitFailure[],
+    options: { retriable: boolean; cause?: unknown; unwritable?: readonly UnwritableSend[] },
+  ) {
     const list = failures.map((f) => `${f.topic}/${f.partition} at ${f.offset}: ${f.reason} (${f.kafkaCode})`);
     super('COMMIT', `commit failed for ${list.join('; ')}`, options);
     this.failures = failures;
+    this.unwritable = options.unwritable ?? [];
   }
 }
 
@@ -214,6 +227,27 @@ export class ProduceError extends KafkaWorkerError {
   constructor(topic: string, message: string, options: { retriable?: boolean; cause?: unknown } = {}) {
     super('PRODUCE', message, options);
     this.topic = topic;
+  }
+}
+
+/** A call of a transactional producer failed. */
+export class TransactionError extends KafkaWorkerError {
+  /**
+   * `retriable`: the same call again. `abortable`: abort, and begin again. `fatal`: this producer is of no more use; what became of a commit tells the
+   * group's offsets, once a new one with the same id is initialised.
+   */
+  readonly kind: 'retriable' | 'abortable' | 'fatal';
+  /** Kafka's error code, or librdkafka's (negative). */
+  readonly kafkaCode: number;
+
+  constructor(
+    kind: 'retriable' | 'abortable' | 'fatal',
+    message: string,
+    options: { kafkaCode: number; cause?: unknown },
+  ) {
+    super('TRANSACTION', message, { retriable: kind === 'retriable', cause: options.cause });
+    this.kind = kind;
+    this.kafkaCode = options.kafkaCode;
   }
 }
 

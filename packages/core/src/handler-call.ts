@@ -2,7 +2,7 @@ import type { CallContext } from './call-context.ts';
 import { IllegalStateError } from './errors.ts';
 import type { Lane } from './lane.ts';
 import type { OwnedPartition } from './owned-partition.ts';
-import type { KafkaRecord, ReceivedRecord } from './record.ts';
+import type { KafkaRecord, OutgoingRecord, ReceivedRecord } from './record.ts';
 
 /** One record of a call: as it was received, as the user sees it, and whose it is. */
 export interface CallItem {
@@ -34,6 +34,8 @@ export class HandlerCall implements CallItem {
   context: CallContext | undefined;
   /** Messages sent and not acknowledged. */
   pendingSends = 0;
+  /** What this attempt has sent, where that is kept until its records are committed. */
+  sends: Map<CallItem, OutgoingRecord[]> | undefined;
   /** The first thing that went wrong in this attempt: what the handler threw, or a failed send. */
   failure: { readonly error: unknown } | undefined;
   /** No lane could be found for its record: it fails before the handler is called. */
@@ -42,6 +44,8 @@ export class HandlerCall implements CallItem {
   failedItems: Map<CallItem, unknown> | undefined;
   /** Its records are wanted elsewhere: what it does not finish is no failure. */
   isTakenAway = false;
+  /** Its handler is done, though what is wrapped around it is not: nothing is sent any more, and nothing fails. */
+  hasReturned = false;
   /** Its time was up. */
   timeout: Error | undefined;
   #controller: AbortController | undefined;
@@ -142,9 +146,11 @@ export class HandlerCall implements CallItem {
 
   /** The same attempt once more, after it was interrupted. */
   begin(): void {
+    this.sends = undefined;
     this.failure = undefined;
     this.failedItems = undefined;
     this.isTakenAway = false;
+    this.hasReturned = false;
     this.timeout = undefined;
     this.#controller = undefined;
     this.#abortReason = undefined;

@@ -15,6 +15,9 @@ export interface HandlerContext {
   /**
    * Produces a message as part of handling the record: the record counts as handled only when the broker has acknowledged every
    * message, and a message that fails is the record's failure. Safe to destructure.
+   *
+   * Under `exactlyOnce()` it only takes the message: what was sent is written in the transaction that commits the record, and an attempt that fails
+   * leaves nothing behind. Topic name, types and size are looked at when it is called; a message that cannot be written then is the record's failure.
    * @throws InvalidOptionError for a message that can never be sent
    * @throws IllegalStateError when the record is over
    */

@@ -311,6 +311,7 @@ function hanging(kafka: KafkaCluster, hangs: () => boolean): KafkaCluster {
   return {
     ...{ kind: kafka.kind, brokers: kafka.brokers },
     producer: (options) => kafka.producer(options),
+    transactionalProducer: (options) => kafka.transactionalProducer(options),
     admin: (options) => kafka.admin(options),
     consumer: (options) => {
       const consumer = kafka.consumer(options);

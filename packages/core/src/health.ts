@@ -36,6 +36,8 @@ export function healthOf(
     if (stalls.length > 0) isLive = false;
     reasons.push(...stalls);
     for (const one of owned) reasons.push(...intakeReasons(one));
+    for (const { topic, partition, reason, since } of engine.restarts.underWay())
+      reasons.push(`${topic}/${partition} has been starting again for ${seconds(now - since)}: ${reason.message}`);
     reasons.push(...frontierReasons(engine, options.onFailure.maxAttempts, now), ...readingReasons(engine, now));
     reasons.push(...handlerReasons(engine, now), ...failureReasons(engine, now));
     if (engine.committer.failures > 0) reasons.push(`the last ${engine.committer.failures} commits failed`);

@@ -51,6 +51,7 @@ describe('the package entry', () => {
       'RetriableError',
       'ShutdownTimeoutError',
       'StuckHandlerError',
+      'TransactionError',
       'UnknownTopicError',
       'UnsupportedBrokerError',
       'Worker',

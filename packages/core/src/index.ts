@@ -5,7 +5,15 @@ export { type Clock, systemClock, type Timer } from './clock.ts';
 export type { ConcurrencyStrategy, LaneRule, LaneTurn, LaneWidth } from './concurrency.ts';
 export { deadLetterHeaders } from './dead-letter-message.ts';
 export { atLeastOnceDelivery, perPartitionStrategy, stopPolicy } from './defaults.ts';
-export type { Delivery, DeliveryContext, DeliverySession, Progress } from './delivery.ts';
+export type {
+  Delivery,
+  DeliveryCheck,
+  DeliveryContext,
+  DeliverySession,
+  KeptSend,
+  PartitionProgress,
+  Progress,
+} from './delivery.ts';
 export { type Deserializer, json, type StandardSchema, string } from './deserializer.ts';
 export {
   AssignmentHookError,
@@ -33,8 +41,10 @@ export {
   RetriableError,
   ShutdownTimeoutError,
   StuckHandlerError,
+  TransactionError,
   UnknownTopicError,
   UnsupportedBrokerError,
+  type UnwritableSend,
 } from './errors.ts';
 export type { WorkerEvents } from './events.ts';
 export type { Brake, Decision, Failure, FailurePolicy, PolicyAction } from './failure.ts';
@@ -69,6 +79,7 @@ export { type Backoff, type RetryOptions, retryPolicy } from './retry-policy.ts'
 export { type RunUntilSignalOptions, runUntilSignal } from './run-until-signal.ts';
 export type { Runnable } from './runnable.ts';
 export type { StopOptions } from './stop-options.ts';
+export type { TransactionalProducer, TransactionalProducerOptions } from './transactional-producer.ts';
 export { Worker } from './worker.ts';
 export { type AnyWorker, WorkerGroup } from './worker-group.ts';
 export type { CommonWorkerOptions, WorkerOptions } from './worker-options.ts';

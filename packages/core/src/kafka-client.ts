@@ -2,6 +2,7 @@ import type { Clock } from './clock.ts';
 import type { KafkaWorkerError } from './errors.ts';
 import type { Logger } from './logger.ts';
 import type { NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
+import type { TransactionalProducer, TransactionalProducerOptions } from './transactional-producer.ts';
 
 /**
  * The port between the engine and a Kafka client. One contract suite, `describeKafkaCluster`, runs on every implementation.
@@ -18,6 +19,13 @@ export interface KafkaCluster {
   consumer(options: KafkaConsumerOptions): KafkaConsumer;
   /** A producer. Nothing is connected yet. */
   producer(options: KafkaProducerOptions): KafkaProducer;
+  /** Why nothing can be promised about transactions over it, for people; undefined where they are what Kafka says. */
+  readonly transactionRefusal?: string;
+  /**
+   * A producer of transactions. Nothing is connected yet.
+   * @throws InvalidOptionError where there is a `transactionRefusal`
+   */
+  transactionalProducer(options: TransactionalProducerOptions): TransactionalProducer;
   /** For metadata and topics. Nothing is connected yet. */
   admin(options: KafkaAdminOptions): KafkaAdmin;
 }

@@ -109,6 +109,12 @@ export class Ledger {
         for (let left = bits; left !== 0; left &= left - 1) yield firstOffset + word * 32 + lowestBit(left);
   }
 
+  /** The offset to commit if these were finished too. */
+  nextOffsetAfter(finished: ReadonlySet<number>): number {
+    for (const offset of this.openOffsets()) if (!finished.has(offset)) return offset;
+    return this.#position;
+  }
+
   /** The offset behind the last record that is finished. */
   get finishedEnd(): number {
     for (const { firstOffset, received, open } of [...this.#chunks.values()].reverse()) {

@@ -1,6 +1,8 @@
 import type { DeliverySession } from './delivery.ts';
 import { IllegalStateError } from './errors.ts';
 import type { HandlerCall } from './handler-call.ts';
+import type { OwnedPartition } from './owned-partition.ts';
+import { PartFailedError } from './part-failed-error.ts';
 import type { Plugin } from './plugin.ts';
 
 /** How a call reaches the user's function. Returns what it returned, a promise for instance. */
@@ -15,14 +17,20 @@ export function withMiddleware(
   plugins: readonly Plugin[],
   session: DeliverySession,
   isBatch: boolean,
+  isAtomic = false,
 ): Invoke {
   let invoke = innermost;
   if (session.around !== undefined) {
     const around = session.around.bind(session);
-    invoke = wrapped('the delivery', 'around', invoke, (call, run) =>
+    const whole = isAtomic ? asAWhole(invoke) : invoke;
+    invoke = wrapped('the delivery', 'around', whole, (call, run) =>
       around(
         (call.items ?? [call]).map((item) => item.received),
-        run,
+        (gained) => {
+          if (gained !== undefined) Object.assign(contextOf(call), gained);
+          return run();
+        },
+        () => ({ partitions: call.owners().map((owner) => owner.progressAfter(offsetsOf(call, owner))) }),
       ),
     );
   }
@@ -48,6 +56,26 @@ export function withMiddleware(
 function contextOf(call: HandlerCall): NonNullable<HandlerCall['context']> {
   if (call.context === undefined) throw new IllegalStateError('a handler call without a context');
   return call.context;
+}
+
+/**
+ * The call counts as failed when a record of it has, or when its time was up before it returned: what it did is undone. Once it has returned nothing is
+ * sent, and nothing fails, any more.
+ */
+function asAWhole(inner: Invoke): Invoke {
+  return async (call) => {
+    try {
+      await inner(call);
+    } finally {
+      call.hasReturned = true;
+    }
+    if (call.timeout !== undefined) throw call.timeout;
+    if (call.failedItems !== undefined) throw new PartFailedError(call.failedItems.size);
+  };
+}
+
+function offsetsOf(call: HandlerCall, owner: OwnedPartition): ReadonlySet<number> {
+  return new Set((call.items ?? [call]).flatMap((item) => (item.owner === owner ? item.received.offset : [])));
 }
 
 /**

@@ -7,7 +7,8 @@ import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { Intake } from './intake.ts';
 import type { Lanes } from './lanes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
-import type { KafkaRecord, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
+import { PartFailedError } from './part-failed-error.ts';
+import type { OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { Retries } from './retries.ts';
 import type { Suspensions } from './suspensions.ts';
@@ -27,9 +28,9 @@ export interface OutcomeParts {
   readonly polledAt: () => number;
   readonly events: EventListeners;
   readonly ownerOf: (record: ReceivedRecord) => OwnedPartition | undefined;
-  readonly write: (message: OutgoingRecord, source: KafkaRecord<unknown, unknown>) => Promise<unknown>;
+  readonly write: (message: OutgoingRecord, item: CallItem) => Promise<unknown>;
   /** A record is finished: the ledger and the limits follow. */
-  readonly settle: (item: CallItem) => void;
+  readonly settle: (call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered') => void;
   /** The policy, or the brake, said stop. */
   readonly stop: (error: KafkaWorkerError) => void;
 }
@@ -44,6 +45,7 @@ export class Outcomes {
   readonly #parts: OutcomeParts;
   readonly #verdicts: Verdicts;
   readonly #hasBrake: boolean;
+  readonly #isAtomic: boolean;
 
   constructor(parts: OutcomeParts) {
     this.#parts = parts;
@@ -59,6 +61,7 @@ export class Outcomes {
       skipped: (call, item) => this.#settle(call, item, 'skipped'),
       ...{ lanes, intake, suspensions, events, clock, logger, laneNow, ownerOf },
     });
+    this.#isAtomic = options.delivery.isAtomic === true;
     this.#hasBrake = onFailure.may === undefined || onFailure.may.includes('dead-letter');
   }
 
@@ -72,6 +75,9 @@ export class Outcomes {
   /** The handler has returned, and what it sent is acknowledged. */
   returned(call: HandlerCall): void {
     const { lane } = call;
+    // Also when a plugin has kept it to itself: what the call did is undone all the same.
+    if (this.#isAtomic && call.failedItems !== undefined)
+      call.failure ??= { error: new PartFailedError(call.failedItems.size) };
     if (call.failure === undefined && call.failedItems === undefined) {
       if (call.items === undefined) this.#settle(call, call, 'handled');
       else for (const item of call.items) this.#settle(call, item, 'handled');
@@ -120,6 +126,10 @@ export class Outcomes {
       return;
     }
     const { error } = failure;
+    if (error instanceof PartFailedError && failedItems !== undefined) {
+      this.#undoneInPart(call, failedItems);
+      return;
+    }
     const culprit = call.items === undefined ? undefined : undecodable(call.items, error);
     const item = culprit ?? call.first;
     const decision = this.#verdicts.of(call, item, error);
@@ -152,6 +162,28 @@ export class Outcomes {
     }
     // One call for all that is tried again, so that they keep their order.
     if (again.length > 0) this.#retry(call.split(again), afterMs);
+  }
+
+  /** Records that failed alone are decided by themselves; the others have not been handled, for the call was undone, and get theirs without them. */
+  #undoneInPart(call: HandlerCall, failedItems: ReadonlyMap<CallItem, unknown>): void {
+    const again: CallItem[] = [];
+    let afterMs = 0;
+    for (const [item, error] of failedItems) {
+      // It may stand still already, behind another one.
+      if (call.items?.includes(item) !== true) continue;
+      const decision = this.#verdicts.of(call, item, error);
+      if (decision.do === 'retry') {
+        again.push(item);
+        afterMs = Math.max(afterMs, decision.afterMs);
+      } else {
+        const atFault = decision.do === 'freeze' ? withThoseBehind(call.items, item) : [item];
+        this.#carryOut(decision, call.split(atFault), item, error);
+      }
+    }
+    const left = again.filter((item) => call.items?.includes(item));
+    if (left.length > 0) this.#retry(call.split(inOrder(call.items, left)), afterMs);
+    call.withdraw('leaving');
+    if (!call.isEmpty) this.#again(call);
   }
 
   /** Carries a decision out for all records of a call; `item` is the one that it was made for. The caller ends the call. */
@@ -222,7 +254,7 @@ export class Outcomes {
     if (owner.phase === 'ended') return;
     if (outcome === 'handled') this.handled++;
     else this.failed++;
-    this.#parts.settle(item);
+    this.#parts.settle(call, item, outcome);
     if (this.#hasBrake && outcome === 'handled') this.deadLetters.noteHandled(owner, this.#parts.polledAt());
     const { events } = this.#parts;
     if (events.listensToSettled) {
@@ -230,6 +262,10 @@ export class Outcomes {
       events.emit('settled', { record: item.record, outcome, attempts: call.attempt, durationMs });
     }
   }
+}
+
+function inOrder(items: readonly CallItem[] | undefined, some: readonly CallItem[]): readonly CallItem[] {
+  return items?.filter((item) => some.includes(item)) ?? some;
 }
 
 /** What stands still with a record: it, and what is behind it in its partition, which must not overtake it. */

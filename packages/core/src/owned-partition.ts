@@ -108,6 +108,12 @@ export class OwnedPartition implements TopicPartition {
       : { topic, partition, offset, metadata: commitMetadata };
   }
 
+  /** What there would be to commit if these were finished too. */
+  progressAfter(finished: ReadonlySet<number>): NextOffset {
+    const { topic, partition, commitMetadata, ledger } = this;
+    return { topic, partition, offset: ledger.nextOffsetAfter(finished), metadata: commitMetadata };
+  }
+
   /** Notes a received record. False for one that was received before, or lies below the start: it is of no use. */
   receive(offset: number, bytes: number): boolean {
     if (offset < this.ledger.position) return false;

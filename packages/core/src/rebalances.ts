@@ -42,6 +42,8 @@ export interface RebalanceParts {
   readonly events: EventListeners;
   readonly departures: Departures;
   readonly hooks: AssignmentHooks;
+  /** What is about to start again among these goes elsewhere, or begins anew. */
+  readonly forgetRestarts: (partitions: readonly TopicPartition[]) => void;
   readonly fail: (error: KafkaWorkerError) => void;
 }
 
@@ -66,6 +68,7 @@ export class Rebalances {
   /** Called inside a turn, in the order of the events. */
   handle(event: AssignmentEvent): void {
     const owned = this.#parts.assignment.among(event.partitions);
+    this.#parts.forgetRestarts(event.partitions);
     // What must not wait for the events before: nothing of these is started, or counts, any more.
     if (event.type === 'revoked') {
       if (this.#commitsReceived) this.#parts.departures.drain(owned);

@@ -114,6 +114,11 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
   optional('batch.maxRecords', options.batch?.maxRecords, positiveInteger);
   optional('batch.maxBytes', options.batch?.maxBytes, positiveInteger);
   optional('batch.maxWaitMs', options.batch?.maxWaitMs, nonNegative);
+  options.delivery?.checkWorker?.({
+    concurrency: options.concurrency ?? perPartitionStrategy,
+    isThreaded: pluginOf(options.handler).length > 0,
+    ...(options.handlerTimeoutMs !== undefined && { handlerTimeoutMs: options.handlerTimeoutMs }),
+  });
   return {
     kafka: options.kafka,
     groupId: options.groupId,
@@ -130,7 +135,7 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
     startFrom: options.startFrom ?? 'earliest',
     onOffsetOutOfRange: options.onOffsetOutOfRange ?? 'fail',
     commit: {
-      everyMs: options.commit?.everyMs ?? 1_000,
+      everyMs: options.commit?.everyMs ?? options.delivery?.commitEveryMs ?? 1_000,
       everyRecords: options.commit?.everyRecords ?? Number.POSITIVE_INFINITY,
     },
     limits: {
@@ -210,6 +215,7 @@ function checkMenus(options: WorkerOptions<unknown, unknown>): void {
     check('delivery', delivery, 'a delivery, such as atLeastOnce()', ofKind('delivery'));
     nonEmptyString('delivery.name', delivery.name);
     checkFunction('delivery', delivery, 'open', 'a function (context)');
+    delivery.checkCluster?.(options.kafka);
   }
   checkTogether(onFailure?.may, concurrency ?? perPartitionStrategy, delivery ?? atLeastOnceDelivery);
   if (plugins !== undefined) {

@@ -1,7 +1,7 @@
 import { IllegalStateError, toError } from './errors.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { ConnectOptions, KafkaProducer } from './kafka-client.ts';
-import type { Plugin } from './plugin.ts';
+import type { PassOutgoing } from './outgoing-plugins.ts';
 import type { KafkaRecord, OutgoingRecord } from './record.ts';
 
 interface OpenProducer {
@@ -19,7 +19,7 @@ interface OpenProducer {
 export class Sender {
   readonly #makeProducer: () => KafkaProducer;
   readonly #connect: ConnectOptions;
-  readonly #outgoing: readonly NonNullable<Plugin['outgoing']>[];
+  readonly #pass: PassOutgoing;
   /** Called when a message of a call that has returned was the last it waited for. */
   readonly #acknowledged: (call: HandlerCall) => void;
   #producer: OpenProducer | undefined;
@@ -30,14 +30,12 @@ export class Sender {
   constructor(options: {
     readonly makeProducer: () => KafkaProducer;
     readonly connect: ConnectOptions;
-    readonly plugins: readonly Plugin[];
+    readonly pass: PassOutgoing;
     readonly acknowledged: (call: HandlerCall) => void;
   }) {
     this.#makeProducer = options.makeProducer;
     this.#connect = options.connect;
-    this.#outgoing = options.plugins.flatMap((plugin) =>
-      plugin.outgoing === undefined ? [] : [plugin.outgoing.bind(plugin)],
-    );
+    this.#pass = options.pass;
     this.#acknowledged = options.acknowledged;
   }
 
@@ -61,9 +59,7 @@ export class Sender {
   /** Produces a message that stands for a record; resolves when the broker has acknowledged it. */
   write(message: OutgoingRecord, source: KafkaRecord<unknown, unknown>): Promise<unknown> {
     if (this.#isClosed) throw new IllegalStateError('the worker has stopped: nothing more can be sent');
-    let outgoing = message;
-    for (const pass of this.#outgoing) outgoing = pass(outgoing, source);
-    return this.#produce(outgoing);
+    return this.#produce(this.#pass(message, source));
   }
 
   /** Waits for what was sent, at most `timeoutMs`. */
@@ -116,7 +112,7 @@ export class Sender {
 }
 
 /** Who has the partition now handles the record again, and sends for it: what is sent here would come twice, or out of order. */
-function assertOwned(call: HandlerCall, item: CallItem): void {
+export function assertOwned(call: HandlerCall, item: CallItem): void {
   const items = item === call ? (call.items ?? [call]) : [item];
   if (!items.every(({ owner }) => owner.phase === 'ended')) return;
   const { topic, partition, offset } = item.received;

@@ -43,7 +43,9 @@ export class StartResolver {
       consumer.partitionCounts(topics),
     ]);
     const history = new GroupHistory(
-      await consumer.committed([...everyPartition(partitionCounts, partitions)]),
+      await (this.#session.committed?.bind(this.#session) ?? consumer.committed.bind(consumer))([
+        ...everyPartition(partitionCounts, partitions),
+      ]),
       partitionCounts,
       (topic) => this.#subscription.isNew(topic),
     );

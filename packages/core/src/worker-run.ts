@@ -1,11 +1,14 @@
 import { MIN_HOOK_MS } from './assignment-hooks.ts';
-import type { DeliverySession } from './delivery.ts';
+import type { ContextServices } from './call-context.ts';
+import type { DeliveryContext, DeliverySession } from './delivery.ts';
 import { Engine } from './engine.ts';
-import { type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
+import { IllegalStateError, type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { KeptSends } from './kept-sends.ts';
 import { logLateErrors } from './late-errors.ts';
+import { passOutgoing } from './outgoing-plugins.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { isExplainedByRebalance } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
@@ -65,7 +68,7 @@ export class WorkerRun {
     this.#sender = new Sender({
       makeProducer: () => kafka.producer({ clock, logger }),
       connect: { timeoutMs: connectTimeoutMs },
-      plugins,
+      pass: passOutgoing(plugins),
       acknowledged: (call) => this.engine?.turns.run(() => this.engine?.dispatcher.acknowledged(call)),
     });
   }
@@ -75,15 +78,30 @@ export class WorkerRun {
     const { kafka, groupId, clock, logger, connectTimeoutMs, plugins, delivery } = this.#options;
     const { consumer } = this;
     await consumer.connect({ timeoutMs: connectTimeoutMs, ...(signal === undefined ? {} : { signal }) });
-    this.#session = await delivery.open({ kafka, groupId, consumer, clock, logger });
+    const restart: DeliveryContext['restart'] = (partitions, reason) =>
+      this.engine?.restarts.restart(partitions, reason);
+    const session = await delivery.open({ kafka, groupId, consumer, clock, logger, connectTimeoutMs, restart });
+    this.#session = session;
+    const { inFlightBytes } = this.#options.limits;
+    const keptSends =
+      session.check === undefined
+        ? undefined
+        : new KeptSends(session.check.bind(session), passOutgoing(plugins), inFlightBytes);
+    const sends: Pick<ContextServices, 'send'> = keptSends ?? this.#sender;
     this.engine = new Engine({
-      write: (message, source) => this.#sender.write(message, source),
+      write: async (message, item) =>
+        keptSends === undefined ? this.#sender.write(message, item.record) : keptSends.write(message, item),
       context: {
-        send: (call, item, message) => this.#sender.send(call, item, message),
+        send: (call, item, message) => {
+          const { name, refusesSends } = delivery;
+          if (refusesSends !== undefined)
+            throw new IllegalStateError(`context.send does not go with ${name}: ${refusesSends}`);
+          sends.send(call, item, message);
+        },
         logFor: (record, attempt) =>
           plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, recordLogger(logger, record, attempt)),
       },
-      ...{ options: this.#options, consumer, session: this.#session, subscription: this.#subscription },
+      ...{ options: this.#options, consumer, session, keptSends, subscription: this.#subscription },
       ...{ events: this.#events, fail: this.#fail },
     });
     engineMade();
@@ -109,11 +127,9 @@ export class WorkerRun {
       if (delivery.commitsReceived === true) this.#logLost(engine);
       const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), MIN_HOOK_MS);
       const kept = await this.#endHooks(engine, remainingMs, attempt);
-      // Their handlers may have returned while the hook of others was awaited.
-      if (kept.length > 0 && this.#stuck(engine).length === 0) {
-        await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
-        await this.#endHooks(engine, MIN_HOOK_MS, attempt);
-      }
+      // Handlers may have returned while the hook was awaited.
+      await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
+      if (kept.length > 0 && this.#stuck(engine).length === 0) await this.#endHooks(engine, MIN_HOOK_MS, attempt);
     }
     const stuck = engine === undefined ? [] : this.#stuck(engine);
     const end = {

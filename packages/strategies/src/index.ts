@@ -9,6 +9,12 @@ export type { TurnOptions } from './concurrency/turn.ts';
 // What is promised?
 export { atLeastOnce } from './delivery/at-least-once.ts';
 export { type AtMostOnceOptions, atMostOnce } from './delivery/at-most-once.ts';
+export type { Database } from './delivery/database/database.ts';
+export { exactlyOnceMigration } from './delivery/database/exactly-once-migration.ts';
+export { type PGliteDatabase, type PGliteTransaction, pglite } from './delivery/database/pglite.ts';
+export { type PostgresClient, type PostgresPool, postgres } from './delivery/database/postgres.ts';
+export { type ExactlyOnceOptions, exactlyOnce } from './delivery/exactly-once.ts';
+export { type ExactlyOnceInDatabaseOptions, exactlyOnceInDatabase } from './delivery/exactly-once-in-database.ts';
 // What happens when the handler fails?
 export { type DeadLetterOptions, deadLetter } from './failure/dead-letter.ts';
 export { freezeKey } from './failure/freeze-key.ts';

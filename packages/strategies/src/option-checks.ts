@@ -56,6 +56,12 @@ export function checkRange(option: string, value: number | undefined, atLeast: n
   }
 }
 
+/** Text that may reach a native client. */
+export function checkText(option: string, value: unknown): void {
+  if (typeof value !== 'string' || value === '' || value.includes('\0'))
+    throw new InvalidOptionError(option, 'a string that is not empty, without NUL', value);
+}
+
 /** Kafka's own rule for topic names. */
 export function checkTopic(option: string, value: unknown): void {
   const isName = typeof value === 'string' && /^[A-Za-z0-9._-]{1,249}$/.test(value) && value !== '.' && value !== '..';

@@ -58,6 +58,30 @@ export function producerProperties(kafka: ResolvedConfluentKafkaOptions, clientI
   };
 }
 
+/** Transactions follow each other closely, and the broker says "not yet" right after the last one: the default, 100 ms, would be most of the time. */
+const TRANSACTION_RETRY_BACKOFF_MS = 5;
+
+/** The properties of a producer of transactions. Pure. */
+export function transactionalProperties(
+  kafka: ResolvedConfluentKafkaOptions,
+  options: { readonly clientId?: string; readonly transactionalId: string; readonly transactionTimeoutMs: number },
+): ClientProperties {
+  const { transactionTimeoutMs } = options;
+  const properties: ClientProperties = {
+    'retry.backoff.ms': TRANSACTION_RETRY_BACKOFF_MS,
+    ...producerProperties(kafka, options.clientId),
+    'transactional.id': options.transactionalId,
+    'transaction.timeout.ms': transactionTimeoutMs,
+  };
+  // librdkafka refuses those that are longer than a transaction may be. When they are left out it fits them in by itself.
+  for (const name of ['message.timeout.ms', 'delivery.timeout.ms', 'socket.timeout.ms']) {
+    const value = properties[name];
+    if (value !== undefined && (Number(value) === 0 || Number(value) > transactionTimeoutMs))
+      properties[name] = transactionTimeoutMs;
+  }
+  return properties;
+}
+
 /** The properties of a client that only asks. Pure. */
 export function adminProperties(kafka: ResolvedConfluentKafkaOptions, clientId?: string): ClientProperties {
   return withoutConsumerProperties(common(kafka, clientId));

@@ -25,6 +25,7 @@ if (brokers === undefined) {
     limitsMessageSize: true,
     keepsStaticMembers: true,
     writesControlRecords: true,
+    transactions: true,
     readsNullHeaders: false,
   } as const;
   describeKafkaCluster('real', () => realCluster(brokers, {}), capabilities);

@@ -1,3 +1,4 @@
+import { InvalidOptionError } from '../errors.ts';
 import type {
   KafkaAdmin,
   KafkaAdminOptions,
@@ -7,13 +8,21 @@ import type {
   KafkaProducer,
   KafkaProducerOptions,
 } from '../kafka-client.ts';
+import type { TransactionalProducer, TransactionalProducerOptions } from '../transactional-producer.ts';
 import { ConfluentAdmin } from './admin.ts';
 import { type ConfluentKafkaOptions, resolveConfluentKafkaOptions } from './client-options.ts';
-import { adminProperties, consumerProperties, producerProperties } from './client-properties.ts';
+import {
+  adminProperties,
+  consumerProperties,
+  producerProperties,
+  transactionalProperties,
+} from './client-properties.ts';
 import { ConfluentConsumer } from './consumer.ts';
-import { checkClientOptions, checkMemberOptions } from './kafka-client-options.ts';
+import { checkClientOptions, checkMemberOptions, checkTransactionalOptions } from './kafka-client-options.ts';
 import { newNativeProducer } from './native-client.ts';
 import { ConfluentProducer } from './producer.ts';
+import { propertyPath } from './reserved-properties.ts';
+import { ConfluentTransactionalProducer } from './transactional-producer.ts';
 
 /**
  * A Kafka cluster, through librdkafka (`@confluentinc/kafka-javascript`). Nothing is connected before a worker starts.
@@ -31,9 +40,17 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
   // Clients that are never connected, only to have librdkafka itself look at names and values: as they were given, then as producers get them.
   newNativeProducer({ ...kafka.librdkafka, ...kafka.connection }, {});
   newNativeProducer(producerProperties(kafka), {});
+  const isolation = kafka.librdkafka['isolation.level'] ?? 'read_committed';
+  const isolationPath = propertyPath('isolation.level');
   return {
     kind: 'kafka-cluster',
     brokers,
+    // The start of a partition is read as stable only so: otherwise what an open transaction is about to commit is missed, and handled again.
+    ...(isolation === 'read_committed'
+      ? {}
+      : {
+          transactionRefusal: `${isolationPath} is ${JSON.stringify(isolation)}: leave it out, or set 'read_committed'`,
+        }),
     consumer: (member: KafkaConsumerOptions): KafkaConsumer => {
       checkMemberOptions(member);
       const properties = consumerProperties(kafka, member);
@@ -44,6 +61,12 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
       checkClientOptions(options);
       const { clientId, logger } = options;
       return new ConfluentProducer({ brokers, properties: producerProperties(kafka, clientId), token, logger });
+    },
+    transactionalProducer: (options: TransactionalProducerOptions): TransactionalProducer => {
+      checkTransactionalOptions(options);
+      if (isolation !== 'read_committed') throw new InvalidOptionError(isolationPath, "'read_committed'", isolation);
+      const properties = transactionalProperties(kafka, options);
+      return new ConfluentTransactionalProducer({ brokers, properties, token, logger: options.logger });
     },
     admin: (options: KafkaAdminOptions): KafkaAdmin => {
       checkClientOptions(options);

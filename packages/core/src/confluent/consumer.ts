@@ -1,4 +1,4 @@
-import { ClientError, IllegalStateError, type KafkaWorkerError } from '../errors.ts';
+import { ClientError, IllegalStateError, type KafkaWorkerError, TransactionError } from '../errors.ts';
 import type {
   CommittedOffset,
   ConnectOptions,
@@ -26,7 +26,7 @@ import {
   nativeSubscription,
   nativeTopics,
 } from './native-arguments.ts';
-import { type NativeConsumer, newNativeAdmin, newNativeConsumer } from './native-client.ts';
+import { type Done, type NativeConsumer, newNativeAdmin, newNativeConsumer } from './native-client.ts';
 import { committedOffsets, partitionCounts, resolveOffsets } from './offset-queries.ts';
 import { Polling, type Take } from './polling.ts';
 import { PositionCheck } from './position-check.ts';
@@ -44,6 +44,9 @@ const COMMITS_MS = 3_000;
  * question is answered, which nothing tells; and for a static member not at all once it is being disconnected.
  */
 const FAREWELL_MS = 200;
+
+/** Kafka's code for a member that its group does not know. */
+const UNKNOWN_MEMBER_ID = 25;
 
 /** What a consumer is made with. */
 export interface ConfluentConsumerOptions {
@@ -177,6 +180,28 @@ export class ConfluentConsumer implements KafkaConsumer {
 
   async partitionCounts(topics?: readonly string[]): Promise<ReadonlyMap<string, number>> {
     return partitionCounts(this.#raw, topics === undefined ? undefined : nativeTopics('topics', topics));
+  }
+
+  /**
+   * Makes a native call that says who the member is, by this consumer's handle, which stays until it has answered. A client that has just been expelled
+   * says that it is nobody, and brokers take offsets from nobody for any group: so it is looked at before whether it is a member, and afterwards
+   * whether it has been all the time.
+   * @throws IllegalStateError when it is not connected, or is closing
+   * @throws TransactionError
+   */
+  async asMember(what: string, timeoutMs: number, run: (native: NativeConsumer, done: Done) => void): Promise<void> {
+    const member = this.#connected(this.#member);
+    const before = member.membership;
+    if (before !== undefined) await this.#raw.call<void>(what, timeoutMs, run);
+    if (before !== undefined && member.membership === before) return;
+    const kafkaCode = UNKNOWN_MEMBER_ID;
+    throw new TransactionError(
+      'abortable',
+      `${what}: this consumer is no member of ${this.#groupId}, or was not all the time`,
+      {
+        kafkaCode,
+      },
+    );
   }
 
   close(options: { readonly leaveGroup?: boolean } = {}): Promise<void> {

@@ -40,6 +40,8 @@ export class GroupMember {
   /** Since when the group is asked to take it in; undefined before, and when it has. */
   #askedAt: number | undefined;
   #isTold = false;
+  /** How often the group has gone on without it. */
+  #losses = 0;
 
   constructor(
     native: NativeConsumer,
@@ -68,6 +70,14 @@ export class GroupMember {
     return this.#groupProtocol === 'consumer' && Date.now() - this.#askedAt >= NO_NEWS_MS;
   }
 
+  /**
+   * A mark of its membership as it is: undefined when there is none, another one after every loss. While it stays the same, nothing was lost,
+   * also nothing that has not been reported yet.
+   */
+  get membership(): number | undefined {
+    return this.isMember && !this.#isLost() ? this.#losses : undefined;
+  }
+
   /** The client is disconnected from now on: most of its calls are refused, and some would crash or never return. */
   disconnecting(): void {
     this.#isLeaving = true;
@@ -89,6 +99,7 @@ export class GroupMember {
     }
     const partitions = list.map(({ topic, partition }) => ({ topic, partition }));
     const type = code === ASSIGN ? 'assigned' : this.#isLost() ? 'lost' : 'revoked';
+    if (type === 'lost') this.#losses++;
     this.#learnProtocol();
     this.#isTold = type !== 'lost';
     this.#askedAt = type === 'lost' ? Date.now() : undefined;

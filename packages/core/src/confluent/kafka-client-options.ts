@@ -25,6 +25,25 @@ export function checkMemberOptions(options: unknown): void {
     throw new InvalidOptionError('groupProtocol', "'classic' or 'consumer'", groupProtocol);
 }
 
+/** The broker's default for `transaction.max.timeout.ms`, and the least that librdkafka takes. */
+const MAX_TRANSACTION_MS = 900_000;
+const MIN_TRANSACTION_MS = 1_000;
+
+/** @throws InvalidOptionError */
+export function checkTransactionalOptions(options: unknown): void {
+  checkClientOptions(options);
+  const { transactionalId, transactionTimeoutMs } = options as Readonly<Record<string, unknown>>;
+  nativeText('transactionalId', transactionalId);
+  const isUsable =
+    Number.isSafeInteger(transactionTimeoutMs) &&
+    (transactionTimeoutMs as number) >= MIN_TRANSACTION_MS &&
+    (transactionTimeoutMs as number) <= MAX_TRANSACTION_MS;
+  if (!isUsable) {
+    const expected = `milliseconds from ${MIN_TRANSACTION_MS} to ${MAX_TRANSACTION_MS}`;
+    throw new InvalidOptionError('transactionTimeoutMs', expected, transactionTimeoutMs);
+  }
+}
+
 /** @throws InvalidOptionError */
 export function checkConnectOptions(options: unknown): ConnectOptions {
   if (typeof options !== 'object' || options === null)

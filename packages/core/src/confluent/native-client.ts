@@ -63,6 +63,12 @@ export interface NativeProducer extends NativeClient {
   flush(timeoutMs: number, done: Done): void;
   disconnect(done: Done<unknown>): void;
   disconnect(timeoutMs: number, done: Done<unknown>): void;
+  initTransactions(timeoutMs: number, done: Done): void;
+  beginTransaction(done: Done): void;
+  /** Ends the process for a consumer that is disconnected. */
+  sendOffsetsToTransaction(offsets: Offset[], consumer: NativeConsumer, timeoutMs: number, done: Done): void;
+  commitTransaction(timeoutMs: number, done: Done): void;
+  abortTransaction(timeoutMs: number, done: Done): void;
 }
 
 /** The raw admin client, on another client's connections. */

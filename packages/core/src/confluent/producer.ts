@@ -6,7 +6,7 @@ import { settledWithin } from './bounded.ts';
 import { isRetriableCode, nativeCode, toNativeError } from './client-errors.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { checkConnectOptions, checkTimeout } from './kafka-client-options.ts';
-import { type NativeProducer, newNativeProducer } from './native-client.ts';
+import { type Done, type NativeProducer, newNativeProducer } from './native-client.ts';
 import { type NativeMessage, toNativeMessage } from './outgoing-message.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -103,6 +103,11 @@ export class ConfluentProducer implements KafkaProducer {
       const text = `${checked.topic}: too many messages wait to be sent (the brokers do not keep up, or are away)`;
       reject(new ProduceError(checked.topic, text, { retriable: true }));
     });
+  }
+
+  /** Makes a native call of another kind, such as those of transactions. Rejects as {@link RawClient.call} does. */
+  call(what: string, timeoutMs: number, run: (native: NativeProducer, done: Done) => void): Promise<void> {
+    return this.#raw.call<void>(what, timeoutMs, run);
   }
 
   async close(timeoutMs: number): Promise<void> {

@@ -17,6 +17,7 @@ const reserved: Readonly<Record<string, string>> = {
   'enable.partition.eof': 'nothing: the worker needs it to know that a partition is caught up',
   'allow.auto.create.topics': 'nothing: a worker never creates the topics that it reads',
   'transactional.id': 'the delivery `exactlyOnce({ transactionalIdPrefix })`',
+  'transaction.timeout.ms': 'the delivery `exactlyOnce({ transactionTimeoutMs })`',
   'enable.idempotence': 'nothing: producers are always idempotent',
   acks: "nothing: what a worker sends is acknowledged by all in-sync replicas, 'all'",
   'request.required.acks': "nothing: what a worker sends is acknowledged by all in-sync replicas, 'all'",

@@ -12,6 +12,7 @@ import type {
 } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from '../record.ts';
+import type { TransactionalProducer } from '../transactional-producer.ts';
 
 /** A cluster as the contract suite gets it. */
 export interface ClusterUnderTest {
@@ -39,6 +40,8 @@ export interface ClusterCapabilities {
   readonly keepsStaticMembers?: boolean;
   /** There is `sendInTransaction`. */
   readonly writesControlRecords: boolean;
+  /** Transactions are what Kafka says: atomic, fenced, with offsets. */
+  readonly transactions: boolean;
   /** A null header value is told from an empty one when it is read. */
   readonly readsNullHeaders: boolean;
 }
@@ -89,6 +92,14 @@ export class TestClients {
     return this.#producer;
   }
 
+  /** One that is ready for transactions; with an id of its own unless one is given. */
+  async transactional(transactionalId: string = uniqueName('transactional')): Promise<TransactionalProducer> {
+    const options = { ...this.options, transactionalId, transactionTimeoutMs: CONNECT_MS };
+    const producer = await this.#connected(this.#under.cluster.transactionalProducer(options));
+    await producer.init(CONNECT_MS);
+    return producer;
+  }
+
   /** Sends in order, and waits for every acknowledgement. */
   async send(messages: readonly OutgoingRecord[]): Promise<(TopicPartition & { offset: number })[]> {
     const producer = await this.producer();
@@ -123,7 +134,9 @@ export class TestClients {
     this.#producer = undefined;
   }
 
-  async #connected<Client extends KafkaConsumer | KafkaProducer | KafkaAdmin>(client: Client): Promise<Client> {
+  async #connected<Client extends KafkaConsumer | KafkaProducer | TransactionalProducer | KafkaAdmin>(
+    client: Client,
+  ): Promise<Client> {
     this.#open.push(() => ('send' in client ? client.close(FLUSH_MS) : client.close()));
     await client.connect({ timeoutMs: CONNECT_MS });
     return client;

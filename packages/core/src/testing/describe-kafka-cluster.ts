@@ -6,6 +6,7 @@ import { describeGroup } from './describe-group.ts';
 import { describeMessages } from './describe-messages.ts';
 import { describeReading } from './describe-reading.ts';
 import { describeRefusals } from './describe-refusals.ts';
+import { describeTransactions } from './describe-transactions.ts';
 
 /**
  * The contract of `KafkaCluster`, in Jest's terms: one suite for every implementation of the port. It imports Jest, so it is no part
@@ -26,5 +27,6 @@ export function describeKafkaCluster(
     const groupProtocol = capabilities.groupProtocols[0] ?? 'classic';
     describeMessages(suite, groupProtocol);
     describeRefusals(suite, groupProtocol);
+    describeTransactions(suite, groupProtocol);
   });
 }

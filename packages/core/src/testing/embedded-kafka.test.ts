@@ -22,6 +22,7 @@ describeKafkaCluster(
     limitsMessageSize: true,
     keepsStaticMembers: false,
     writesControlRecords: false,
+    transactions: false,
     readsNullHeaders: false,
   },
 );

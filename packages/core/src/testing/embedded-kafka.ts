@@ -12,6 +12,7 @@ import type {
 } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { OutgoingRecord } from '../record.ts';
+import type { TransactionalProducer } from '../transactional-producer.ts';
 import { clientNotLoaded } from './client-not-loaded.ts';
 import { checkCount, checkInitialTopics, checkNewTopic, checkObject } from './cluster-checks.ts';
 import { EmbeddedAdmin } from './embedded-admin.ts';
@@ -123,6 +124,13 @@ class Embedded implements EmbeddedKafka {
     this.#clients.assertOpen();
     const producer = this.#forOthers.producer(options);
     return this.#clients.watch(producer, () => producer.close(FLUSH_MS));
+  }
+
+  readonly transactionRefusal =
+    'the embedded cluster stores no offsets of transactions and fences nobody off: use a broker, or fakeKafka() in tests';
+
+  transactionalProducer(): TransactionalProducer {
+    throw new InvalidOptionError('kafka', `a cluster with transactions (${this.transactionRefusal})`, this);
   }
 
   admin(options: KafkaAdminOptions): KafkaAdmin {

@@ -111,6 +111,9 @@ export class FakeConsumer implements KafkaConsumer {
     nativePartitions('partitions', partitions);
     this.#connection.assertConnected('committed');
     await this.#request('committed');
+    // As under read_committed: the client waits for what is stable, and says so when it has waited for too long.
+    if (partitions.some((partition) => this.#group.isUnstable(partition)))
+      throw new ClientError('a transaction is open that commits some of these offsets', { retriable: true });
     return partitions.map((partition) => this.#group.committed(partition));
   }
 
@@ -171,7 +174,7 @@ export class FakeConsumer implements KafkaConsumer {
       const offset =
         typeof position !== 'string'
           ? log.offsetAt(position.getTime())
-          : log[position === 'earliest' ? position : 'latest'];
+          : log[position === 'earliest' ? position : position === 'latest' ? 'stableEnd' : 'latest'];
       return { topic, partition, offset };
     });
   }
@@ -191,6 +194,12 @@ export class FakeConsumer implements KafkaConsumer {
   close(options: { readonly leaveGroup?: boolean } = {}): Promise<void> {
     this.#closing ??= this.#close(this.#options.groupInstanceId === undefined || options.leaveGroup === true);
     return this.#closing;
+  }
+
+  /** For a producer of transactions, which commits as this member. */
+  get group(): ReturnType<FakeState['group']> {
+    this.#connection.assertConnected('sendOffsets');
+    return this.#group;
   }
 
   get #group(): ReturnType<FakeState['group']> {

@@ -95,8 +95,8 @@ export class FakeFetcher {
   #read(partition: FetchedPartition, maxRecords: number, into: Fetched): boolean {
     const log = this.#topics.log(partition);
     if (log === undefined) return false;
-    const { earliest, latest } = log;
-    this.#watermarks.set(partitionKey(partition), { earliest, latest });
+    const { earliest, latest, stableEnd } = log;
+    this.#watermarks.set(partitionKey(partition), { earliest, latest: stableEnd });
     if (partition.position < earliest || partition.position > latest) {
       partition.isOutOfRange = true;
       const { topic, partition: number, position } = partition;
@@ -106,7 +106,7 @@ export class FakeFetcher {
     const { records, position } = log.read(partition.position, maxRecords);
     into.records.push(...records);
     partition.position = position;
-    const isCaughtUp = position === latest;
+    const isCaughtUp = position === stableEnd;
     if (isCaughtUp && partition.reported !== position) {
       partition.reported = position;
       into.positions.push({ topic: partition.topic, partition: partition.partition, offset: position });

@@ -28,6 +28,8 @@ export class FakeGroup {
   /** Where a test has taken the assignment into its own hands: a member, or nobody. */
   readonly #pinned = new Map<string, FakeMember | undefined>();
   readonly #offsets = new Map<string, NextOffset>();
+  /** Offsets of transactions that are open. */
+  readonly #pending = new Map<object, Map<string, NextOffset>>();
 
   constructor(
     groupId: string,
@@ -157,6 +159,35 @@ export class FakeGroup {
       else failures.push({ topic, partition, offset, ...refusal });
     }
     return failures;
+  }
+
+  /**
+   * Notes offsets of a transaction, all or none. As a broker does, it looks at who the member is and whether its generation is the last one, not at who
+   * owns a partition: a member that has let go of one, and is up to date, may commit for it.
+   */
+  addToTransaction(transaction: object, member: FakeMember, offsets: readonly NextOffset[]): CommitFailure[] {
+    const isMember = this.#members.includes(member) && !member.isKicked;
+    const failures = offsets.flatMap((next) => {
+      const refusal = this.#refusal(member, next) ?? (isMember ? undefined : UNKNOWN_MEMBER);
+      const isUpToDate = refusal === ILLEGAL_GENERATION && member.state(next) === undefined;
+      const { topic, partition, offset } = next;
+      return refusal === undefined || isUpToDate ? [] : [{ topic, partition, offset, ...refusal }];
+    });
+    if (failures.length > 0) return failures;
+    const pending = this.#pending.get(transaction) ?? new Map<string, NextOffset>();
+    for (const next of offsets) pending.set(partitionKey(next), next);
+    this.#pending.set(transaction, pending);
+    return [];
+  }
+
+  endTransaction(transaction: object, how: 'commit' | 'abort'): void {
+    if (how === 'commit') for (const [key, next] of this.#pending.get(transaction) ?? []) this.#offsets.set(key, next);
+    this.#pending.delete(transaction);
+  }
+
+  /** Whether a transaction that is open is about to commit an offset of it. */
+  isUnstable(partition: TopicPartition): boolean {
+    return [...this.#pending.values()].some((pending) => pending.has(partitionKey(partition)));
   }
 
   committed(partition: TopicPartition): CommittedOffset {

@@ -8,6 +8,8 @@ export class FakeLog implements TopicPartition {
   #records: OwnedRecord[] = [];
   #earliest = 0;
   #latest = 0;
+  /** What transactions that are open have written: nobody sees it, nor anything behind the first of it. */
+  readonly #open = new Map<object, OwnedRecord[]>();
 
   constructor(topic: string, partition: number) {
     this.topic = topic;
@@ -24,14 +26,39 @@ export class FakeLog implements TopicPartition {
     return this.#latest;
   }
 
-  get records(): readonly OwnedRecord[] {
-    return this.#records;
+  /** The last stable offset: the end for those who read what is committed. */
+  get stableEnd(): number {
+    let end = this.#latest;
+    for (const [first] of this.#open.values()) end = Math.min(end, first?.offset ?? end);
+    return end;
   }
 
-  append(timestamp: number, key: Buffer | null, value: Buffer | null, headers: Headers): OwnedRecord {
+  /** Without those of transactions that are open or were aborted. */
+  get records(): readonly OwnedRecord[] {
+    if (this.#open.size === 0) return this.#records;
+    const open = new Set([...this.#open.values()].flat());
+    return this.#records.filter((record) => !open.has(record));
+  }
+
+  append(
+    timestamp: number,
+    key: Buffer | null,
+    value: Buffer | null,
+    headers: Headers,
+    transaction?: object,
+  ): OwnedRecord {
     const record = new OwnedRecord(this.topic, this.partition, this.#latest++, timestamp, key, value, headers);
     this.#records.push(record);
+    if (transaction !== undefined) this.#open.set(transaction, [...(this.#open.get(transaction) ?? []), record]);
     return record;
+  }
+
+  /** A transaction is over: its marker takes an offset, and what it wrote is there for everybody, or for nobody. */
+  endTransaction(transaction: object, how: 'commit' | 'abort'): void {
+    const written = new Set(this.#open.get(transaction));
+    if (!this.#open.delete(transaction)) return;
+    if (how === 'abort') this.#records = this.#records.filter((record) => !written.has(record));
+    this.appendGap(1);
   }
 
   /** Takes `offsets` offsets that no record has, as the markers of a transaction and aborted records do. */
@@ -50,11 +77,13 @@ export class FakeLog implements TopicPartition {
     this.#records = this.#records.filter((record) => record.offset >= this.#earliest);
   }
 
-  /** At most `maxRecords` records at or behind `position`, and the position behind them: the log's end if nothing is left to read. */
+  /** At most `maxRecords` committed records at or behind `position`, and the position behind them: the stable end if nothing is left to read. */
   read(position: number, maxRecords: number): { readonly records: readonly OwnedRecord[]; readonly position: number } {
+    const { stableEnd } = this;
     const first = this.#indexAtOrAfter(position);
-    const records = this.#records.slice(first, first + maxRecords);
-    if (first + records.length >= this.#records.length) return { records, position: Math.max(position, this.#latest) };
+    const end = this.#indexAtOrAfter(stableEnd);
+    const records = this.#records.slice(first, Math.min(first + maxRecords, end));
+    if (first + records.length >= end) return { records, position: Math.max(position, stableEnd) };
     const last = records.at(-1);
     return { records, position: last === undefined ? position : last.offset + 1 };
   }

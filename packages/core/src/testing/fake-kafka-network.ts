@@ -4,7 +4,7 @@ import type { NextOffset, OutgoingRecord } from '../record.ts';
 
 /**
  * Where a call can be held, fail, or be met by an event. `commit` and `send` are the way to the broker, `commit-answer` and `send-answer` the way
- * back: what is held or fails there has taken effect.
+ * back: what is held or fails there has taken effect. So are `commit-transaction` and `commit-transaction-answer`.
  */
 export type FakeOperation =
   | 'connect'
@@ -18,11 +18,16 @@ export type FakeOperation =
   | 'close'
   | 'send'
   | 'send-answer'
+  | 'init-transactions'
+  | 'send-offsets'
+  | 'commit-transaction'
+  | 'commit-transaction-answer'
+  | 'abort-transaction'
   | 'admin';
 
 /** What a call carries. */
 export interface FakeCargo {
-  /** Of `commit` and `commit-answer`. */
+  /** Of `commit`, `commit-answer` and `send-offsets`. */
   readonly offsets?: readonly NextOffset[];
   /** Of `send` and `send-answer`. */
   readonly message?: OutgoingRecord;

@@ -6,6 +6,7 @@ import { FakeGroup } from './fake-kafka-group.ts';
 import type { FakeCall, FakeCaller, FakeCargo, FakeOperation } from './fake-kafka-network.ts';
 import { FakeNetwork } from './fake-kafka-network.ts';
 import { FakeTopics } from './fake-kafka-topics.ts';
+import { FakeTransactions } from './fake-kafka-transactions.ts';
 
 /** What a fake cluster is made with. */
 interface FakeStateOptions {
@@ -22,6 +23,7 @@ export class FakeState {
   readonly requestTimeoutMs: number;
   readonly network: FakeNetwork;
   readonly topics: FakeTopics;
+  readonly transactions: FakeTransactions;
   readonly #options: FakeStateOptions;
   readonly #groups = new Map<string, FakeGroup>();
   /** Polls that wait for something to change. */
@@ -40,6 +42,7 @@ export class FakeState {
         this.changed();
       },
     );
+    this.transactions = new FakeTransactions(options.clock, this.topics);
   }
 
   /** A name for a client that nobody else has. */

@@ -58,12 +58,12 @@ export class FakeTopics {
   }
 
   /** Appends a message where its partition or its key says, else to one partition after the other. */
-  append(message: OutgoingRecord): OwnedRecord {
+  append(message: OutgoingRecord, transaction?: object): OwnedRecord {
     const logs = this.#topics.get(message.topic);
     const key = toBytes(message.key ?? null);
     const log = logs?.[message.partition ?? this.#partitionFor(key, logs.length)];
     if (log === undefined) throw new UnknownTopicError([message.topic]);
-    const record = log.append(this.#clock.now(), key, toBytes(message.value), toHeaders(message.headers));
+    const record = log.append(this.#clock.now(), key, toBytes(message.value), toHeaders(message.headers), transaction);
     this.#onAppend();
     return record;
   }
@@ -73,6 +73,12 @@ export class FakeTopics {
     const log = this.log(partition);
     if (log === undefined) throw new UnknownTopicError([partition.topic]);
     change(log);
+    this.#onAppend();
+  }
+
+  /** Ends a transaction in every log that it wrote to. */
+  endTransaction(transaction: object, how: 'commit' | 'abort'): void {
+    for (const logs of this.#topics.values()) for (const log of logs) log.endTransaction(transaction, how);
     this.#onAppend();
   }
 

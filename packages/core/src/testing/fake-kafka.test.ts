@@ -27,6 +27,7 @@ describeKafkaCluster(
     rebalances: 'cooperative',
     limitsMessageSize: false,
     writesControlRecords: true,
+    transactions: true,
     readsNullHeaders: true,
   },
 );

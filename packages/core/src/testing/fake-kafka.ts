@@ -1,4 +1,8 @@
-import { checkClientOptions, checkMemberOptions } from '../confluent/kafka-client-options.ts';
+import {
+  checkClientOptions,
+  checkMemberOptions,
+  checkTransactionalOptions,
+} from '../confluent/kafka-client-options.ts';
 import { toNativeMessage } from '../confluent/outgoing-message.ts';
 import type { KafkaWorkerError } from '../errors.ts';
 import { CommitError, ProduceError } from '../errors.ts';
@@ -14,6 +18,7 @@ import { fakeGroupControls } from './fake-kafka-group-controls.ts';
 import type { FakeCall, FakeHold, FakeOperation } from './fake-kafka-network.ts';
 import { FakeProducer } from './fake-kafka-producer.ts';
 import { FakeState } from './fake-kafka-state.ts';
+import { FakeTransactionalProducer } from './fake-kafka-transactional-producer.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 export interface FakeKafkaOptions {
@@ -46,7 +51,7 @@ export interface FakeKafka extends KafkaCluster {
   compact(partition: TopicPartition, offset: number): void;
   /** Moves the log's start up to `beforeOffset`, like retention. */
   deleteRecords(partition: TopicPartition, beforeOffset: number): void;
-  /** A topic's records, partition by partition. */
+  /** A topic's records, partition by partition, as who reads what is committed sees them; also those behind a transaction that is open. */
   records(topic: string): readonly OwnedRecord[];
   /** The group's committed offsets of a topic: the next offset by partition. */
   committed(groupId: string, topic: string): ReadonlyMap<number, number>;
@@ -71,7 +76,7 @@ export interface FakeKafka extends KafkaCluster {
 
 /**
  * Kafka in memory, for tests: pure, deterministic, in virtual time. It throws where a client of the port breaks the port's rules.
- * Transactions are not part of it.
+ * Readers see what is committed (`read_committed`), as all consumers here do.
  */
 export function fakeKafka(options: FakeKafkaOptions = {}): FakeKafka {
   const clock = options.clock ?? new VirtualClock();
@@ -97,6 +102,10 @@ export function fakeKafka(options: FakeKafkaOptions = {}): FakeKafka {
     producer(producerOptions) {
       checkClientOptions(producerOptions);
       return new FakeProducer(new FakeConnection('producer', state, producerOptions));
+    },
+    transactionalProducer(producerOptions) {
+      checkTransactionalOptions(producerOptions);
+      return new FakeTransactionalProducer(new FakeConnection('producer', state, producerOptions), producerOptions);
     },
     admin(adminOptions) {
       checkClientOptions(adminOptions);

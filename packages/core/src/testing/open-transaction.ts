@@ -1,13 +1,7 @@
-import { type NativeProducer, newNativeProducer } from '../confluent/native-client.ts';
+import { newNativeProducer } from '../confluent/native-client.ts';
 import { uniqueName } from './cluster-under-test.ts';
 
 type Ask = (done: (error?: Error | null) => void) => void;
-interface Transactions extends NativeProducer {
-  initTransactions(timeoutMs: number, done: Parameters<Ask>[0]): void;
-  beginTransaction(done: Parameters<Ask>[0]): void;
-  commitTransaction(timeoutMs: number, done: Parameters<Ask>[0]): void;
-  abortTransaction(timeoutMs: number, done: Parameters<Ask>[0]): void;
-}
 
 /** A transaction that has written its records, and is open. */
 export interface OpenTransaction {
@@ -18,7 +12,7 @@ export interface OpenTransaction {
 /** Opens one that writes so many records to a topic's partition 0. */
 export async function openTransaction(brokers: string, topic: string, count: number): Promise<OpenTransaction> {
   const properties = { 'bootstrap.servers': brokers, 'transactional.id': uniqueName('transaction'), 'linger.ms': 0 };
-  const producer = newNativeProducer(properties, {}) as Transactions;
+  const producer = newNativeProducer(properties, {});
   await ask((done) => producer.connect({ allTopics: false }, done));
   await ask((done) => producer.initTransactions(10_000, done));
   await ask((done) => producer.beginTransaction(done));

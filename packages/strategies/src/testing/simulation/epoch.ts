@@ -26,6 +26,8 @@ export class Epoch {
   since: number;
   /** The broker has given the partition up for lost, whether or not the process knows. */
   isExpelled = false;
+  /** What the worker could not commit, as long as nothing is acknowledged that covers it. */
+  unacknowledged: number | undefined;
   /** How many commits of the process had failed when the last one of this partition was acknowledged. */
   failuresAtCommit: number;
   end:
@@ -60,6 +62,12 @@ export class Epoch {
       .filter((one) => !this.finished.has(one));
   }
 
+  /** A commit was acknowledged, after so many of the process had failed. */
+  acknowledged(offset: number, failures: number): void {
+    this.failuresAtCommit = failures;
+    if (this.unacknowledged !== undefined && offset >= this.unacknowledged) this.unacknowledged = undefined;
+  }
+
   /** The process is told to give the partition back. */
   leave(now: number, gapMs: number): void {
     this.since = now;
@@ -83,7 +91,7 @@ export class Epoch {
       how: this.isExpelled && how !== 'crashed' ? 'lost' : how,
       frontier: first ?? Number.POSITIVE_INFINITY,
       why: wasStarted ? 'a handler did not finish it' : isTimeUp ? 'its time was up' : this.blockedBy,
-      hadCommitTrouble,
+      hadCommitTrouble: hadCommitTrouble || this.unacknowledged !== undefined,
     };
     this.state = 'over';
   }

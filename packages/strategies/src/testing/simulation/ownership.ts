@@ -27,8 +27,11 @@ export class Ownership {
   readonly #parts: OwnershipParts;
   /** By process, then by partition: the last one. */
   readonly #epochs = new Map<string, Map<number, Epoch>>();
-  /** Partitions that a process was told are assigned to it, and has not taken over: their starts may be committed. */
-  readonly #offers = new Map<string, Set<number>>();
+  /**
+   * Partitions that a process was told are assigned to it, and has not taken over: their starts may be committed. With what the group had committed
+   * then: a commit that nobody waits for any more may arrive after the process has asked.
+   */
+  readonly #offers = new Map<string, Map<number, number | undefined>>();
   readonly #commits = new Map<string, Commits>();
 
   constructor(parts: OwnershipParts) {
@@ -48,15 +51,20 @@ export class Ownership {
     for (const start of starts) {
       const { partition, offset } = start;
       const before = committed(partition);
-      this.#offers.get(process)?.delete(partition);
+      const offers = this.#offers.get(process);
+      const whenTold = offers?.has(partition) === true ? offers.get(partition) : before;
+      offers?.delete(partition);
       epochs.get(partition)?.close('released', false, sent, now());
-      const epoch = new Epoch(process, start, before, { now: now(), failures: this.#of(process).failures });
+      const epoch = new Epoch(process, start, whenTold, { now: now(), failures: this.#of(process).failures });
       epochs.set(partition, epoch);
       // It may have been taken away while it was on offer.
       epoch.isExpelled = owner(partition) !== process;
       if (epoch.isExpelled) continue;
-      if (before !== undefined && offset < before)
-        report('duplicates', `${process} starts partition ${partition} at ${offset}, although ${before} is committed`);
+      if (whenTold !== undefined && offset < whenTold)
+        report(
+          'duplicates',
+          `${process} starts partition ${partition} at ${offset}, although ${whenTold} is committed`,
+        );
       for (const record of sent.between(partition, before ?? 0, offset))
         if (!sent.isFinished(record)) report('no-loss', `${process} starts behind ${partition}@${record.offset}`);
     }
@@ -66,8 +74,8 @@ export class Ownership {
   told(process: string, events: readonly AssignmentEvent[]): void {
     for (const { type, partitions } of events) {
       if (type === 'assigned') {
-        const offers = this.#offers.get(process) ?? new Set<number>();
-        for (const { partition } of partitions) offers.add(partition);
+        const offers = this.#offers.get(process) ?? new Map<number, number | undefined>();
+        for (const { partition } of partitions) offers.set(partition, this.#parts.committed(partition));
         this.#offers.set(process, offers);
         continue;
       }
@@ -82,6 +90,14 @@ export class Ownership {
   /** The worker stops, and finishes for so long what was overtaken. */
   stopping(process: string, gapMs: number): void {
     for (const epoch of this.#epochs.get(process)?.values() ?? []) epoch.closeGaps(this.#parts.now(), gapMs);
+  }
+
+  /** The worker says that commits of these were refused, or not acknowledged in time, also where it could not even begin one. */
+  commitFailed(process: string, offsets: readonly NextOffset[]): void {
+    for (const { partition, offset } of offsets) {
+      const epoch = this.epoch(process, partition);
+      if (epoch !== undefined) epoch.unacknowledged = offset;
+    }
   }
 
   /** A handler ignores that it was asked to return. */
@@ -118,7 +134,9 @@ export class Ownership {
     return (isAcknowledged) => {
       commits.underWay--;
       if (!isAcknowledged) commits.failures++;
-      else for (const epoch of this.#among(process, offsets)) epoch.failuresAtCommit = commits.failures;
+      else
+        for (const { partition, offset } of offsets)
+          this.epoch(process, partition)?.acknowledged(offset, commits.failures);
     };
   }
 

@@ -75,6 +75,7 @@ export class SimulatedProcess {
         return tamperWith === undefined ? consumer : tamperWith(consumer);
       },
       producer: (options) => kafka.producer({ ...options, clientId: this.name }),
+      transactionalProducer: (options) => kafka.transactionalProducer({ ...options, clientId: this.name }),
       admin: (options) => kafka.admin({ ...options, clientId: this.name }),
     };
   }

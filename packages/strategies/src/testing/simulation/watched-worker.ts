@@ -31,6 +31,7 @@ export function watchWorker(
 ): void {
   const { worker, name } = process;
   worker.on('stuck', (place) => oracle.stuck(name, place));
+  worker.on('commit-failed', ({ offsets }) => oracle.ownership.commitFailed(name, offsets));
   worker.on('settled', ({ record, outcome }) => {
     if (outcome !== 'handled' && !process.isDead) oracle.passedOver(name, record);
   });

@@ -1,0 +1,114 @@
+import { InvalidOptionError, TransactionError, toError } from '../errors.ts';
+import type { ConnectOptions, KafkaConsumer } from '../kafka-client.ts';
+import type { NextOffset, OutgoingRecord, TopicPartition } from '../record.ts';
+import type { TransactionalProducer } from '../transactional-producer.ts';
+import { ConfluentConsumer } from './consumer.ts';
+import { checkTimeout } from './kafka-client-options.ts';
+import { nativeCommit } from './native-arguments.ts';
+import type { Done, NativeProducer } from './native-client.ts';
+import { toNativeMessage } from './outgoing-message.ts';
+import { ConfluentProducer, type ConfluentProducerOptions } from './producer.ts';
+import { transactionalSendError, transactionError } from './transaction-errors.ts';
+
+/** librdkafka's default for `message.max.bytes`. */
+const MESSAGE_BYTES = 1_000_000;
+
+/** Beginning asks nobody. */
+const BEGIN_MS = 1_000;
+
+/** The port's producer of transactions on librdkafka. Each transactional call holds a thread of libuv's pool while it lasts. */
+export class ConfluentTransactionalProducer implements TransactionalProducer {
+  readonly #producer: ConfluentProducer;
+  readonly #maxBytes: number;
+  /** Why the transaction must not be committed, of which the native client does not know. */
+  #mustAbort: Error | undefined;
+
+  constructor(options: ConfluentProducerOptions) {
+    this.#producer = new ConfluentProducer(options);
+    this.#maxBytes = Number(options.properties['message.max.bytes'] ?? MESSAGE_BYTES);
+  }
+
+  connect(options: ConnectOptions): Promise<void> {
+    return this.#producer.connect(options);
+  }
+
+  init(timeoutMs: number): Promise<void> {
+    return this.#call('transactions cannot be initialised', timeoutMs, (native, ms, done) =>
+      native.initTransactions(ms, done),
+    );
+  }
+
+  check(message: OutgoingRecord): void {
+    const { topic, key, value, headers } = toNativeMessage(message);
+    let bytes = (key?.length ?? 0) + (value?.length ?? 0);
+    for (const header of headers ?? [])
+      for (const [name, content] of Object.entries(header)) bytes += Buffer.byteLength(name) + content.length;
+    if (bytes > this.#maxBytes) {
+      const expected = `a message of at most ${this.#maxBytes} bytes (librdkafka["message.max.bytes"])`;
+      throw new InvalidOptionError('message', expected, `${bytes} bytes for ${topic}`);
+    }
+  }
+
+  begin(): Promise<void> {
+    return this.#call('a transaction cannot be begun', BEGIN_MS, (native, _ms, done) => native.beginTransaction(done));
+  }
+
+  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
+    return this.#producer.send(message).catch((thrown: unknown) => {
+      throw transactionalSendError(thrown);
+    });
+  }
+
+  async sendOffsets(offsets: readonly NextOffset[], consumer: KafkaConsumer, timeoutMs: number): Promise<void> {
+    const checked = nativeCommit('offsets', offsets);
+    // Given anything else, or a consumer that is closed, the native client ends the process.
+    if (!(consumer instanceof ConfluentConsumer))
+      throw new InvalidOptionError('consumer', "a consumer of the same kind of cluster as the producer's", consumer);
+    const what = 'offsets cannot be added to the transaction';
+    try {
+      await this.#call(what, timeoutMs, (native, ms, done) => {
+        const answer = consumer.asMember(what, ms, (member, answered) =>
+          native.sendOffsetsToTransaction(checked, member, ms, answered),
+        );
+        answer.then(
+          () => done(null, undefined),
+          (thrown: unknown) => done(toError(thrown), undefined),
+        );
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof TransactionError && thrown.kind === 'retriable')) this.#mustAbort = toError(thrown);
+      throw thrown;
+    }
+  }
+
+  async commit(timeoutMs: number): Promise<void> {
+    if (this.#mustAbort !== undefined) throw this.#mustAbort;
+    await this.#call('the transaction cannot be committed', timeoutMs, (native, ms, done) =>
+      native.commitTransaction(ms, done),
+    );
+  }
+
+  async abort(timeoutMs: number): Promise<void> {
+    await this.#call('the transaction cannot be aborted', timeoutMs, (native, ms, done) =>
+      native.abortTransaction(ms, done),
+    );
+    this.#mustAbort = undefined;
+  }
+
+  close(timeoutMs: number): Promise<void> {
+    return this.#producer.close(timeoutMs);
+  }
+
+  async #call(
+    what: string,
+    timeoutMs: number,
+    run: (native: NativeProducer, timeoutMs: number, done: Done) => void,
+  ): Promise<void> {
+    const ms = Math.ceil(checkTimeout('timeoutMs', timeoutMs));
+    try {
+      await this.#producer.call(what, ms, (native, done) => run(native, ms, done));
+    } catch (thrown) {
+      throw transactionError(what, thrown);
+    }
+  }
+}

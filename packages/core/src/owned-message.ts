@@ -1,0 +1,48 @@
+import type { OutgoingRecord } from './record.ts';
+
+/** What an object costs beside its bytes. */
+const OVERHEAD_BYTES = 100;
+
+/**
+ * A message whose bytes are nobody else's, for one that is produced later: a handler may use its buffers again, and headers may be an iterator that
+ * can be read once. What is no message stays as it is, for the check that follows.
+ */
+export function ownedMessage(message: OutgoingRecord): OutgoingRecord {
+  if (typeof message !== 'object' || message === null) return message;
+  const { key, value, headers } = message;
+  return {
+    ...message,
+    value: owned(value),
+    ...(key === undefined ? {} : { key: owned(key) }),
+    ...(headers === undefined ? {} : { headers: ownedHeaders(headers) }),
+  };
+}
+
+/** About how much memory a message pins. */
+export function sizeOf({ key, value, headers }: OutgoingRecord): number {
+  let bytes = OVERHEAD_BYTES + lengthOf(key) + lengthOf(value);
+  for (const [name, content] of entriesOf(headers ?? [])) bytes += name.length + lengthOf(content);
+  return bytes;
+}
+
+type Bytes = Buffer | string | null;
+type OutgoingHeaders = NonNullable<OutgoingRecord['headers']>;
+
+function owned<T extends Bytes>(bytes: T): T {
+  return Buffer.isBuffer(bytes) ? (Buffer.from(bytes) as T) : bytes;
+}
+
+function ownedHeaders(headers: OutgoingHeaders): OutgoingHeaders {
+  if (typeof headers !== 'object' || headers === null) return headers;
+  const entries: readonly unknown[] = entriesOf(headers);
+  const isList = entries.every((entry) => Array.isArray(entry) && entry.length === 2);
+  return isList ? (entries as [string, Bytes][]).map(([name, value]) => [name, owned(value)]) : (entries as never);
+}
+
+function entriesOf(headers: OutgoingHeaders): readonly (readonly [string, Bytes])[] {
+  return Symbol.iterator in headers ? [...headers] : Object.entries(headers);
+}
+
+function lengthOf(bytes: Bytes | undefined): number {
+  return bytes?.length ?? 0;
+}

@@ -1,0 +1,244 @@
+import {
+  CommitError,
+  type DeliveryContext,
+  type DeliverySession,
+  isKafkaWorkerError,
+  type KeptSend,
+  type OutgoingRecord,
+  type PartitionProgress,
+  type Progress,
+  type TopicPartition,
+  type TransactionalProducer,
+  TransactionError,
+  type UnwritableSend,
+} from '@kafka-worker/core';
+import { TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
+import { asError, type SendOf } from './write-sends.ts';
+
+/** Producers that fail one after another, without a transaction in between that succeeds: then it is no accident. */
+const MAX_PRODUCERS = 10;
+/** What a producer that is of no more use gets for going. */
+const CLOSE_MS = 5_000;
+const UNKNOWN = -1;
+/** Not allowed to use the group or the id, or metadata that is too large: no repetition mends these. */
+const FINAL_CODES: ReadonlySet<number> = new Set([12, 30, 53]);
+
+/** How its producers are made. */
+export interface TransactionalSessionOptions {
+  readonly transactionalId: string;
+  readonly transactionTimeoutMs: number;
+}
+
+/**
+ * Commits progress, and what its records have sent, in transactions, one after another. A transaction that failed is repeated by the worker's committer from
+ * what it keeps. When nobody knows what became of one, the next producer with the same id ends it for certain, and the group's offsets tell.
+ */
+export class TransactionalSession implements DeliverySession {
+  readonly #context: DeliveryContext;
+  readonly #options: TransactionalSessionOptions;
+  #producer: TransactionalProducer | undefined;
+  /** Looks at messages; never connected. */
+  readonly #checker: TransactionalProducer;
+  /** Producers that failed since the last transaction that succeeded. */
+  #failedProducers = 0;
+  /** Of a transaction that may have been committed. */
+  #unknown: { readonly partitions: readonly PartitionProgress[]; readonly sends: readonly SendOf[] } | undefined;
+  /** What was written, and must not be again: who asked may not have waited for the answer. */
+  readonly #written = new WeakSet<KeptSend>();
+  readonly #suspects = new WeakSet<KeptSend>();
+  /** What is being committed, or waits for it. */
+  readonly #open = new Set<TransactionContent>();
+  #last: Promise<void> = Promise.resolve();
+  readonly #leaving = new Set<Promise<void>>();
+
+  /** @throws AuthorizationError, ConnectionError, TransactionError */
+  static async open(context: DeliveryContext, options: TransactionalSessionOptions): Promise<TransactionalSession> {
+    const session = new TransactionalSession(context, options);
+    await session.#ready();
+    return session;
+  }
+
+  private constructor(context: DeliveryContext, options: TransactionalSessionOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#checker = this.#newProducer();
+  }
+
+  check(message: OutgoingRecord): void {
+    this.#checker.check(message);
+  }
+
+  commit({ partitions }: Progress): Promise<void> {
+    const content: TransactionContent = { partitions, isCancelled: false };
+    this.#open.add(content);
+    const commit = this.#last.then(() => this.#commit(content)).finally(() => this.#open.delete(content));
+    this.#last = commit.catch(() => {});
+    return commit;
+  }
+
+  /** Nothing of these is committed from now on but what has its offsets in a transaction already; and that has ended then. */
+  async revoking(partitions: readonly TopicPartition[]): Promise<void> {
+    this.lost(partitions);
+    await this.#last;
+  }
+
+  lost(partitions: readonly TopicPartition[]): void {
+    const gone = new Set(partitions.map(nameOf));
+    for (const content of this.#open) content.isCancelled ||= content.partitions.some((one) => gone.has(nameOf(one)));
+  }
+
+  async close(): Promise<void> {
+    for (const content of this.#open) content.isCancelled = true;
+    await this.#last;
+    this.#discard();
+    await Promise.all(this.#leaving);
+  }
+
+  async #commit(content: TransactionContent): Promise<void> {
+    const { consumer, clock } = this.#context;
+    let producer: TransactionalProducer;
+    try {
+      producer = await this.#ready();
+    } catch (thrown) {
+      throw this.#commitError(content.partitions, asError(thrown));
+    }
+    const stepMs = this.#options.transactionTimeoutMs;
+    const attempt = new TransactionAttempt({ producer, consumer, clock, suspects: this.#suspects, stepMs });
+    // Looked at now that its turn has come: what was under way may have written some of it.
+    const sends = content.partitions.flatMap((one) =>
+      (one.sends ?? []).flatMap((send): SendOf[] => (this.#written.has(send) ? [] : [[one, send]])),
+    );
+    const end = await attempt.run(content, sends);
+    switch (end.outcome) {
+      case 'committed':
+        this.#failedProducers = 0;
+        for (const [, send] of sends) this.#written.add(send);
+        return;
+      case 'dropped':
+        if (end.isProducerGone) this.#failed();
+        throw this.#commitError(content.partitions, end.error, end.unwritable);
+      case 'unknown':
+        this.#unknown = { partitions: content.partitions, sends };
+        this.#failed();
+        await this.#learn(content.partitions, end.error);
+    }
+  }
+
+  /** What became of a commit. @throws CommitError with the partitions that were not committed */
+  async #learn(partitions: readonly PartitionProgress[], error: Error): Promise<void> {
+    let open: readonly PartitionProgress[];
+    try {
+      await this.#connect();
+      open = await this.#resolve();
+    } catch (thrown) {
+      // The next commit finds out first.
+      throw this.#commitError(partitions, asError(thrown));
+    }
+    if (open.length > 0) throw this.#commitError(open, error);
+  }
+
+  /** A producer that can begin a transaction, with nothing unknown behind it. */
+  async #ready(): Promise<TransactionalProducer> {
+    const producer = await this.#connect();
+    await this.#resolve();
+    return producer;
+  }
+
+  async #connect(): Promise<TransactionalProducer> {
+    if (this.#producer !== undefined) return this.#producer;
+    if (this.#failedProducers >= MAX_PRODUCERS) {
+      const text = `${MAX_PRODUCERS} transactional producers have failed one after another`;
+      throw new TransactionError('fatal', text, { kafkaCode: UNKNOWN });
+    }
+    const { connectTimeoutMs } = this.#context;
+    const producer = this.#newProducer();
+    try {
+      await producer.connect({ timeoutMs: connectTimeoutMs });
+      await producer.init(connectTimeoutMs);
+    } catch (thrown) {
+      // Brokers that are away are no fault of the producer's.
+      if (!isKafkaWorkerError(thrown) || !thrown.retriable) this.#failedProducers++;
+      this.#leave(producer);
+      throw thrown;
+    }
+    this.#producer = producer;
+    return producer;
+  }
+
+  /**
+   * Asks for the offsets of the transaction of which nobody knows what became: now that a new producer has the id, it has ended one way or the other. Gives
+   * the partitions that were not committed. An offset that is further on was committed by whoever had the partition since, with what its records sent.
+   */
+  async #resolve(): Promise<readonly PartitionProgress[]> {
+    const content = this.#unknown;
+    if (content === undefined) return [];
+    const { consumer, logger } = this.#context;
+    const committed = new Map((await consumer.committed(content.partitions)).map((one) => [nameOf(one), one.offset]));
+    const isLanded = (one: PartitionProgress): boolean => {
+      const offset = committed.get(nameOf(one));
+      return offset === one.offset || (offset !== undefined && offset > one.offset && (one.sends ?? []).length > 0);
+    };
+    for (const [partition, send] of content.sends) if (isLanded(partition)) this.#written.add(send);
+    const open = content.partitions.filter((one) => !isLanded(one));
+    this.#unknown = undefined;
+    const isCommitted = open.length === 0;
+    logger.warn('nobody had heard what became of a transaction', {
+      isCommitted,
+      partitions: content.partitions.length,
+    });
+    return open;
+  }
+
+  #newProducer(): TransactionalProducer {
+    const { kafka, clock, logger } = this.#context;
+    return kafka.transactionalProducer({ clock, logger, ...this.#options });
+  }
+
+  #failed(): void {
+    this.#failedProducers++;
+    this.#discard();
+  }
+
+  #discard(): void {
+    if (this.#producer !== undefined) this.#leave(this.#producer);
+    this.#producer = undefined;
+  }
+
+  #leave(producer: TransactionalProducer): void {
+    const closing: Promise<void> = producer
+      .close(CLOSE_MS)
+      .catch((thrown: unknown) => this.#context.logger.warn('a producer was not closed', { error: asError(thrown) }))
+      .finally(() => this.#leaving.delete(closing));
+    this.#leaving.add(closing);
+  }
+
+  #commitError(
+    partitions: readonly PartitionProgress[],
+    error: Error,
+    unwritable: readonly UnwritableSend[] = [],
+  ): CommitError {
+    const kafkaCode = error instanceof TransactionError ? error.kafkaCode : UNKNOWN;
+    const failures = partitions.map(({ topic, partition, offset }) => ({
+      ...{ topic, partition, offset, kafkaCode, reason: error.message },
+    }));
+    return new CommitError(failures, { retriable: this.#isWorthRepeating(error), cause: error, unwritable });
+  }
+
+  #isWorthRepeating(error: Error): boolean {
+    if (this.#failedProducers >= MAX_PRODUCERS) return false;
+    if (!isKafkaWorkerError(error)) return true;
+    if (error.code === 'AUTHORIZATION' || error.code === 'AUTHENTICATION' || error.code === 'UNSUPPORTED_BROKER')
+      return false;
+    // A group that is changing says by its code what is to be done.
+    if (error instanceof TransactionError)
+      return !FINAL_CODES.has(error.kafkaCode) && !GROUP_CODES.has(error.kafkaCode);
+    return error.code !== 'ILLEGAL_STATE';
+  }
+}
+
+/** Illegal generation, unknown member, rebalance in progress, stale epoch. */
+const GROUP_CODES: ReadonlySet<number> = new Set([22, 25, 27, 113]);
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
