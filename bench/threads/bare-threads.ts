@@ -5,7 +5,7 @@ import { Worker as Thread } from 'node:worker_threads';
 export async function bareCallsPerSecond(count: number, calls: number): Promise<number> {
   const threads = Array.from(
     { length: count },
-    () => new Thread(new URL('./bare-thread.ts', import.meta.url), { execArgv: ['--import', 'tsx'] }),
+    () => new Thread(new URL('./bare-thread.mjs', import.meta.url), { execArgv: ['--import', 'tsx'] }),
   );
   const run = (times: number): Promise<unknown> =>
     Promise.all(
