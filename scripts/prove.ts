@@ -24,6 +24,7 @@ const proofs: readonly Proof[] = [
   bench('ledger', 'the cost of settling a record does not grow with the records in flight', false),
   bench('throughput', 'records per second from a real broker, beside a bare loop on the raw client', true),
   bench('strategies', 'what the strategies cost, and how near to their ideal handlers that wait are run', true),
+  bench('threads', 'handlers that compute use the second core when they run in threads', false),
   {
     name: 'simulation',
     claim:
