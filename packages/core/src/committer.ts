@@ -40,6 +40,7 @@ export class Committer {
   #timerAt = Number.POSITIVE_INFINITY;
   #underWay: Promise<void> | undefined;
   #failures = 0;
+  #startedAt: number | undefined;
   #hasProgress = false;
   #isClosed = false;
   /** Commits that wait for their turn, before a release for example: no periodic one gets in between. */
@@ -99,11 +100,13 @@ export class Committer {
     await this.#inTurn(async () => {
       while (this.#underWay !== undefined) await this.#underWay;
       const attempt = commit();
+      this.#startedAt = this.#parts.clock.now();
       this.#underWay = attempt.catch(() => {});
       try {
         await attempt;
       } finally {
         this.#underWay = undefined;
+        this.#startedAt = undefined;
       }
     });
   }
@@ -163,6 +166,11 @@ export class Committer {
     return this.#failures;
   }
 
+  /** Since when a commit waits for its acknowledgement. */
+  get underWaySince(): number | undefined {
+    return this.#startedAt;
+  }
+
   #checkAt(dueAt: number, now: number): void {
     if (this.#timer !== undefined && this.#timerAt <= dueAt) return;
     this.#timer?.clear();
@@ -200,6 +208,7 @@ export class Committer {
     const { clock, events, session, turns } = this.#parts;
     const startedAt = clock.now();
     this.#lastCommitAt = startedAt;
+    this.#startedAt = startedAt;
     this.#finishedRecords = 0;
     let error: KafkaWorkerError | undefined;
     const attempt = this.#attempt(session, offsets, timeoutMs).then((failure) => {
@@ -208,6 +217,7 @@ export class Committer {
     this.#underWay = attempt;
     await attempt;
     this.#underWay = undefined;
+    this.#startedAt = undefined;
     turns.run(() => {
       const failed = new Set(failedPartitions(error, offsets));
       const committed = offsets.filter((offset) => !failed.has(`${offset.topic}/${offset.partition}`));

@@ -27,6 +27,9 @@ const commitsFirst: Delivery = {
     }),
 };
 
+const closable = { close: () => Promise.resolve() };
+const never = (): Promise<never> => new Promise(() => {});
+
 /** What its worker says of itself, now. */
 function healthOf(stage: Stage): { live: boolean; reasons: string } {
   const { live, reasons } = stage.worker.health();
@@ -258,6 +261,11 @@ describe('a worker is live, and says why it waits, however long', () => {
         stage.send(0, ['c']);
       },
       says: /^t\/0: what is polled could not be committed for 1\d\d s, and so is not handled$/,
+    },
+    {
+      why: 'for a commit that its delivery does not acknowledge',
+      options: { delivery: { ...commitsFirst, open: () => Promise.resolve({ ...closable, commit: never }) } },
+      says: /^a commit has not been acknowledged for 1\d\d s: what was finished since waits for it$/m,
     },
     {
       why: 'at the end of its partitions',

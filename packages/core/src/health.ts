@@ -40,7 +40,7 @@ export function healthOf(
       reasons.push(`${topic}/${partition} has been starting again for ${seconds(now - since)}: ${reason.message}`);
     reasons.push(...frontierReasons(engine, options.onFailure.maxAttempts, now), ...readingReasons(engine, now));
     reasons.push(...handlerReasons(engine, now), ...failureReasons(engine, now));
-    if (engine.committer.failures > 0) reasons.push(`the last ${engine.committer.failures} commits failed`);
+    reasons.push(...commitReasons(engine, now));
   }
   return { live: isLive, ready: state === 'running' && engine?.isMember === true, reasons };
 }
@@ -135,6 +135,15 @@ function failureReasons({ outcomes }: Engine, now: number): string[] {
       `${owner.topic}/${owner.partition}${what} has been frozen at offset ${item.received.offset} for ${seconds(now - since)}: ${toError(error).message}`,
     );
   }
+  return reasons;
+}
+
+function commitReasons({ committer }: Engine, now: number): string[] {
+  const reasons: string[] = [];
+  if (committer.failures > 0) reasons.push(`the last ${committer.failures} commits failed`);
+  const waitsMs = now - (committer.underWaySince ?? now);
+  if (waitsMs >= UNACKNOWLEDGED_MS)
+    reasons.push(`a commit has not been acknowledged for ${seconds(waitsMs)}: what was finished since waits for it`);
   return reasons;
 }
 

@@ -137,6 +137,21 @@ describe('WorkerGroup', () => {
     expect(a.state).toBe('stopped');
   });
 
+  it('ends with an error when a handler of one that is removed never returns: only the end of the process frees what it keeps', async () => {
+    const kafka = clusterWith('a', 'b');
+    const hanging = workerOf(kafka, 'b', () => new Promise(() => {}));
+    const group = await started(kafka, workerOf(kafka, 'a'), hanging);
+    const ended = expect(group.finished).rejects.toMatchObject({ code: 'SHUTDOWN_TIMEOUT' });
+    const removing = group.remove(hanging, { timeoutMs: 1_000 });
+    await kafka.clock.advance(60_000);
+    expect(await removing).toMatchObject({ stuck: [{ topic: 'b', partition: 0, offset: 0 }] });
+    await ended;
+    expect([group.state, await group.stop()]).toMatchObject([
+      'failed',
+      [{ state: 'stopped' }, { state: 'failed', stuck: [{ topic: 'b' }] }],
+    ]);
+  });
+
   it('waits at its end for one that is being removed', async () => {
     const kafka = clusterWith('a', 'b');
     const slow = workerOf(kafka, 'b', taking(kafka, 5_000));

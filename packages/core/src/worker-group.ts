@@ -18,7 +18,7 @@ export type AnyWorker = Pick<
  */
 export class WorkerGroup implements AsyncDisposable {
   /**
-   * How the workers ended, in the order in which they came, those that were removed left out. Rejects with the first error, once all are closed;
+   * How the workers ended, in the order in which they came; then those that were removed, if their handlers have not returned. Rejects with the first error, once all are closed;
    * unwatched, that ends the process by Node's own rule. After a call of `stop`, or a `start` that rejected, it counts as watched.
    */
   readonly finished: Promise<readonly WorkerSummary[]>;
@@ -28,6 +28,8 @@ export class WorkerGroup implements AsyncDisposable {
   /** Taken out, or never taken in for good: how these end changes nothing. */
   readonly #leaving = new Set<AnyWorker>();
   readonly #removing = new Set<Promise<WorkerSummary>>();
+  /** Of removed workers whose handlers have not returned. */
+  readonly #stuck: WorkerSummary[] = [];
   readonly #watchers = new Set<(worker: AnyWorker) => void>();
   #state: WorkerState = 'idle';
   #firstError: Error | undefined;
@@ -136,7 +138,8 @@ export class WorkerGroup implements AsyncDisposable {
   }
 
   /**
-   * Stops one and takes it out; the others go on, however it ends. Its error is in its summary.
+   * Stops one and takes it out; the others go on, however it ends. Its error is in its summary. Except with a handler that never returns: what that
+   * keeps (see `onStuckHandler`) only the end of the process frees, and so the group ends with its error.
    * @throws {@link IllegalStateError} for one that is not in the group
    */
   async remove(worker: AnyWorker, options: StopOptions = {}): Promise<WorkerSummary> {
@@ -147,7 +150,13 @@ export class WorkerGroup implements AsyncDisposable {
     const removed = worker.stop(options);
     this.#removing.add(removed);
     try {
-      return await removed;
+      const summary = await removed;
+      if (summary.stuck !== undefined) {
+        this.#stuck.push(summary);
+        this.#firstError ??= summary.error;
+        void this.#end({});
+      }
+      return summary;
     } finally {
       this.#removing.delete(removed);
     }
@@ -224,8 +233,9 @@ export class WorkerGroup implements AsyncDisposable {
 
   async #stopAll(options: StopOptions): Promise<readonly WorkerSummary[]> {
     this.#state = 'draining';
-    const summaries = await Promise.all(Array.from(this.#workers, (worker) => worker.stop(options)));
+    const ended = await Promise.all(Array.from(this.#workers, (worker) => worker.stop(options)));
     await Promise.all(this.#removing);
+    const summaries = [...ended, ...this.#stuck];
     const error = this.#firstError ?? summaries.find((summary) => summary.error !== undefined)?.error;
     this.#state = error === undefined ? 'stopped' : 'failed';
     if (error === undefined) this.#resolveFinished(summaries);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ConcurrencyStrategy } from './concurrency.ts';
-import type { Delivery } from './delivery.ts';
+import type { Delivery, DeliverySession } from './delivery.ts';
 import { HandlerError, OffsetOutOfRangeError } from './errors.ts';
 import type { Decision, FailurePolicy } from './failure.ts';
 import type { Handler } from './handler.ts';
@@ -280,6 +280,30 @@ describe('a stop', () => {
       expect((await stopping).state).toMatch(/stopped|failed/);
     },
   );
+
+  it('closes what a delivery opens when nobody waits for it any longer, and begins nothing with it', async () => {
+    const kafka = clusterWith(['a']);
+    const calls: string[] = [];
+    let opened = (_session: DeliverySession): void => {};
+    const delivery: Delivery = {
+      ...{ kind: 'delivery', name: 'late' },
+      open: () =>
+        new Promise((resolve) => {
+          opened = resolve;
+        }),
+    };
+    const worker = workerOn(kafka, () => void calls.push('handled'), { delivery });
+    const starting = worker.start().catch((error: unknown) => void calls.push(String(error)));
+    await kafka.clock.advance(10);
+    const stopping = worker.stop({ timeoutMs: 1_000 });
+    await kafka.clock.advance(30_000);
+    await stopping;
+    opened({ commit: () => Promise.resolve(), close: () => Promise.resolve(void calls.push('closed')) });
+    await kafka.clock.advance(30_000);
+    await starting;
+    expect(calls).toEqual(['closed', 'IllegalStateError: the worker was stopped while its delivery opened']);
+    expect([kafka.group('g').size, kafka.clock.pendingTimers]).toEqual([0, 0]);
+  });
 
   it('can be asked for by whoever hears that it has begun', async () => {
     const kafka = clusterWith(['a']);

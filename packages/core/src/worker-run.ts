@@ -50,6 +50,7 @@ export class WorkerRun {
   readonly #subscription: Subscription;
   readonly #sender: Sender;
   #session: DeliverySession | undefined;
+  #isEnding = false;
   engine: Engine | undefined;
 
   constructor(options: ResolvedWorkerOptions, events: EventListeners, fail: (error: KafkaWorkerError) => void) {
@@ -81,6 +82,11 @@ export class WorkerRun {
     const restart: DeliveryContext['restart'] = (partitions, reason) =>
       this.engine?.restarts.restart(partitions, reason);
     const session = await delivery.open({ kafka, groupId, consumer, clock, logger, connectTimeoutMs, restart });
+    if (this.#isEnding) {
+      // Whoever ended the run did not wait for this any longer.
+      await session.close();
+      throw new IllegalStateError('the worker was stopped while its delivery opened');
+    }
     this.#session = session;
     const { inFlightBytes } = this.#options.limits;
     const keptSends =
@@ -116,6 +122,7 @@ export class WorkerRun {
   async end({ mode, timeoutMs, leaveGroup }: Required<StopOptions>): Promise<RunEnd> {
     const errors: Error[] = [];
     const attempt = this.#attempts(errors);
+    this.#isEnding = true;
     this.#subscription.close();
     const { engine } = this;
     const { clock, delivery } = this.#options;
