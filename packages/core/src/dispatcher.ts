@@ -1,12 +1,12 @@
 import { CallContext, type ContextServices } from './call-context.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { DeliverySession } from './delivery.ts';
-import { LaneError } from './errors.ts';
-import { type CallItem, HandlerCall } from './handler-call.ts';
+import type { HandlerCall } from './handler-call.ts';
 import type { HandlerDeadlines } from './handler-deadlines.ts';
-import type { Lane } from './lane.ts';
+import { HandlerSlots } from './handler-slots.ts';
 import type { Lanes } from './lanes.ts';
 import { type Invoke, withMiddleware } from './middleware.ts';
+import { NextCalls } from './next-calls.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { ReceivedRecord } from './record.ts';
 import type { RecordViews } from './record-views.ts';
@@ -36,15 +36,6 @@ export interface DispatcherParts {
   readonly suspensions: Suspensions;
 }
 
-/** Where a call's promise reports to. Reused, so that a call costs no closures. */
-interface Slot {
-  call: HandlerCall | undefined;
-  /** Given up: its handler has not returned still. */
-  abandoned: HandlerCall | undefined;
-  readonly fulfilled: () => void;
-  readonly rejected: (error: unknown) => void;
-}
-
 /** Starts handler calls as the lanes allow, and hears when they return. */
 export class Dispatcher {
   readonly #parts: DispatcherParts;
@@ -53,8 +44,8 @@ export class Dispatcher {
   readonly #slice: TimeSlice;
   readonly #hasDeadlines: boolean;
   readonly #isAtomic: boolean;
-  readonly #slots: Slot[] = [];
-  readonly #freeSlots: Slot[] = [];
+  readonly #next: NextCalls;
+  readonly #slots: HandlerSlots;
   /** Calls whose handler has returned and that wait for what it sent. */
   readonly #sending = new Set<HandlerCall>();
   #isPaused = false;
@@ -77,6 +68,13 @@ export class Dispatcher {
     this.#isAtomic = parts.options.delivery.isAtomic === true;
     this.#invoke = withMiddleware(innermost, plugins, parts.session, handler === undefined, this.#isAtomic);
     this.#hasDeadlines = parts.deadlines.isOn;
+    const { lanes, views, laneNow, ownerOf } = parts;
+    this.#next = new NextCalls({ lanes, views, laneNow, ownerOf, isBatch: handler === undefined });
+    this.#slots = new HandlerSlots({
+      turns: parts.turns,
+      returned: (call) => this.#returned(call),
+      gone: (abandoned) => parts.deadlines.gone(abandoned),
+    });
     this.#slice = new TimeSlice(() => parts.turns.run(nothing));
   }
 
@@ -87,8 +85,8 @@ export class Dispatcher {
   }
 
   /** Calls whose handler runs. */
-  *handlers(): Generator<HandlerCall> {
-    for (const slot of this.#slots) if (slot.call !== undefined) yield slot.call;
+  handlers(): Generator<HandlerCall> {
+    return this.#slots.calls();
   }
 
   /** Calls whose handler runs, or whose messages are under way. */
@@ -122,11 +120,7 @@ export class Dispatcher {
         if (lanes.needsTime) this.#wakeWhenDue();
         return;
       }
-      const { resumed } = lane;
-      const again = lane.isOrdered && resumed.length > 1 ? takeFirst(resumed) : resumed.shift();
-      const call = again ?? this.#nextCall(lane);
-      // A call that waited for its turn may have been left by its partitions meanwhile.
-      if (call?.owner.startsAll !== true || call.items !== undefined) call?.withdrawQueued();
+      const call = this.#next.of(lane);
       if (call === undefined || call.isEmpty || (suspensions.hasAny && suspensions.keep(call)))
         lanes.end(lane, laneNow());
       else this.#start(call);
@@ -146,34 +140,6 @@ export class Dispatcher {
       this.#parts.turns.run(nothing);
     };
     this.#wakeTimer = { timer: this.#clock.setTimeout(wake, Math.max(0, dueAt - this.#clock.now())), dueAt };
-  }
-
-  #nextCall(lane: Lane<HandlerCall>): HandlerCall | undefined {
-    const { lanes, ownerOf, options, views } = this.#parts;
-    if (options.batchHandler === undefined) {
-      const received = lanes.take(lane);
-      const owner = ownerOf(received);
-      if (owner === undefined) return undefined;
-      const call = new HandlerCall(lane, received, owner, views.of(received), undefined);
-      if (lane.countsCalls) this.#noteLaneError(call);
-      return call;
-    }
-    const items: CallItem[] = [];
-    for (const received of lanes.takeBatch(lane, this.#parts.laneNow())) {
-      const owner = ownerOf(received);
-      if (owner !== undefined) items.push({ received, owner, record: views.of(received) });
-    }
-    const first = items[0];
-    if (first === undefined) return undefined;
-    const call = new HandlerCall(lane, first.received, first.owner, first.record, items);
-    if (lane.countsCalls) this.#noteLaneError(call);
-    return call;
-  }
-
-  /** A record for which the lane function threw has failed before its handler was called. */
-  #noteLaneError(call: HandlerCall): void {
-    const thrown = this.#parts.lanes.takeLaneError(call.received);
-    if (thrown !== undefined) call.laneError = new LaneError(call.received, thrown.error);
   }
 
   #start(call: HandlerCall): void {
@@ -201,34 +167,7 @@ export class Dispatcher {
     // Somebody may ask how long it has been running; to the second is enough for that.
     if (!isTimed) call.startedAt = this.#parts.polledAt();
     if (this.#hasDeadlines) this.#parts.deadlines.started(call);
-    const slot = this.#freeSlots.pop() ?? this.#newSlot();
-    slot.call = call;
-    // A foreign thenable may call back twice, or throw; a promise does neither.
-    const promise =
-      result instanceof Promise && result.then === Promise.prototype.then ? result : Promise.resolve(result);
-    promise.then(slot.fulfilled, slot.rejected);
-  }
-
-  #newSlot(): Slot {
-    const returned = (): void => {
-      const { call, abandoned } = slot;
-      slot.call = undefined;
-      slot.abandoned = undefined;
-      this.#freeSlots.push(slot);
-      if (call !== undefined) this.#returned(call);
-      else if (abandoned !== undefined) this.#parts.deadlines.gone(abandoned);
-    };
-    const slot: Slot = {
-      call: undefined,
-      abandoned: undefined,
-      fulfilled: () => this.#parts.turns.run(returned),
-      rejected: (error) => {
-        if (slot.call !== undefined) slot.call.failure = { error };
-        this.#parts.turns.run(returned);
-      },
-    };
-    this.#slots.push(slot);
-    return slot;
+    this.#slots.wait(call, result);
   }
 
   /** The handler has returned; what it sent may be under way still. */
@@ -248,10 +187,7 @@ export class Dispatcher {
    * late result is dropped.
    */
   release(call: HandlerCall): void {
-    const slot = this.#slots.find((one) => one.call === call);
-    if (slot === undefined) return;
-    slot.call = undefined;
-    slot.abandoned = call;
+    if (!this.#slots.abandon(call)) return;
     call.context = undefined;
     // Whoever is still in the old call must not reach what the next attempt has.
     const next = call.split(call.items ?? [call]);
@@ -276,16 +212,6 @@ export class Dispatcher {
     else for (const owner of call.owners()) owner.callEnded();
     this.#parts.returned(call);
   }
-}
-
-/** Parts of a batch come back when their waits are over, in whatever order: the one whose record comes first in its partition goes first. */
-function takeFirst(calls: HandlerCall[]): HandlerCall | undefined {
-  let first = 0;
-  for (const [i, { first: item }] of calls.entries()) {
-    const other = calls[first]?.first;
-    if (item.owner === other?.owner && item.received.offset < other.received.offset) first = i;
-  }
-  return calls.splice(first, 1)[0];
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

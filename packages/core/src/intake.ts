@@ -11,6 +11,7 @@ import {
   type SuspendReason,
 } from './owned-partition.ts';
 import type { ReceivedRecord } from './record.ts';
+import { Shares } from './shares.ts';
 import type { Turns } from './turns.ts';
 
 /** What was held back goes on when it has come down to this part of its bound. */
@@ -47,18 +48,17 @@ export interface IntakeParts {
 export class Intake {
   readonly inFlight: InFlight;
   readonly #parts: IntakeParts;
+  readonly #shares: Shares;
   /** Frontiers at the last look. */
   #frontiers = new Map<OwnedPartition, number>();
-  /** Partitions that are held back for having more than their share, and what of it is not counted. */
-  readonly #overdrawn = new Map<OwnedPartition, { readonly records: number; readonly bytes: number }>();
-  /** What all partitions keep for later: it is not counted. */
-  #aside: Aside = NOTHING_ASIDE;
   #look: Timer | undefined;
   #isStopped = false;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
-    this.inFlight = new InFlight(parts.limits);
+    const { limits, assignment } = parts;
+    this.inFlight = new InFlight(limits);
+    this.#shares = new Shares({ limits, assignment, inFlight: this.inFlight });
   }
 
   /** How many records may be polled now. */
@@ -94,7 +94,7 @@ export class Intake {
       if (sizeBytes > largest) largest = sizeBytes;
       accepted(record, owner, now);
       if (owner.ledger.aheadCount >= limits.aheadOfFrontier || this.#isAheadBy(owner, 1)) this.#hold(owner, 'ahead');
-      if (this.#areSharesKept && this.#isOverdrawn(owner, 1)) this.#overdraw(owner);
+      if (this.#shares.areKept && this.#shares.isOverdrawn(owner, 1)) this.#overdraw(owner);
     }
     this.inFlight.polled(largest);
     return bytes;
@@ -120,33 +120,17 @@ export class Intake {
 
   /** So much of what a partition has in flight is kept for later. */
   setAside(owner: OwnedPartition, why: 'suspended' | 'keys', aside: Aside): void {
-    this.#setAside(owner, why, aside);
+    this.#shares.setAside(owner, why, aside);
     if (owner.isHeldBack && owner.phase !== 'ended') this.#releaseIfFew(owner);
-  }
-
-  #setAside(owner: OwnedPartition, why: 'suspended' | 'keys', aside: Aside): void {
-    const before = owner.aside;
-    owner.setAside(why, aside);
-    const records = owner.aside.records - before.records;
-    const bytes = owner.aside.bytes - before.bytes;
-    this.#aside = { records: this.#aside.records + records, bytes: this.#aside.bytes + bytes };
-    this.inFlight.forgive(records, bytes);
   }
 
   /** A partition's epoch is over. */
   ended(owner: OwnedPartition): void {
-    this.#setAside(owner, 'suspended', NOTHING_ASIDE);
-    this.#setAside(owner, 'keys', NOTHING_ASIDE);
+    this.#shares.setAside(owner, 'suspended', NOTHING_ASIDE);
+    this.#shares.setAside(owner, 'keys', NOTHING_ASIDE);
     this.inFlight.remove(owner.ledger.openCount, owner.inFlightBytes);
-    this.#unforgive(owner);
+    this.#shares.unforgive(owner);
     this.#frontiers.delete(owner);
-  }
-
-  /** Nobody gets more than its share while so much is kept for later that there would be no end to it. */
-  get #areSharesKept(): boolean {
-    const { limits } = this.#parts;
-    const { records, bytes } = this.#aside;
-    return this.#overdrawn.size > 0 || records > limits.inFlightRecords / 2 || bytes > limits.inFlightBytes / 2;
   }
 
   /** Whether so much waits behind frozen keys that the partition must take no more, however few records it is. */
@@ -158,21 +142,9 @@ export class Intake {
   #releaseIfFew(owner: OwnedPartition): void {
     const mostAhead = this.#parts.limits.aheadOfFrontier * RELEASE_AT;
     if (owner.ledger.aheadCount <= mostAhead && !this.#isAheadBy(owner, RELEASE_AT)) this.#release(owner, 'ahead');
-    if (!this.#overdrawn.has(owner)) return;
-    this.#forgive(owner);
-    if (!this.#isOverdrawn(owner, RELEASE_AT)) this.#release(owner, 'share');
-  }
-
-  #isOverdrawn(owner: OwnedPartition, part: number): boolean {
-    const { records, bytes } = this.#share();
-    const own = counted(owner);
-    return own.records > records * part || own.bytes > bytes * part;
-  }
-
-  #share(): { readonly records: number; readonly bytes: number } {
-    const { limits, assignment } = this.#parts;
-    const partitions = Math.max(1, assignment.size);
-    return { records: limits.inFlightRecords / partitions, bytes: limits.inFlightBytes / partitions };
+    if (!this.#shares.isForgiven(owner)) return;
+    this.#shares.forgive(owner);
+    if (!this.#shares.isOverdrawn(owner, RELEASE_AT)) this.#release(owner, 'share');
   }
 
   #lookSoon(): void {
@@ -197,7 +169,7 @@ export class Intake {
         before.get(owner) === nextOffset &&
         owner.phase === 'active' &&
         !owner.isSuspended &&
-        this.#isOverdrawn(owner, 1)
+        this.#shares.isOverdrawn(owner, 1)
       )
         this.#overdraw(owner);
     }
@@ -205,24 +177,7 @@ export class Intake {
 
   #overdraw(owner: OwnedPartition): void {
     this.#hold(owner, 'share');
-    this.#forgive(owner);
-  }
-
-  #forgive(owner: OwnedPartition): void {
-    this.#unforgive(owner);
-    const share = this.#share();
-    const own = counted(owner);
-    const records = Math.max(0, Math.floor(own.records - share.records));
-    const bytes = Math.max(0, Math.floor(own.bytes - share.bytes));
-    this.#overdrawn.set(owner, { records, bytes });
-    this.inFlight.forgive(records, bytes);
-  }
-
-  #unforgive(owner: OwnedPartition): void {
-    const forgiven = this.#overdrawn.get(owner);
-    if (forgiven === undefined) return;
-    this.#overdrawn.delete(owner);
-    this.inFlight.forgive(-forgiven.records, -forgiven.bytes);
+    this.#shares.forgive(owner);
   }
 
   #hold(owner: OwnedPartition, reason: HoldReason): void {
@@ -246,7 +201,7 @@ export class Intake {
 
   /** True when nothing holds the partition back any more. */
   #release(owner: OwnedPartition, reason: HoldReason): boolean {
-    if (reason === 'share') this.#unforgive(owner);
+    if (reason === 'share') this.#shares.unforgive(owner);
     const wasHeld = owner.heldBackFor.delete(reason);
     noteSuspended(owner);
     if (!wasHeld || owner.isHeldBack || owner.phase !== 'active') return false;
@@ -257,12 +212,4 @@ export class Intake {
 
 function noteSuspended(owner: OwnedPartition): void {
   owner.isSuspended = owner.heldBackFor.has('frozen') || owner.heldBackFor.has('paused');
-}
-
-/** What a partition has in flight of its own, without what it keeps for later. */
-function counted({ ledger, inFlightBytes, aside }: OwnedPartition): {
-  readonly records: number;
-  readonly bytes: number;
-} {
-  return { records: ledger.openCount - aside.records, bytes: inFlightBytes - aside.bytes };
 }

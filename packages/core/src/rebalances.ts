@@ -4,8 +4,6 @@ import type { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
 import type { Departures } from './departures.ts';
 import {
-  CommitError,
-  type CommitFailure,
   IllegalStateError,
   isKafkaWorkerError,
   type KafkaWorkerError,
@@ -16,19 +14,15 @@ import {
 import type { EventListeners } from './events.ts';
 import type { AssignmentEvent, KafkaConsumer } from './kafka-client.ts';
 import type { OwnedPartition } from './owned-partition.ts';
-import { isOfAnother, isRebalanceUnderWay } from './rebalance-errors.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
-import type { Start } from './start-offset.ts';
 import type { StartResolver } from './start-resolver.ts';
+import { Takeover } from './takeover.ts';
 import type { Turns } from './turns.ts';
 import { Waits } from './waits.ts';
 
-const RETRY_MS = 250;
 /** What the last commit before a release gets at least, whatever the handlers have used up. */
 const MIN_COMMIT_MS = 2_000;
-/** After so many tries it is asked whether what is assigned exists at all. */
-const TRIES_BEFORE_DOUBT = 5;
 
 /** What rebalances act on. */
 export interface RebalanceParts {
@@ -51,6 +45,7 @@ export interface RebalanceParts {
 export class Rebalances {
   readonly #parts: RebalanceParts;
   readonly #waits: Waits;
+  readonly #takeover: Takeover;
   #queue: Promise<void> = Promise.resolve();
   #pending = 0;
   #isClosed = false;
@@ -58,6 +53,11 @@ export class Rebalances {
   constructor(parts: RebalanceParts) {
     this.#parts = parts;
     this.#waits = new Waits(parts.options.clock);
+    const { options, session, committer, starts, events } = parts;
+    this.#takeover = new Takeover({
+      isClosed: () => this.#isClosed,
+      ...{ options, session, committer, starts, events, waits: this.#waits },
+    });
   }
 
   /** Whether events are being carried out. */
@@ -91,22 +91,15 @@ export class Rebalances {
   }
 
   async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
-    const { consumer, assignment, turns, events, starts: resolver } = this.#parts;
-    const { logger } = this.#parts.options;
-    let existing = partitions;
-    const resolved = await this.#untilItSucceeds(async (tries) => {
-      if (tries > TRIES_BEFORE_DOUBT) existing = await resolver.existing(partitions);
-      return resolver.resolve(existing);
-    });
-    if (resolved === undefined) return;
-    const starts = await this.#commitStarts(resolved);
-    if (starts === undefined || this.#isClosed) return;
+    const { consumer, assignment, turns, events, options } = this.#parts;
+    const taken = await this.#takeover.of(partitions);
+    if (taken === undefined) return;
+    const { resolved, starts, gone } = taken;
     await this.#parts.hooks.assigned(starts);
     if (this.#isClosed) return;
     turns.run(() => {
-      const gone = partitions.filter((one) => !existing.includes(one));
       if (gone.length > 0)
-        logger.warn('a topic was deleted while its partitions were being assigned', { partitions: gone });
+        options.logger.warn('a topic was deleted while its partitions were being assigned', { partitions: gone });
       // Everything is answered: what is gone, at an offset that nothing is read from.
       consumer.assign([...resolved, ...gone.map(({ topic, partition }) => ({ topic, partition, offset: 0 }))]);
       // Those left out are not ours any more: the client will report them lost. Without an owner nothing of them is dispatched.
@@ -114,43 +107,6 @@ export class Rebalances {
       if (starts.length > 0)
         events.emit('assigned', { partitions: starts.map(({ topic, partition }) => ({ topic, partition })) });
     });
-  }
-
-  /**
-   * Starts that no commit stands for are committed before anything is dispatched, so that a crash cannot jump. Gives those that are ours still,
-   * for a refused commit may be the first to tell; undefined when the worker closes before.
-   */
-  async #commitStarts(resolved: readonly Start[]): Promise<readonly Start[] | undefined> {
-    const { committer, session, events } = this.#parts;
-    const isCommitted = (start: Start): boolean => start.committedOffset === start.offset;
-    const starts = resolved.filter(isCommitted);
-    let open = resolved.filter((start) => !isCommitted(start));
-    const commit = async (): Promise<void> => {
-      const offsets = open.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }));
-      try {
-        await session.commit({ partitions: offsets });
-      } catch (error) {
-        if (isKafkaWorkerError(error)) events.emit('commit-failed', { offsets, error });
-        if (!(error instanceof CommitError) || !error.failures.some(isOfAnother)) throw error;
-        const failed = new Map(error.failures.map((one) => [`${one.topic}/${one.partition}`, one]));
-        const failureOf = ({ topic, partition }: Start): CommitFailure | undefined =>
-          failed.get(`${topic}/${partition}`);
-        for (const start of open) if (failureOf(start) === undefined) starts.push(committedAt(start));
-        open = open.filter((start) => {
-          const failure = failureOf(start);
-          return failure !== undefined && !isOfAnother(failure);
-        });
-        if (open.length > 0) await commit();
-        return;
-      }
-      starts.push(...open.map(committedAt));
-      open = [];
-    };
-    if (open.length > 0) {
-      const isDone = await this.#untilItSucceeds(() => committer.alone(commit).then(() => true));
-      if (isDone === undefined) return undefined;
-    }
-    return starts;
   }
 
   #lose(owned: readonly OwnedPartition[]): void {
@@ -258,22 +214,6 @@ export class Rebalances {
     }
   }
 
-  /** Repeats what fails for a reason that passes. Undefined when the worker closes before it succeeds. */
-  async #untilItSucceeds<T>(attempt: (tries: number) => Promise<T>): Promise<T | undefined> {
-    const { random, logger } = this.#parts.options;
-    for (let tries = 1; !this.#isClosed; tries++) {
-      try {
-        return await attempt(tries);
-      } catch (thrown) {
-        const isRetriable = isKafkaWorkerError(thrown) && (thrown.retriable || isRebalanceUnderWay(thrown));
-        if (!isRetriable) throw thrown;
-        if (tries === 5) logger.warn('an assignment waits for the broker', { error: thrown });
-        await this.#waits.wait(RETRY_MS * Math.min(tries, 8) * (0.5 + random()));
-      }
-    }
-    return undefined;
-  }
-
   #failed(thrown: unknown): void {
     // The consumer was closed underneath it; what was open is answered.
     if (this.#isClosed) return;
@@ -282,8 +222,4 @@ export class Rebalances {
       : new PollError(`an assignment failed: ${toError(thrown).message}`, { cause: thrown });
     this.#parts.turns.run(() => this.#parts.fail(error));
   }
-}
-
-function committedAt(start: Start): Start {
-  return { ...start, committedOffset: start.offset };
 }
