@@ -1,3 +1,4 @@
+import { Arrivals } from './arrivals.ts';
 import { Assignment } from './assignment.ts';
 import { AssignmentHooks } from './assignment-hooks.ts';
 import type { ContextServices } from './call-context.ts';
@@ -5,7 +6,7 @@ import { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
 import { Departures } from './departures.ts';
 import { Dispatcher } from './dispatcher.ts';
-import { ClientError, isKafkaWorkerError, type KafkaWorkerError, StuckHandlerError, toError } from './errors.ts';
+import { ClientError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { UnfreezeTarget } from './freezer.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
@@ -23,17 +24,18 @@ import { Poller } from './poller.ts';
 import { ProgressWatch } from './progress-watch.ts';
 import { Rebalances } from './rebalances.ts';
 import { Receipts } from './receipts.ts';
-import type { NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
+import type { OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
 import { RecordViews } from './record-views.ts';
 import { Repositioning } from './repositioning.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { Restarts } from './restarts.ts';
 import { StartResolver } from './start-resolver.ts';
-import { Stillness } from './stillness.ts';
+import { StuckHandlers } from './stuck-handlers.ts';
 import type { Subscription } from './subscription.ts';
 import { Suspensions } from './suspensions.ts';
 import { Turns } from './turns.ts';
 import { Undelivered } from './undelivered.ts';
+import { WindDown } from './wind-down.ts';
 
 /** What an engine is made of. */
 export interface EngineParts {
@@ -53,7 +55,7 @@ export interface EngineParts {
 
 /**
  * A record's way from poll to commit. One loop (`turns`) owns all state; this class only wires the rooms that the record passes:
- * poller → ledger and lanes (`#receive`) → dispatcher → outcomes → ledger (`#settle`) → committer.
+ * poller → arrivals → ledger and lanes (`#queue`) → dispatcher → outcomes → ledger (`#settle`) → committer.
  *
  * Where rooms are given their parts, what is spread comes last. An object that begins with a spread has a hidden class of its own each time it
  * is made (Node 20), and code that has seen a few of those, in a process of several workers, never gets fast again: half as fast, measured.
@@ -73,16 +75,15 @@ export class Engine {
   readonly repositioning: Repositioning;
   readonly restarts: Restarts;
   readonly progress: ProgressWatch;
+  readonly windDown: WindDown;
   readonly #parts: EngineParts;
   readonly #lanes: Lanes<HandlerCall>;
   readonly #pauses: Pauses;
   readonly #departures: Departures;
+  readonly #arrivals: Arrivals;
   readonly #receipts: Receipts | undefined;
   readonly #undelivered: Undelivered | undefined;
   readonly #pollSize: PollSize;
-  #onlyFinishesGaps = false;
-  readonly #quiet: Stillness = new Stillness(() => this.#isQuiet());
-  readonly #returned: Stillness = new Stillness(() => this.unreturned().length === 0);
 
   constructor(parts: EngineParts) {
     const { options, consumer, session, events, subscription } = parts;
@@ -127,8 +128,10 @@ export class Engine {
       ...{ options, lanes, intake, suspensions, turns, laneNow, polledAt, events, ownerOf, write: parts.write },
     });
     const { handlerTimeoutMs, stuckAfterMs } = options;
+    const release = (call: HandlerCall): void => this.dispatcher.release(call);
+    const stuckHandlers = new StuckHandlers({ options, events, release, fail: parts.fail });
     this.deadlines = new HandlerDeadlines({
-      stuck: (call, waitedMs) => this.#stuck(call, waitedMs),
+      stuck: (call, waitedMs) => stuckHandlers.found(call, waitedMs),
       ...{ clock, turns, handlerTimeoutMs, stuckAfterMs },
     });
     this.dispatcher = new Dispatcher({
@@ -183,6 +186,10 @@ export class Engine {
     this.repositioning = new Repositioning({
       ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
     });
+    const { rebalances, repositioning } = this;
+    this.#arrivals = new Arrivals({
+      ...{ assignment, rebalances, intake, committer, repositioning, events, logger: options.logger, fail: parts.fail },
+    });
     this.restarts = new Restarts({
       options,
       consumer,
@@ -192,6 +199,10 @@ export class Engine {
       poller,
       turns,
       fail: parts.fail,
+    });
+    this.windDown = new WindDown({
+      isReceiving: () => this.#receipts?.isUnderWay === true,
+      ...{ clock, turns, assignment, lanes, dispatcher, outcomes, departures },
     });
     this.progress = new ProgressWatch({
       isRead: (owner) => this.#isRead(owner),
@@ -235,57 +246,9 @@ export class Engine {
     this.hooks.stop();
   }
 
-  /** Batches that wait for more records start as they are, for nothing more comes. */
-  stopFilling(): void {
-    this.turns.run(() => this.#lanes.stopFilling(this.#parts.options.clock.now()));
-  }
-
-  /** Nothing is started any more but what something above has overtaken: it would keep that from being committed. */
-  finishGaps(): void {
-    this.turns.run(() => {
-      this.#onlyFinishesGaps = true;
-      this.#departures.finishGaps([...this.assignment]);
-    });
-  }
-
-  /** Nothing at all is started any more; what runs goes on. */
-  stopDispatch(): void {
-    this.turns.run(() => this.#stopDispatch());
-  }
-
-  #stopDispatch(): void {
-    this.dispatcher.pause();
-    this.#departures.leaveGaps([...this.assignment]);
-  }
-
   #begun(owner: OwnedPartition): void {
-    if (this.#onlyFinishesGaps) owner.startsBelow = 0;
+    this.windDown.begun(owner);
     this.#pauses.applyTo(owner);
-  }
-
-  /** Resolves when nothing runs and nothing can be started; from then on nothing is. */
-  whenQuiet(): Promise<void> {
-    const quiet = this.#quiet.wait();
-    this.turns.run(() => {});
-    return quiet;
-  }
-
-  /** Handler calls that may still write for a partition that is ours. */
-  unreturned(): HandlerCall[] {
-    const isOurs = (call: HandlerCall): boolean => call.owners().some(({ phase }) => phase !== 'ended');
-    return [...this.dispatcher.handlers()].filter(isOurs);
-  }
-
-  /** Resolves when there are none: they have returned, or their partitions are lost. */
-  whenReturned(): Promise<void> {
-    const returned = this.#returned.wait();
-    this.turns.run(() => {});
-    return returned;
-  }
-
-  /** Asks every handler that runs to return. */
-  abortAll(reason: Error): void {
-    for (const call of this.dispatcher.running()) call.abort(reason);
   }
 
   /** Nothing of these (or of any partition, now and later) is started or polled any more. */
@@ -316,20 +279,6 @@ export class Engine {
     this.repositioning.check();
   }
 
-  /** What was paused goes on for the last time: under some deliveries it counts as committed. */
-  releasePaused(): void {
-    this.turns.run(() => {
-      this.#departures.drain([...this.assignment]);
-    });
-  }
-
-  /** Partitions with records that were received and are not finished. */
-  left(): NextOffset[] {
-    return [...this.assignment]
-      .filter(({ ledger }) => ledger.openCount > 0)
-      .map(({ topic, partition, ledger }) => ({ topic, partition, offset: ledger.nextOffset }));
-  }
-
   #afterTurn(): void {
     // With no room for more records, a batch would wait in vain for some.
     if (this.#lanes.needsTime && this.#lanes.isFilling && !this.hasRoom)
@@ -338,14 +287,7 @@ export class Engine {
     this.dispatcher.dispatch();
     this.committer.check();
     if (this.hasRoom) this.poller.roomChanged();
-    // It stays quiet: a poll that is under way may come back before those who wait have heard of it.
-    if (this.#quiet.check()) this.#stopDispatch();
-    this.#returned.check();
-  }
-
-  /** Nothing runs, and nothing that may still start is on its way. */
-  #isQuiet(): boolean {
-    return this.dispatcher.isQuiet && this.outcomes.isQuiet && this.#receipts?.isUnderWay !== true;
+    this.windDown.check();
   }
 
   /** Whether records of it would come, if there were any. */
@@ -371,50 +313,13 @@ export class Engine {
   #receive(poll: Poll): void {
     this.#pollSize.polled(this.#parts.options.clock.now(), this.outcomes.handled);
     this.#receipts?.taken();
-    for (const event of poll.events) this.rebalances.handle(event);
-    if (poll.records.length > 0) this.#receiveRecords(poll.records);
-    for (const { topic, partition, offset } of poll.positions) {
-      const owner = this.assignment.get({ topic, partition });
-      if (owner === undefined || owner.phase !== 'active') continue;
-      owner.ledger.advancePosition(offset);
-      this.committer.noteProgress(0);
-    }
-    for (const error of poll.errors) this.#clientFailed(error);
-    const { events } = this.#parts;
-    if (events.has('turned')) events.emit('turned', { records: poll.records.length });
-  }
-
-  #receiveRecords(records: readonly ReceivedRecord[]): void {
-    this.committer.noteActivity();
-    const bytes = this.intake.receive(records);
-    const { events } = this.#parts;
-    if (events.has('polled')) events.emit('polled', { records: records.length, bytes });
+    this.#arrivals.receive(poll);
   }
 
   #queue(record: ReceivedRecord, owner: OwnedPartition, now: number): void {
     if (record.offset >= owner.startsBelow) return;
     if (owner.isSuspended) this.suspensions.keepRecord(record, owner);
     else if (this.#lanes.add(record, owner.id, now).isFrozen) this.outcomes.freezer.noteQueued(owner, record);
-  }
-
-  #stuck(call: HandlerCall, waitedMs: number): void {
-    const { options, events, fail } = this.#parts;
-    const { topic, partition, offset } = call.received;
-    options.logger.error('a handler ignores its aborted signal', {
-      topic,
-      partition,
-      offset,
-      waitedMs,
-      then: options.onStuckHandler,
-    });
-    events.emit('stuck', { topic, partition, offset, waitedMs });
-    const owners = call.owners();
-    // Of a partition that is gone already only the slot is left to be saved; of one that is being revoked `rebalances.ts` ends the worker.
-    if (options.onStuckHandler === 'release' || owners.every(({ phase }) => phase === 'ended'))
-      this.dispatcher.release(call);
-    // It was told to return for the sake of a partition that is lost: nobody waits for it on behalf of the others.
-    else if (!call.isTakenAway || owners.some(({ phase }) => phase === 'ended'))
-      fail(new StuckHandlerError(owners, waitedMs, 'timed out'));
   }
 
   #settle(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered'): void {
@@ -427,16 +332,5 @@ export class Engine {
     this.intake.settled(owner, received.sizeBytes);
     owner.noteFinished();
     this.committer.noteProgress(1);
-  }
-
-  #clientFailed(error: KafkaWorkerError): void {
-    const { events, options, fail } = this.#parts;
-    if (events.has('error')) events.emit('error', { error });
-    if (error.code === 'OFFSET_OUT_OF_RANGE') {
-      this.repositioning.check();
-      return;
-    }
-    if (error.retriable) options.logger.warn('the Kafka client reports a problem', { error });
-    else fail(error);
   }
 }

@@ -142,7 +142,7 @@ export class WorkerRun {
     const end = {
       handled: engine?.outcomes.handled ?? 0,
       failed: engine?.outcomes.failed ?? 0,
-      left: engine?.left() ?? [],
+      left: engine?.windDown.left() ?? [],
       stuck: stuck.map(({ received: { topic, partition, offset } }) => ({ topic, partition, offset })),
     };
     if (engine !== undefined && stuck.length > 0) this.#closeWhenReturned(engine, stuck, leaveGroup);
@@ -163,7 +163,7 @@ export class WorkerRun {
 
   /** Handlers that may still write, where that keeps their partitions. */
   #stuck(engine: Engine): readonly HandlerCall[] {
-    return this.#options.onStuckHandler === 'release' ? [] : engine.unreturned();
+    return this.#options.onStuckHandler === 'release' ? [] : engine.windDown.unreturned();
   }
 
   /** Gives the partitions that are kept still, of which the hooks were not told. */
@@ -198,7 +198,7 @@ export class WorkerRun {
         count: calls.length,
       },
     );
-    void engine.whenReturned().then(async () => {
+    void engine.windDown.whenReturned().then(async () => {
       const errors: Error[] = [];
       const attempt = this.#attempts(errors);
       await attempt('the last commit', () => commitAll(engine), 2 * COMMIT_TIMEOUT_MS);
@@ -213,17 +213,17 @@ export class WorkerRun {
     engine.stopIntake();
     // What counts as committed already is handled in either mode, with its retries.
     const commitsReceived = this.#options.delivery.commitsReceived === true;
-    if (commitsReceived) engine.releasePaused();
+    if (commitsReceived) engine.windDown.releasePaused();
     else engine.outcomes.stopRetries();
     const isInFlight = mode === 'in-flight' && !commitsReceived;
-    if (isInFlight) engine.finishGaps();
-    engine.stopFilling();
-    const quiet = engine.whenQuiet();
+    if (isInFlight) engine.windDown.finishGaps();
+    engine.windDown.stopFilling();
+    const quiet = engine.windDown.whenQuiet();
     // Handlers that are started to close a gap get the other half of the time.
     const gapMs = isInFlight ? timeoutMs / 2 : 0;
-    if (isInFlight && !(await withTimeout(quiet, gapMs, this.#options.clock))) engine.stopDispatch();
+    if (isInFlight && !(await withTimeout(quiet, gapMs, this.#options.clock))) engine.windDown.stopDispatch();
     if (!(await withTimeout(quiet, timeoutMs - gapMs, this.#options.clock))) {
-      engine.stopDispatch();
+      engine.windDown.stopDispatch();
       const running = [...engine.dispatcher.running()].map(placeOf);
       const more = running.length - NAMED_CALLS;
       const names = running.slice(0, NAMED_CALLS).join(', ') + (more > 0 ? ` and ${more} more` : '');
@@ -233,18 +233,18 @@ export class WorkerRun {
           : `${running.length} handler calls still running: ${names}`;
       const error = new ShutdownTimeoutError(`the stop's ${timeoutMs} ms were up with ${what}`);
       errors.push(error);
-      engine.abortAll(error);
+      engine.windDown.abortAll(error);
       await withTimeout(quiet, ABORT_GRACE_MS, this.#options.clock);
     }
     // A poll that was under way may still bring records: they are left.
-    engine.stopDispatch();
+    engine.windDown.stopDispatch();
     engine.outcomes.stopRetries();
     engine.deadlines.stop();
     engine.committer.close();
   }
 
   #logLost(engine: Engine): void {
-    for (const left of engine.left())
+    for (const left of engine.windDown.left())
       this.#options.logger.error('records that were committed before they were handled are lost', { ...left });
   }
 }

@@ -1,13 +1,13 @@
 import { Assignment } from '../../../../../core/src/assignment.ts';
 import { Committer } from '../../../../../core/src/committer.ts';
 import { Departures } from '../../../../../core/src/departures.ts';
-import { Engine } from '../../../../../core/src/engine.ts';
 import { HandlerCall } from '../../../../../core/src/handler-call.ts';
 import { Lane } from '../../../../../core/src/lane.ts';
 import { Outcomes } from '../../../../../core/src/outcomes.ts';
 import { OwnedPartition } from '../../../../../core/src/owned-partition.ts';
 import { ProgressWatch } from '../../../../../core/src/progress-watch.ts';
 import { Retries } from '../../../../../core/src/retries.ts';
+import { WindDown } from '../../../../../core/src/wind-down.ts';
 import { WorkerRun } from '../../../../../core/src/worker-run.ts';
 import { patchMethod } from '../patch-method.ts';
 import type { Mutation } from './mutation.ts';
@@ -41,7 +41,7 @@ export const engineMutations: readonly Mutation[] = [
   {
     name: 'releases the partition of a handler that ignores its signal',
     breaks: 'one-owner',
-    install: () => patchMethod(Engine.prototype, 'unreturned', () => () => []),
+    install: () => patchMethod(WindDown.prototype, 'unreturned', () => () => []),
   },
   {
     name: 'starts records of a partition that is being revoked',
@@ -148,7 +148,7 @@ export const engineMutations: readonly Mutation[] = [
           async function (this: WorkerRun, options) {
             this.engine?.stopIntake();
             this.engine?.dispatcher.pause();
-            await this.engine?.whenQuiet();
+            await this.engine?.windDown.whenQuiet();
             return end.call(this, options);
           },
       ),
