@@ -8,6 +8,7 @@ import { nativeCommit } from './native-arguments.ts';
 import type { Done, NativeProducer } from './native-client.ts';
 import { toNativeMessage } from './outgoing-message.ts';
 import { ConfluentProducer, type ConfluentProducerOptions } from './producer.ts';
+import { TopicRefusals } from './topic-refusals.ts';
 import { transactionalSendError, transactionError } from './transaction-errors.ts';
 
 /** librdkafka's default for `message.max.bytes`. */
@@ -23,8 +24,10 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
   /** Why the transaction must not be committed, of which the native client does not know. */
   #mustAbort: Error | undefined;
 
+  readonly #refusals = new TopicRefusals();
+
   constructor(options: ConfluentProducerOptions) {
-    this.#producer = new ConfluentProducer(options);
+    this.#producer = new ConfluentProducer({ ...options, heard: (line) => this.#refusals.heard(line) });
     this.#maxBytes = Number(options.properties['message.max.bytes'] ?? MESSAGE_BYTES);
   }
 
@@ -50,12 +53,13 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
   }
 
   begin(): Promise<void> {
+    this.#refusals.clear();
     return this.#call('a transaction cannot be begun', BEGIN_MS, (native, _ms, done) => native.beginTransaction(done));
   }
 
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
-    return this.#producer.send(message).catch((thrown: unknown) => {
-      throw transactionalSendError(thrown);
+    return this.#producer.send(message).catch(async (thrown: unknown) => {
+      throw (await this.#refusals.explain(thrown)) ?? transactionalSendError(thrown);
     });
   }
 
