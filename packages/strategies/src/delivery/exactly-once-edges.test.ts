@@ -7,7 +7,7 @@ import {
   Worker,
 } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
-import { deadLetter, freezePartition, parallel, perPartition, skip, stop } from '../index.ts';
+import { deadLetter, freezePartition, parallel, stop } from '../index.ts';
 import { exactlyOnce } from './exactly-once.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
