@@ -67,6 +67,21 @@ onRealKafka('a connection that is cut at the end of a transaction, under exactly
   );
 });
 
+onRealKafka('transactions that can never be ended, under exactlyOnce', () => {
+  it('end the worker when one producer after another has failed, and the next one finds everything as it was', async () => {
+    const work = await prepared();
+    let ends = 0;
+    // From the fourth on, the broker hears of no end.
+    const proxy = await proxyWith((key) => (key === apiKey.endTransaction && ++ends >= 4 ? 'cut' : 'pass'));
+    const { worker } = await work.start(proxy.brokers, quiet, 1_000);
+    await expect(worker.finished).rejects.toMatchObject({ code: 'COMMIT', retriable: false });
+    const seen = work.values.length;
+    expect(seen).toBeLessThan(RECORDS);
+    await work.start();
+    await work.expectExactlyOnce();
+  }, 180_000);
+});
+
 onRealKafka('a revocation while a transaction is open, under exactlyOnce', () => {
   it('waits for its end before the partition is released', async () => {
     const work = await prepared();

@@ -22,7 +22,7 @@ afterEach(async () => {
     closing.push(() => work.close());
     let failures = 0;
     const { worker, calls } = await work.start();
-    worker.on('commit-failed', () => void failures++);
+    worker.on('commit-failed', () => failures++);
     const seen: number[] = [];
     for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       const before = work.values.length;

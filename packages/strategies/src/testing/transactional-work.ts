@@ -46,13 +46,17 @@ export class TransactionalWork {
   }
 
   /** @param brokers to go through */
-  async start(brokers: readonly string[] = this.#brokers, logger: Logger = quiet): Promise<CopyingWorker> {
+  async start(
+    brokers: readonly string[] = this.#brokers,
+    logger: Logger = quiet,
+    transactionTimeoutMs = 3_000,
+  ): Promise<CopyingWorker> {
     const calls: string[] = [];
     const worker = new Worker({
       kafka: confluentKafka({ brokers }),
       ...{ groupId: this.groupId, topics: this.#topic, logger, commit: { everyMs: 20 } },
       concurrency: perKey({ concurrency: 10 }),
-      delivery: exactlyOnce({ transactionalIdPrefix: this.groupId, transactionTimeoutMs: 3_000 }),
+      delivery: exactlyOnce({ transactionalIdPrefix: this.groupId, transactionTimeoutMs }),
       // So little at once that there are many transactions, and little is handled while none can be committed.
       limits: { inFlightRecords: 100, inFlightBytes: 40_000 },
       handler: async ({ partition, value, key }, { send }) => {
