@@ -42,6 +42,8 @@ export class Committer {
   #failures = 0;
   #startedAt: number | undefined;
   #hasProgress = false;
+  /** There was more than one commit takes: the next follows at once. */
+  #isBehind = false;
   #isClosed = false;
   /** Commits that wait for their turn, before a release for example: no periodic one gets in between. */
   #waiting = 0;
@@ -68,16 +70,17 @@ export class Committer {
     const { clock, policy, isIdle } = this.#parts;
     if (!isIdle()) this.#idleSince = undefined;
     else this.#idleSince ??= clock.now();
-    if (this.#finishedRecords < policy.everyRecords && this.#idleSince === undefined && this.#timer !== undefined)
-      return;
+    const isEarly = this.#finishedRecords < policy.everyRecords && !this.#isBehind;
+    if (isEarly && this.#idleSince === undefined && this.#timer !== undefined) return;
     const state = {
       lastCommitAt: this.#lastCommitAt,
       finishedRecords: this.#finishedRecords,
       idleSince: this.#idleSince,
     };
     const backoffMs = this.#failures === 0 ? 0 : Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** (this.#failures - 1));
-    const dueAt = this.#failures === 0 ? commitDueAt(policy, state) : this.#lastCommitAt + backoffMs;
     const now = clock.now();
+    const nextAt = this.#isBehind ? now : commitDueAt(policy, state);
+    const dueAt = this.#failures === 0 ? nextAt : this.#lastCommitAt + backoffMs;
     if (dueAt <= now) this.#commitPeriodically();
     else this.#checkAt(dueAt, now);
   }
@@ -226,10 +229,11 @@ export class Committer {
         if (owner === undefined) continue;
         owner.committedOffset = offset;
         this.#parts.keptSends?.landed(owner, offset);
-        // What was too much for one commit follows in the next.
+        // What is new, or was too much for one commit, follows in the next.
         if (owner.phase === 'active' && owner.progress() !== undefined) this.#hasProgress = true;
       }
       if (error instanceof CommitError && error.unwritable.length > 0) this.#parts.unwritable(error.unwritable);
+      this.#isBehind = error === undefined && this.#parts.keptSends?.isCut === true;
       this.#failures = error === undefined ? 0 : this.#failures + 1;
       if (committed.length > 0)
         events.emit('committed', { offsets: committed.map(withoutSends), durationMs: clock.now() - startedAt });

@@ -338,7 +338,7 @@ describe('a delivery that does a call as a whole', () => {
 describe('what a delivery refuses', () => {
   it('is refused when the worker is made', () => {
     const refusing = delivery({
-      checkWorker: ({ handlerTimeoutMs = 0, isThreaded }) => {
+      check: ({ handlerTimeoutMs = 0, isThreaded }) => {
         if (handlerTimeoutMs > 10) throw new InvalidOptionError('handlerTimeoutMs', 'at most 10', handlerTimeoutMs);
         expect(isThreaded).toBe(false);
       },

@@ -15,11 +15,6 @@ export interface Delivery<Extra extends object = object> {
   readonly refuses?: { readonly actions: readonly PolicyAction[]; readonly why: string };
   /** How often progress is committed when the worker's option `commit.everyMs` does not say. @defaultValue 1_000 */
   readonly commitEveryMs?: number;
-  /**
-   * Called when a worker is made.
-   * @throws InvalidOptionError for a cluster over which it cannot promise what it promises
-   */
-  checkCluster?(kafka: KafkaCluster): void;
   /** What a handler call does is done as a whole, or undone as a whole: a batch of which a record failed alone is undone, and called again without it. */
   readonly isAtomic?: boolean;
   /** Why a handler must not send messages under it, with the way out: `context.send` throws. */
@@ -28,13 +23,16 @@ export interface Delivery<Extra extends object = object> {
    * Asked when a worker is made, with its options, defaults filled in.
    * @throws InvalidOptionError where the promise could not be kept, with the way out
    */
-  checkWorker?(options: DeliveryCheck): void;
+  check?(worker: DeliveryCheck): void;
   /** Called once per run of a worker, when its consumer is connected and has not joined yet. */
   open(context: DeliveryContext): Promise<DeliverySession<Extra>>;
 }
 
 /** Of a worker's options, those that a promise may depend on. */
-export type DeliveryCheck = Pick<CommonWorkerOptions<never, never, object>, 'concurrency' | 'handlerTimeoutMs'> & {
+export type DeliveryCheck = Pick<
+  CommonWorkerOptions<never, never, object>,
+  'kafka' | 'concurrency' | 'handlerTimeoutMs'
+> & {
   /** The handler runs in threads of its own. */
   readonly isThreaded: boolean;
 };

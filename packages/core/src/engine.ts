@@ -34,7 +34,7 @@ import { StuckHandlers } from './stuck-handlers.ts';
 import type { Subscription } from './subscription.ts';
 import { Suspensions } from './suspensions.ts';
 import { Turns } from './turns.ts';
-import { Undelivered } from './undelivered.ts';
+import { Undelivered, type WaitingRecord } from './undelivered.ts';
 import { WindDown } from './wind-down.ts';
 
 /** What an engine is made of. */
@@ -153,8 +153,14 @@ export class Engine {
         ? undefined
         : new Undelivered({
             progress: () => this.committer.noteProgress(0),
-            ...{ options, keptSends, turns, events, deadLetters: outcomes.deadLetters, stop: parts.fail },
+            ...{ options, keptSends, turns, events, stop: parts.fail },
+            ...{ deadLetters: outcomes.deadLetters, freezer: outcomes.freezer },
           });
+    keptSends?.boundBy({
+      partitions: () => assignment.size,
+      hold: (owner) => intake.holdKept(owner),
+      release: (owner) => intake.releaseKept(owner),
+    });
     this.committer = new Committer({
       unwritable: (sends) => this.#undelivered?.decide(sends),
       keptSends,
@@ -184,6 +190,7 @@ export class Engine {
     });
     const { committer, poller } = this;
     this.repositioning = new Repositioning({
+      commitsSends: keptSends !== undefined,
       ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
     });
     const { rebalances, repositioning } = this;
@@ -202,6 +209,7 @@ export class Engine {
     });
     this.windDown = new WindDown({
       isReceiving: () => this.#receipts?.isUnderWay === true,
+      heldOffset: (owner) => keptSends?.heldOffset(owner),
       ...{ clock, turns, assignment, lanes, dispatcher, outcomes, departures },
     });
     this.progress = new ProgressWatch({
@@ -235,6 +243,25 @@ export class Engine {
   /** Whether a poll may bring records now. */
   get hasRoom(): boolean {
     return this.intake.room() > 0 && this.#parts.keptSends?.isFull !== true;
+  }
+
+  /** What handlers have sent, and is not committed yet, in bytes: of a partition, or all that no more is polled for. */
+  keptBytes(owner?: OwnedPartition): number {
+    const { keptSends } = this.#parts;
+    if (keptSends === undefined) return 0;
+    if (owner !== undefined) return keptSends.bytesOf(owner);
+    return keptSends.isFull ? keptSends.waitingBytes : 0;
+  }
+
+  /** Records whose messages could not be written, and that wait for the next try. */
+  undelivered(): Iterable<WaitingRecord> {
+    return this.#undelivered?.waiting() ?? [];
+  }
+
+  /** Nothing is tried again: what waits for that, now or later, is left. */
+  stopRetries(): void {
+    this.outcomes.stopRetries();
+    this.#undelivered?.stop();
   }
 
   /** No record is taken from now on; events still are. */
@@ -323,8 +350,10 @@ export class Engine {
   }
 
   #settle(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered'): void {
-    this.#parts.keptSends?.settled(call, item, outcome);
+    const { keptSends } = this.#parts;
+    keptSends?.settled(call, item, outcome);
     this.#finished(item.owner, item.received);
+    keptSends?.noteFinished(item.owner);
   }
 
   #finished(owner: OwnedPartition, received: ReceivedRecord): void {

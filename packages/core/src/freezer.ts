@@ -39,6 +39,8 @@ export interface Frozen {
   /** Milliseconds since the epoch. */
   readonly since: number;
   readonly error: unknown;
+  /** Given where the record is handled, and what it has sent cannot be written: writes that again, or drops it. */
+  readonly resume?: (skip: boolean) => void;
 }
 
 /** What is to be unfrozen. */
@@ -85,6 +87,14 @@ export class Freezer {
       // What fails while its partition is frozen already is tried again with the rest.
       if (isNew) this.#add({ scope: 'partition', owner, item: first, call: part, lane: undefined }, error);
     }
+  }
+
+  /** What a handled record has sent cannot be written: nothing more of its partition is started, until it goes on by `resume`. */
+  freezeKept(call: HandlerCall, error: unknown, resume: (skip: boolean) => void): void {
+    const { owner } = call;
+    if (owner.phase !== 'active') return;
+    this.#parts.suspensions.suspend(owner, 'frozen');
+    this.#add({ scope: 'partition', owner, item: call, call, lane: undefined, resume }, error);
   }
 
   /** As {@link freezePartition}; the lane is held from now on. */
@@ -148,7 +158,9 @@ export class Freezer {
     const { scope, owner, item, call, lane, key } = one;
     this.#frozen.delete(one);
     if (lane !== undefined) this.#lanes.remove(lane, call);
-    if (skip) {
+    if (one.resume !== undefined) {
+      one.resume(skip);
+    } else if (skip) {
       skipped(call, item);
       if (call.items === undefined) call.isDropped = true;
       else call.items = call.items.filter((other) => other !== item);

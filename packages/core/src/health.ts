@@ -35,7 +35,10 @@ export function healthOf(
     const stalls = stallsOf(engine, options, now);
     if (stalls.length > 0) isLive = false;
     reasons.push(...stalls);
-    for (const one of owned) reasons.push(...intakeReasons(one));
+    for (const one of owned) reasons.push(...intakeReasons(one, engine));
+    const keptBytes = engine.keptBytes();
+    if (keptBytes > 0)
+      reasons.push(`nothing is polled: ${keptBytes} bytes that handlers have sent wait to be committed`);
     for (const { topic, partition, reason, since } of engine.restarts.underWay())
       reasons.push(`${topic}/${partition} has been starting again for ${seconds(now - since)}: ${reason.message}`);
     reasons.push(...frontierReasons(engine, options.onFailure.maxAttempts, now), ...readingReasons(engine, now));
@@ -45,7 +48,8 @@ export function healthOf(
   return { live: isLive, ready: state === 'running' && engine?.isMember === true, reasons };
 }
 
-function intakeReasons({ topic, partition, heldBackFor, ledger }: OwnedPartition): string[] {
+function intakeReasons(owner: OwnedPartition, engine: Engine): string[] {
+  const { topic, partition, heldBackFor, ledger } = owner;
   const { aheadCount, openCount, nextOffset } = ledger;
   const name = `${topic}/${partition}`;
   const reasons: string[] = [];
@@ -54,6 +58,11 @@ function intakeReasons({ topic, partition, heldBackFor, ledger }: OwnedPartition
     reasons.push(`${name} takes no more records: ${aheadCount} lie above unfinished offset ${nextOffset}`);
   if (heldBackFor.has('share'))
     reasons.push(`${name} takes no more records: it is stuck at offset ${nextOffset} with ${openCount} in flight`);
+  if (heldBackFor.has('kept')) {
+    const waits = openCount === 0 ? 'to be committed' : `for unfinished offset ${nextOffset}`;
+    const bytes = engine.keptBytes(owner);
+    reasons.push(`${name} takes no more records: ${bytes} bytes that its handlers have sent wait ${waits}`);
+  }
   return reasons;
 }
 
@@ -118,8 +127,14 @@ function handlerReasons({ dispatcher, deadlines }: Engine, now: number): string[
   return reasons;
 }
 
-function failureReasons({ outcomes }: Engine, now: number): string[] {
+function failureReasons(engine: Engine, now: number): string[] {
+  const { outcomes } = engine;
   const reasons: string[] = [];
+  for (const { item, to, isDeadLetter, error, dueAt } of engine.undelivered()) {
+    const what = isDeadLetter ? 'its dead letter' : 'what its handler has sent';
+    const again = `again in ${Math.max(0, Math.round(dueAt - now))} ms`;
+    reasons.push(`${placeOf({ first: item })}: ${what} could not be written to ${to}, ${again}: ${error.message}`);
+  }
   for (const { call, dueAt } of outcomes.retries.waiting()) {
     reasons.push(`${placeOf(call)} waits ${Math.max(0, Math.round(dueAt - now))} ms for attempt ${call.attempt}`);
   }

@@ -118,6 +118,15 @@ export class Intake {
     return this.#release(owner, reason);
   }
 
+  /** What its handlers have sent and cannot be committed yet is too much. */
+  holdKept(owner: OwnedPartition): void {
+    this.#hold(owner, 'kept');
+  }
+
+  releaseKept(owner: OwnedPartition): void {
+    this.#release(owner, 'kept');
+  }
+
   /** So much of what a partition has in flight is kept for later. */
   setAside(owner: OwnedPartition, why: 'suspended' | 'keys', aside: Aside): void {
     this.#shares.setAside(owner, why, aside);

@@ -1,47 +1,36 @@
 import type { KeptSend, PartitionProgress } from './delivery.ts';
 import { IllegalStateError } from './errors.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
-import type { Lane } from './lane.ts';
 import type { PassOutgoing } from './outgoing-plugins.ts';
 import { ownedMessage, sizeOf } from './owned-message.ts';
 import type { OwnedPartition } from './owned-partition.ts';
+import { type KeptRecord, PartitionSends } from './partition-sends.ts';
 import type { OutgoingRecord } from './record.ts';
 import { assertOwned } from './sender.ts';
 
-/** What one commit may have to write, in messages; at least one record's. The rest follows in the next. */
+/** What one commit may have to write; at least one record's. The rest follows in the next, at once: a transaction must not take too long. */
 const MAX_MESSAGES_PER_COMMIT = 10_000;
+const MAX_BYTES_PER_COMMIT = 16 * 1024 * 1024;
+/** A partition that was over its share is polled again when it keeps so much of it. */
+const RELEASE_AT = 0.5;
+/** How much more a partition has to keep, in shares, before it is looked at again how much of it lies above its frontier. */
+const LOOK_EVERY = 0.25;
 
-/** What a finished record has sent, until it is committed with it. */
-export interface KeptRecord {
-  readonly item: CallItem;
-  readonly lane: Lane<HandlerCall>;
-  attempt: number;
-  firstFailedAt: number | undefined;
-  sends: readonly KeptSend[];
-  readonly bytes: number;
-  /** What is kept is its dead letter. */
-  isDeadLetter: boolean;
-  /** Nothing at or above it is committed for now. */
-  isHeld: boolean;
+/** What kept messages depend on. */
+export interface KeptSendsParts {
+  /** @throws InvalidOptionError for a message that can never be written */
+  readonly check: (message: OutgoingRecord) => void;
+  readonly pass: PassOutgoing;
+  /** How much may be kept before no more is polled. */
+  readonly maxBytes: number;
 }
 
-/** What one partition keeps, by the offsets of its records. */
-class PartitionSends {
-  readonly records = new Map<number, KeptRecord>();
-  bytes = 0;
-
-  set(offset: number, record: KeptRecord): void {
-    this.records.set(offset, record);
-    this.bytes += record.bytes;
-  }
-
-  dropBelow(nextOffset: number): void {
-    for (const [offset, { bytes }] of this.records) {
-      if (offset >= nextOffset) continue;
-      this.records.delete(offset);
-      this.bytes -= bytes;
-    }
-  }
+/** Stops and starts the intake of a partition that keeps too much above its frontier. */
+export interface KeptSendsIntake {
+  /** Among how many partitions there is to share. */
+  readonly partitions: () => number;
+  readonly hold: (owner: OwnedPartition) => void;
+  readonly release: (owner: OwnedPartition) => void;
 }
 
 /**
@@ -49,17 +38,21 @@ class PartitionSends {
  * that fails takes them with it; when its record is finished they are with the partition, until a commit that covers the record has written them.
  */
 export class KeptSends {
-  readonly #check: (message: OutgoingRecord) => void;
-  readonly #pass: PassOutgoing;
-  readonly #maxBytes: number;
+  readonly #parts: KeptSendsParts;
+  #intake: KeptSendsIntake | undefined;
   readonly #partitions = new Map<OwnedPartition, PartitionSends>();
   /** Dead letters of records that are about to be finished. */
   readonly #deadLetters = new WeakMap<CallItem, OutgoingRecord>();
+  #turns = 0;
+  #isCut = false;
 
-  constructor(check: (message: OutgoingRecord) => void, pass: PassOutgoing, maxBytes: number) {
-    this.#check = check;
-    this.#pass = pass;
-    this.#maxBytes = maxBytes;
+  constructor(parts: KeptSendsParts) {
+    this.#parts = parts;
+  }
+
+  /** Once, before anything is sent. */
+  boundBy(intake: KeptSendsIntake): void {
+    this.#intake = intake;
   }
 
   /** A handler sends. @throws InvalidOptionError, IllegalStateError */
@@ -89,54 +82,108 @@ export class KeptSends {
     const messages = outcome === 'handled' ? call.sends?.get(item) : deadLetter && [deadLetter];
     if (messages === undefined || item.owner.phase === 'ended') return;
     const { offset } = item.received;
-    const kept = this.#partitions.get(item.owner) ?? new PartitionSends();
+    const kept = this.#partitions.get(item.owner) ?? new PartitionSends(this.#share);
     this.#partitions.set(item.owner, kept);
+    const sendsBytes = messages.reduce((sum, message) => sum + sizeOf(message), 0);
     kept.set(offset, {
       ...{ item, lane: call.lane, attempt: call.attempt, firstFailedAt: call.firstFailedAt },
       sends: messages.map((message) => ({ offset, message })),
-      bytes: messages.reduce((sum, message) => sum + sizeOf(message), 0),
+      ...{ sendsBytes, bytes: sendsBytes + item.received.sizeBytes },
       ...{ isDeadLetter: deadLetter !== undefined, isHeld: false },
     });
   }
 
+  /**
+   * A record of it was finished, and the frontier has moved if it could. What a partition keeps above its frontier cannot be committed for now: with more
+   * than its share of that it takes no more records, so that the others can go on.
+   */
+  noteFinished(owner: OwnedPartition): void {
+    const kept = this.#partitions.get(owner);
+    if (kept === undefined || kept.bytes < kept.lookAt || kept.isOverShare || owner.phase !== 'active') return;
+    kept.lookAt = kept.bytes + this.#share * LOOK_EVERY;
+    if (kept.bytesFrom(owner.ledger.nextOffset) <= this.#share) return;
+    kept.isOverShare = true;
+    this.#intake?.hold(owner);
+  }
+
   /** Whether so much is kept that no more is to be polled. Asked after every turn. */
   get isFull(): boolean {
+    return this.waitingBytes >= this.#parts.maxBytes;
+  }
+
+  /** What waits to be committed, without what partitions over their share keep: they take no more by themselves. */
+  get waitingBytes(): number {
     let bytes = 0;
     for (const [owner, kept] of this.#partitions) {
       if (owner.phase === 'ended') this.#partitions.delete(owner);
-      else bytes += kept.bytes;
+      else if (!kept.isOverShare) bytes += kept.bytes;
     }
-    return bytes >= this.#maxBytes;
+    return bytes;
   }
 
-  /** What there is to commit of these, with what is to be written with it. */
+  bytesOf(owner: OwnedPartition): number {
+    return this.#partitions.get(owner)?.bytes ?? 0;
+  }
+
+  /** Whether what there was to commit last was too much for one commit. */
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  /** What there is to commit of these, with what is to be written with it: first of those whose turn was longest ago. */
   progressOf(partitions: readonly OwnedPartition[]): PartitionProgress[] {
-    let left = MAX_MESSAGES_PER_COMMIT;
-    return partitions.flatMap((owner) => {
-      const next = owner.phase === 'ended' || left <= 0 ? undefined : owner.progress();
-      if (next === undefined) return [];
-      const below = [...(this.#partitions.get(owner)?.records ?? [])].filter(([offset]) => offset < next.offset);
-      below.sort(([a], [b]) => a - b);
-      const sends: KeptSend[] = [];
-      let { offset } = next;
-      for (const [at, record] of below) {
-        if (record.isHeld || left <= 0) {
-          offset = at;
-          break;
-        }
-        sends.push(...record.sends);
-        left -= record.sends.length;
+    const left = { messages: MAX_MESSAGES_PER_COMMIT, bytes: MAX_BYTES_PER_COMMIT };
+    this.#isCut = false;
+    const turnOf = (owner: OwnedPartition): number => this.#partitions.get(owner)?.servedAt ?? 0;
+    return [...partitions].sort((a, b) => turnOf(a) - turnOf(b)).flatMap((owner) => this.#progressOf(owner, left));
+  }
+
+  #progressOf(owner: OwnedPartition, left: { messages: number; bytes: number }): PartitionProgress[] {
+    const next = owner.phase === 'ended' ? undefined : owner.progress();
+    if (next === undefined) return [];
+    const kept = this.#partitions.get(owner);
+    if (kept === undefined) return [{ ...next, sends: [] }];
+    // What is committed may be anything after a seek. When the answer to a commit is lost it is what tells, so it has to be known before.
+    if (owner.committedOffset === undefined) {
+      this.#isCut = true;
+      return [{ ...next, offset: owner.startOffset, sends: [] }];
+    }
+    const below = [...kept.records].filter(([offset]) => offset < next.offset);
+    below.sort(([a], [b]) => a - b);
+    const sends: KeptSend[] = [];
+    let { offset } = next;
+    for (const [at, record] of below) {
+      const isTooMuch = left.messages <= 0 || left.bytes <= 0;
+      if (record.isHeld || isTooMuch) {
+        this.#isCut ||= !record.isHeld;
+        offset = at;
+        break;
       }
-      const isNothing = owner.committedOffset !== undefined && offset <= owner.committedOffset;
-      return isNothing ? [] : [{ ...next, offset, sends }];
-    });
+      sends.push(...record.sends);
+      left.messages -= record.sends.length;
+      left.bytes -= record.sendsBytes;
+    }
+    if (sends.length > 0) kept.servedAt = ++this.#turns;
+    return offset <= owner.committedOffset ? [] : [{ ...next, offset, sends }];
   }
 
   /** Everything below is written and committed. */
   landed(owner: OwnedPartition, nextOffset: number): void {
     const kept = this.#partitions.get(owner);
-    kept?.dropBelow(nextOffset);
-    if (kept?.records.size === 0) this.#partitions.delete(owner);
+    if (kept === undefined) return;
+    kept.dropBelow(nextOffset);
+    kept.lookAt = Math.min(kept.lookAt, kept.bytes + this.#share);
+    if (kept.isOverShare && kept.bytes <= this.#share * RELEASE_AT) {
+      kept.isOverShare = false;
+      this.#intake?.release(owner);
+    }
+    if (kept.records.size === 0) this.#partitions.delete(owner);
+  }
+
+  /** The first record of a partition that is not committed for now, nor anything above it. */
+  heldOffset(owner: OwnedPartition): number | undefined {
+    const held = [...(this.#partitions.get(owner)?.records ?? [])].filter(([, { isHeld }]) => isHeld);
+    return held.length === 0 ? undefined : Math.min(...held.map(([offset]) => offset));
   }
 
   /** The record that a message is kept for, as long as its partition is ours. */
@@ -149,17 +196,22 @@ export class KeptSends {
     return undefined;
   }
 
-  /** What a record has sent cannot be written: from now on this is kept in its place. */
+  /** What a record has sent cannot be written: from now on this is kept in its place. @throws InvalidOptionError, and what a plugin throws */
   replace(record: KeptRecord, message: OutgoingRecord | undefined): void {
     const { item } = record;
     const { offset } = item.received;
-    record.isDeadLetter = message !== undefined;
     record.sends = message === undefined ? [] : [{ offset, message: this.#accept(message, item) }];
+    record.isDeadLetter = message !== undefined;
+  }
+
+  /** What each partition may keep above its frontier. */
+  get #share(): number {
+    return this.#parts.maxBytes / Math.max(1, this.#intake?.partitions() ?? 1);
   }
 
   #accept(message: OutgoingRecord, item: CallItem): OutgoingRecord {
-    const outgoing = ownedMessage(this.#pass(message, item.record));
-    this.#check(outgoing);
+    const outgoing = ownedMessage(this.#parts.pass(message, item.record));
+    this.#parts.check(outgoing);
     return outgoing;
   }
 }

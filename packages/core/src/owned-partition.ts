@@ -3,9 +3,10 @@ import type { NextOffset, TopicPartition } from './record.ts';
 
 /**
  * Why a partition's intake is stopped. `ahead`: too much lies above its frontier. `share`: it is stuck with more than its share of what may be in flight.
- * `frozen`: a record of it has failed, and the policy said freeze. `paused`: the user said so.
+ * `kept`: what its handlers have sent and cannot be committed yet is more than its share. `frozen`: a record of it has failed, and the policy said
+ * freeze. `paused`: the user said so.
  */
-export type HoldReason = 'ahead' | 'share' | SuspendReason;
+export type HoldReason = 'ahead' | 'share' | 'kept' | SuspendReason;
 
 /** Why nothing of a partition is started either. */
 export type SuspendReason = 'frozen' | 'paused';
@@ -28,6 +29,8 @@ export class OwnedPartition implements TopicPartition {
   /** Unique among all partitions and epochs of a worker. */
   readonly id: number;
   readonly ledger: Ledger;
+  /** Where the epoch began. */
+  readonly startOffset: number;
   /** Carried on by every commit. */
   readonly commitMetadata: string;
   committedOffset: number | undefined;
@@ -67,6 +70,7 @@ export class OwnedPartition implements TopicPartition {
     this.topic = start.topic;
     this.partition = start.partition;
     this.ledger = new Ledger(start.offset);
+    this.startOffset = start.offset;
     this.commitMetadata = start.metadata ?? '';
     this.committedOffset = committedOffset;
   }

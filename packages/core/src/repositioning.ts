@@ -3,6 +3,7 @@ import type { Committer } from './committer.ts';
 import type { Departures } from './departures.ts';
 import { ClientError, IllegalStateError, type KafkaWorkerError } from './errors.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import type { OwnedPartition } from './owned-partition.ts';
 import type { Poller } from './poller.ts';
 import { PositionCheck } from './position-check.ts';
 import type { TopicPartition } from './record.ts';
@@ -12,6 +13,9 @@ import { Waits } from './waits.ts';
 
 /** How soon positions are looked at again when the broker did not answer. */
 const RECHECK_MS = 1_000;
+/** What a commit before a seek gets, and how often there may be something new to commit after it. */
+const COMMIT_MS = 5_000;
+const MAX_COMMITS = 3;
 
 /** What repositioning acts on. */
 export interface RepositioningParts {
@@ -20,6 +24,8 @@ export interface RepositioningParts {
   readonly assignment: Assignment;
   readonly departures: Departures;
   readonly committer: Committer;
+  /** What is finished has to be committed before it is forgotten, for its messages are written with that. */
+  readonly commitsSends: boolean;
   readonly poller: Poller;
   readonly turns: Turns;
   readonly fail: (error: KafkaWorkerError) => void;
@@ -41,6 +47,16 @@ export class Repositioning {
   /** What was received of the partition is forgotten, and results that still come back are dropped. */
   seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
     return this.#parts.poller.between(() => this.#seek(to));
+  }
+
+  async #commit(owned: OwnedPartition): Promise<void> {
+    const { topic, partition } = owned;
+    // What is finished while it is being committed is committed too; but not for ever.
+    for (let tries = 0; tries < MAX_COMMITS && owned.isStaying && owned.progress() !== undefined; tries++) {
+      const error = await this.#parts.committer.commitBefore([owned], COMMIT_MS);
+      if (error !== undefined) throw error;
+    }
+    if (!owned.isStaying) throw new IllegalStateError(`${topic}/${partition} was taken away before it could be sought`);
   }
 
   /** Compares positions with the logs, soon, and again as long as the broker does not answer. */
@@ -65,6 +81,7 @@ export class Repositioning {
     if (owned?.isStaying !== true) {
       throw new IllegalStateError(`${topic}/${partition} was taken away before it could be sought`);
     }
+    if (this.#parts.commitsSends) await this.#commit(owned);
     // Asked before it ends: an ended one is held back by nothing any more.
     const wasHeldBack = owned.isHeldBack;
     turns.run(() => {

@@ -114,7 +114,8 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
   optional('batch.maxRecords', options.batch?.maxRecords, positiveInteger);
   optional('batch.maxBytes', options.batch?.maxBytes, positiveInteger);
   optional('batch.maxWaitMs', options.batch?.maxWaitMs, nonNegative);
-  options.delivery?.checkWorker?.({
+  options.delivery?.check?.({
+    kafka: options.kafka,
     concurrency: options.concurrency ?? perPartitionStrategy,
     isThreaded: pluginOf(options.handler).length > 0,
     ...(options.handlerTimeoutMs !== undefined && { handlerTimeoutMs: options.handlerTimeoutMs }),
@@ -215,7 +216,6 @@ function checkMenus(options: WorkerOptions<unknown, unknown>): void {
     check('delivery', delivery, 'a delivery, such as atLeastOnce()', ofKind('delivery'));
     nonEmptyString('delivery.name', delivery.name);
     checkFunction('delivery', delivery, 'open', 'a function (context)');
-    delivery.checkCluster?.(options.kafka);
   }
   checkTogether(onFailure?.may, concurrency ?? perPartitionStrategy, delivery ?? atLeastOnceDelivery);
   if (plugins !== undefined) {

@@ -1,9 +1,13 @@
+import type { Timer } from './clock.ts';
 import { deadLetterOf } from './dead-letter-message.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import { HandlerError, type KafkaWorkerError, NonRetriableError, type UnwritableSend } from './errors.ts';
+import { HandlerError, type KafkaWorkerError, NonRetriableError, toError, type UnwritableSend } from './errors.ts';
 import type { EventListeners } from './events.ts';
-import { HandlerCall } from './handler-call.ts';
-import type { KeptRecord, KeptSends } from './kept-sends.ts';
+import type { Decision } from './failure.ts';
+import type { Freezer } from './freezer.ts';
+import { type CallItem, HandlerCall } from './handler-call.ts';
+import type { KeptSends } from './kept-sends.ts';
+import type { KeptRecord } from './partition-sends.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { backoffMs } from './retry-policy.ts';
 import type { Turns } from './turns.ts';
@@ -19,23 +23,48 @@ export interface UndeliveredParts {
   readonly turns: Turns;
   readonly events: EventListeners;
   readonly deadLetters: DeadLetters;
+  readonly freezer: Freezer;
   /** The same commit is worth another attempt. */
   readonly progress: () => void;
   readonly stop: (error: KafkaWorkerError) => void;
 }
 
+/** A record that waits until what is kept of it is written again. */
+export interface WaitingRecord {
+  readonly item: CallItem;
+  /** Where it could not be written. */
+  readonly to: string;
+  readonly isDeadLetter: boolean;
+  readonly error: Error;
+  /** Milliseconds since the epoch. */
+  readonly dueAt: number;
+}
+
 /**
  * Records whose handler has succeeded, and whose messages can never be written. The failure policy decides about them as about any other failure,
  * but the handler is not called again: later records of its lane have been handled meanwhile. So `retry` writes the same messages again, `skip` drops
- * them, `dead-letter` puts the record in their place, and what would make its partition or key stand still ends the worker.
+ * them, `dead-letter` puts the record in their place, and under `freeze` their partition stands still until somebody says which of the two it is to be.
  */
 export class Undelivered {
   readonly #parts: UndeliveredParts;
   readonly #verdicts: Verdicts;
+  readonly #waiting = new Map<KeptRecord, WaitingRecord & { readonly timer: Timer }>();
+  #hasStopped = false;
 
   constructor(parts: UndeliveredParts) {
     this.#parts = parts;
     this.#verdicts = new Verdicts(parts.options, parts.events);
+  }
+
+  *waiting(): Generator<WaitingRecord> {
+    for (const one of this.#waiting.values()) if (one.item.owner.phase !== 'ended') yield one;
+  }
+
+  /** Nothing is written again from now on: what waits for that is left. */
+  stop(): void {
+    this.#hasStopped = true;
+    for (const { timer } of this.#waiting.values()) timer.clear();
+    this.#waiting.clear();
   }
 
   /** Inside a turn. */
@@ -46,13 +75,13 @@ export class Undelivered {
       // Of several messages of one record the first one stands for all. What is held is decided about.
       if (record === undefined || seen.has(record) || record.isHeld) continue;
       seen.add(record);
-      if (record.isDeadLetter) this.#deadLetterFailed(record, error);
-      else this.#decide(record, new NonRetriableError(error.message, { cause: error }));
+      if (record.isDeadLetter) this.#deadLetterFailed(record, send.message.topic, error, () => {});
+      else this.#decide(record, send.message.topic, new NonRetriableError(error.message, { cause: error }));
     }
   }
 
-  #decide(record: KeptRecord, error: NonRetriableError): void {
-    const { options, keptSends, deadLetters, progress, stop } = this.#parts;
+  #decide(record: KeptRecord, to: string, error: NonRetriableError): void {
+    const { options, keptSends, freezer, progress, stop } = this.#parts;
     const { item, attempt } = record;
     const { topic, partition, offset } = item.received;
     const call = new HandlerCall(record.lane, item.received, item.owner, item.record, undefined);
@@ -63,7 +92,7 @@ export class Undelivered {
     switch (decision.do) {
       case 'retry':
         record.attempt++;
-        this.#hold(record, decision.afterMs);
+        this.#hold(record, decision.afterMs, { to, error }, () => {});
         return;
       case 'skip':
         if (decision.log === true)
@@ -71,30 +100,50 @@ export class Undelivered {
         keptSends.replace(record, undefined);
         progress();
         return;
-      case 'dead-letter': {
-        const objection = deadLetters.objection(item, decision.brake, error);
-        if (objection !== undefined) {
-          record.isHeld = true;
-          stop(objection);
-          return;
-        }
-        keptSends.replace(record, deadLetterOf(decision.topic, call, item, error, options.groupId));
-        progress();
+      case 'dead-letter':
+        this.#deadLetter(decision, record, call, error);
         return;
-      }
+      case 'freeze':
+        // Held, so that no commit that is still to come passes it.
+        record.isHeld = true;
+        freezer.freezeKept(call, error, (skip) => {
+          if (skip) keptSends.replace(record, undefined);
+          record.attempt++;
+          record.isHeld = false;
+          progress();
+        });
+        return;
       default:
     }
-    // Held, so that no commit that is still to come passes it.
     record.isHeld = true;
     stop(new HandlerError(item.received, attempt, error));
   }
 
+  #deadLetter(decision: Decision & { do: 'dead-letter' }, record: KeptRecord, call: HandlerCall, error: Error): void {
+    const { options, keptSends, deadLetters, progress, stop } = this.#parts;
+    const objection = deadLetters.objection(record.item, decision.brake, error);
+    if (objection !== undefined) {
+      record.isHeld = true;
+      stop(objection);
+      return;
+    }
+    const put = (): void => {
+      try {
+        keptSends.replace(record, deadLetterOf(decision.topic, call, record.item, error, options.groupId));
+      } catch (thrown) {
+        // It is too large, or a plugin has refused it: it stays, as one does that a broker refuses.
+        this.#deadLetterFailed(record, decision.topic, toError(thrown), put);
+      }
+    };
+    put();
+    if (!record.isHeld) progress();
+  }
+
   /** Nothing is dropped: it is written again and again, and its partition's progress waits. */
-  #deadLetterFailed(record: KeptRecord, error: Error): void {
+  #deadLetterFailed(record: KeptRecord, to: string, error: Error, before: () => void): void {
     const { options, events } = this.#parts;
     const { received, record: source } = record.item;
     const { topic, partition, offset } = received;
-    const to = record.sends[0]?.message.topic ?? '';
     const failures = record.attempt++;
     const afterMs = backoffMs(BACKOFF, Math.min(failures, 10), options.random());
     options.logger.error('a dead letter could not be written: its record is not committed, nor what follows it', {
@@ -102,18 +151,28 @@ export class Undelivered {
     });
     if (events.has('dead-letter-failed'))
       events.emit('dead-letter-failed', { record: source, topic: to, error, failures });
-    this.#hold(record, afterMs);
+    this.#hold(record, afterMs, { to, error, isDeadLetter: true }, before);
   }
 
-  /** What is at or above it in its partition waits; everything else goes on. */
-  #hold(record: KeptRecord, afterMs: number): void {
+  /** What is at or above it in its partition waits; everything else goes on. `before` may hold it again. */
+  #hold(
+    record: KeptRecord,
+    afterMs: number,
+    why: { readonly to: string; readonly error: Error; readonly isDeadLetter?: true },
+    before: () => void,
+  ): void {
     const { options, turns, progress } = this.#parts;
     record.isHeld = true;
-    options.clock.setTimeout(() => {
+    if (this.#hasStopped) return;
+    const timer = options.clock.setTimeout(() => {
       turns.run(() => {
+        this.#waiting.delete(record);
         record.isHeld = false;
-        progress();
+        before();
+        if (!record.isHeld) progress();
       });
     }, afterMs);
+    const dueAt = options.clock.now() + afterMs;
+    this.#waiting.set(record, { item: record.item, isDeadLetter: false, dueAt, timer, ...why });
   }
 }

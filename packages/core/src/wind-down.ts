@@ -19,6 +19,8 @@ export interface WindDownParts {
   readonly dispatcher: Dispatcher;
   readonly outcomes: Outcomes;
   readonly departures: Departures;
+  /** The first record of a partition whose messages could not be written, if there is one. */
+  readonly heldOffset: (owner: OwnedPartition) => number | undefined;
   /** Something that was polled is not taken in yet. */
   readonly isReceiving: () => boolean;
 }
@@ -86,11 +88,14 @@ export class WindDown {
     return this.#wait(this.#returned);
   }
 
-  /** Partitions with records that were received and are not finished. */
+  /** Partitions with records that were received and are not finished, or whose messages could not be written. */
   left(): NextOffset[] {
-    return [...this.#parts.assignment]
-      .filter(({ ledger }) => ledger.openCount > 0)
-      .map(({ topic, partition, ledger }) => ({ topic, partition, offset: ledger.nextOffset }));
+    return [...this.#parts.assignment].flatMap((owner) => {
+      const { topic, partition, ledger } = owner;
+      const held = this.#parts.heldOffset(owner);
+      if (ledger.openCount === 0 && held === undefined) return [];
+      return [{ topic, partition, offset: Math.min(ledger.nextOffset, held ?? ledger.nextOffset) }];
+    });
   }
 
   /** After every turn: tells those who wait. */

@@ -92,7 +92,11 @@ export class WorkerRun {
     const keptSends =
       session.check === undefined
         ? undefined
-        : new KeptSends(session.check.bind(session), passOutgoing(plugins), inFlightBytes);
+        : new KeptSends({
+            check: session.check.bind(session),
+            pass: passOutgoing(plugins),
+            maxBytes: inFlightBytes,
+          });
     const sends: Pick<ContextServices, 'send'> = keptSends ?? this.#sender;
     this.engine = new Engine({
       write: async (message, item) =>
@@ -214,7 +218,7 @@ export class WorkerRun {
     // What counts as committed already is handled in either mode, with its retries.
     const commitsReceived = this.#options.delivery.commitsReceived === true;
     if (commitsReceived) engine.windDown.releasePaused();
-    else engine.outcomes.stopRetries();
+    else engine.stopRetries();
     const isInFlight = mode === 'in-flight' && !commitsReceived;
     if (isInFlight) engine.windDown.finishGaps();
     engine.windDown.stopFilling();
@@ -238,7 +242,7 @@ export class WorkerRun {
     }
     // A poll that was under way may still bring records: they are left.
     engine.windDown.stopDispatch();
-    engine.outcomes.stopRetries();
+    engine.stopRetries();
     engine.deadlines.stop();
     engine.committer.close();
   }

@@ -61,6 +61,12 @@ export function producerProperties(kafka: ResolvedConfluentKafkaOptions, clientI
 /** Transactions follow each other closely, and the broker says "not yet" right after the last one: the default, 100 ms, would be most of the time. */
 const TRANSACTION_RETRY_BACKOFF_MS = 5;
 
+/**
+ * How long a topic may be unknown before messages for it fail. The default, 30 s, is longer than a transaction may be: messages would fail as timed out, which
+ * says nothing of their topic, and the broker might have dropped the transaction by then. A topic that was created just now is known sooner.
+ */
+const TOPIC_PROPAGATION_MS = 5_000;
+
 /** The properties of a producer of transactions. Pure. */
 export function transactionalProperties(
   kafka: ResolvedConfluentKafkaOptions,
@@ -69,6 +75,7 @@ export function transactionalProperties(
   const { transactionTimeoutMs } = options;
   const properties: ClientProperties = {
     'retry.backoff.ms': TRANSACTION_RETRY_BACKOFF_MS,
+    'topic.metadata.propagation.max.ms': Math.min(TOPIC_PROPAGATION_MS, Math.floor(transactionTimeoutMs / 2)),
     ...producerProperties(kafka, options.clientId),
     'transactional.id': options.transactionalId,
     'transaction.timeout.ms': transactionTimeoutMs,

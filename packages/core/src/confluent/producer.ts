@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts';
 import type { OutgoingRecord, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
 import { isRetriableCode, nativeCode, toNativeError } from './client-errors.ts';
+import type { ClientLogLine } from './client-events.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { checkConnectOptions, checkTimeout } from './kafka-client-options.ts';
 import { type Done, type NativeProducer, newNativeProducer } from './native-client.ts';
@@ -38,6 +39,8 @@ export interface ConfluentProducerOptions {
   readonly properties: ClientProperties;
   readonly token: (() => Promise<OAuthBearerToken>) | undefined;
   readonly logger: Logger;
+  /** Told what the native client says without being asked. */
+  readonly heard?: (line: ClientLogLine) => void;
 }
 
 /** The port's producer on librdkafka: idempotent, each send answered by its delivery report. */
@@ -63,6 +66,7 @@ export class ConfluentProducer implements KafkaProducer {
     };
     this.#raw = new RawClient({ ...options, report }, (callbacks) => {
       const native = newNativeProducer(properties, { ...callbacks, dr_cb: true });
+      if (options.heard !== undefined) native.on('event.log', options.heard);
       native.on('delivery-report', (error: unknown, report: DeliveryReport) => this.#delivered(error, report));
       return native;
     });

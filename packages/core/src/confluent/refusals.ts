@@ -1,7 +1,7 @@
 import { AuthorizationError, type KafkaWorkerError } from '../errors.ts';
 
 /** What Kafka calls the right that is missing. READ includes DESCRIBE. */
-export type Operation = 'DESCRIBE' | 'READ';
+export type Operation = 'DESCRIBE' | 'READ' | 'WRITE';
 
 /** Of several topics one is meant, and Kafka does not say which. */
 export function topicRefused(operation: Operation, topics: readonly string[], cause: unknown): AuthorizationError {
@@ -20,6 +20,13 @@ export function topicRefused(operation: Operation, topics: readonly string[], ca
 export function groupRefused(operation: Operation, groupId: string, cause: unknown): AuthorizationError {
   const message = `group ${JSON.stringify(groupId)}: this user may not ${operation} it (GROUP_AUTHORIZATION_FAILED)`;
   return new AuthorizationError(message, { operation, groupId, cause });
+}
+
+/** The right to write in transactions, which goes by their id. */
+export function transactionalIdRefused(transactionalId: string, cause: unknown): AuthorizationError {
+  const id = JSON.stringify(transactionalId);
+  const message = `transactional id ${id}: this user may not WRITE with it (TRANSACTIONAL_ID_AUTHORIZATION_FAILED)`;
+  return new AuthorizationError(message, { operation: 'WRITE', cause });
 }
 
 /** What the client itself says of a group (an event, its fatal error) names none. */

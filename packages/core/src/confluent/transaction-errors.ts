@@ -7,6 +7,9 @@ import {
 } from '../errors.ts';
 import { nativeCode, toNativeError } from './client-errors.ts';
 
+/** Kafka's code. */
+const ID_REFUSED = 53;
+
 interface Flags {
   readonly isFatal?: unknown;
   readonly isRetriable?: unknown;
@@ -37,6 +40,11 @@ function kindOf(native: unknown, code: number): TransactionError['kind'] {
   if (flags.isFatal === true || code === nativeCode.fatal || code === nativeCode.fenced) return 'fatal';
   if (flags.isTxnRequiresAbort === true) return 'abortable';
   return flags.isRetriable === true ? 'retriable' : 'fatal';
+}
+
+/** Whether the broker does not let this user write with the producer's id. */
+export function isIdRefusal(thrown: unknown): boolean {
+  return thrown instanceof AuthorizationError && toNativeError(thrown.cause).code === ID_REFUSED;
 }
 
 /** The broker will say the same of this message for ever: no such topic or partition, too large, not allowed, not valid. */

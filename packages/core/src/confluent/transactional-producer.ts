@@ -8,7 +8,9 @@ import { nativeCommit } from './native-arguments.ts';
 import type { Done, NativeProducer } from './native-client.ts';
 import { toNativeMessage } from './outgoing-message.ts';
 import { ConfluentProducer, type ConfluentProducerOptions } from './producer.ts';
-import { transactionalSendError, transactionError } from './transaction-errors.ts';
+import { transactionalIdRefused } from './refusals.ts';
+import { TopicRefusals } from './topic-refusals.ts';
+import { isIdRefusal, transactionalSendError, transactionError } from './transaction-errors.ts';
 
 /** librdkafka's default for `message.max.bytes`. */
 const MESSAGE_BYTES = 1_000_000;
@@ -23,8 +25,12 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
   /** Why the transaction must not be committed, of which the native client does not know. */
   #mustAbort: Error | undefined;
 
+  readonly #transactionalId: string;
+  readonly #refusals = new TopicRefusals();
+
   constructor(options: ConfluentProducerOptions) {
-    this.#producer = new ConfluentProducer(options);
+    this.#producer = new ConfluentProducer({ ...options, heard: (line) => this.#refusals.heard(line) });
+    this.#transactionalId = String(options.properties['transactional.id']);
     this.#maxBytes = Number(options.properties['message.max.bytes'] ?? MESSAGE_BYTES);
   }
 
@@ -35,7 +41,9 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
   init(timeoutMs: number): Promise<void> {
     return this.#call('transactions cannot be initialised', timeoutMs, (native, ms, done) =>
       native.initTransactions(ms, done),
-    );
+    ).catch((thrown: unknown) => {
+      throw isIdRefusal(thrown) ? transactionalIdRefused(this.#transactionalId, thrown) : thrown;
+    });
   }
 
   check(message: OutgoingRecord): void {
@@ -50,12 +58,13 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
   }
 
   begin(): Promise<void> {
+    this.#refusals.clear();
     return this.#call('a transaction cannot be begun', BEGIN_MS, (native, _ms, done) => native.beginTransaction(done));
   }
 
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
-    return this.#producer.send(message).catch((thrown: unknown) => {
-      throw transactionalSendError(thrown);
+    return this.#producer.send(message).catch(async (thrown: unknown) => {
+      throw (await this.#refusals.explain(thrown)) ?? transactionalSendError(thrown);
     });
   }
 

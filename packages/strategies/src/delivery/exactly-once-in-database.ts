@@ -55,7 +55,7 @@ export function exactlyOnceInDatabase<Transaction>(
     },
     refusesSends:
       'a message is no part of the transaction, and would be lost or sent without it. Write it to a table in the transaction, for something else to send, or choose atLeastOnce()',
-    checkWorker: ({ handlerTimeoutMs, isThreaded }) => {
+    check: ({ handlerTimeoutMs, isThreaded }) => {
       if (isThreaded)
         throw new InvalidOptionError(
           'handler',

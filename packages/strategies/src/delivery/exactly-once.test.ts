@@ -344,7 +344,7 @@ describe('A message that can never be written, under exactlyOnce,', () => {
   });
 
   it('is not tried again by retry, and ends the worker under stop, with what lies before it committed', async () => {
-    for (const onFailure of [stop(), retry({ then: stop() }), freezePartition()]) {
+    for (const onFailure of [stop(), retry({ then: stop() })]) {
       const kafka = clusterWith('a', 'b', 'c');
       const worker = workerOn(kafka, sendsBadly, { onFailure });
       const finished = expect(worker.finished).rejects.toMatchObject({ code: 'HANDLER', offset: 1 });
@@ -352,6 +352,36 @@ describe('A message that can never be written, under exactlyOnce,', () => {
       await finished;
       expect([outputs(kafka), committed(kafka)]).toEqual([['a'], 1]);
     }
+  });
+
+  it.each([
+    ['is written when somebody unfreezes it after having mended that', false, ['a', 'b', 'c']],
+    ['is dropped when somebody says that it is to be skipped', true, ['a', 'c']],
+  ] as const)('freezes its partition under freezePartition, and %s', async (_what, isSkipped, expected) => {
+    const kafka = fakeKafka({ topics: { t: { partitions: 2 }, out: { partitions: 1 } } });
+    kafka.send(['a', 'b', 'c'].map((value) => ({ topic: 't', partition: 0, value })));
+    let calls = 0;
+    const worker = workerOn(
+      kafka,
+      ({ partition, offset, value }, { send }) => {
+        calls++;
+        send({ topic: partition === 0 && offset === 1 ? 'later' : 'out', value });
+      },
+      { onFailure: freezePartition() },
+    );
+    await ran(kafka, worker);
+    kafka.send([{ topic: 't', partition: 1, value: 'other' }]);
+    kafka.send([{ topic: 't', partition: 0, value: 'd' }]);
+    await kafka.clock.advance(5_000);
+    expect([outputs(kafka), committed(kafka), calls]).toEqual([['a', 'other'], 1, 4]);
+    expect(worker.status().partitions[0]?.frozen).toMatchObject([{ scope: 'partition', offset: 1 }]);
+    expect(worker.health().reasons).toEqual([expect.stringMatching(/t\/0 has been frozen at offset 1 .*later/)]);
+    kafka.createTopic('later');
+    await worker.unfreeze({ topic: 't', partition: 0, skip: isSkipped });
+    await kafka.clock.advance(5_000);
+    expect([...outputs(kafka), ...outputs(kafka, 'later')].sort()).toEqual([...expected, 'd', 'other'].sort());
+    expect([committed(kafka), calls, worker.health().reasons]).toEqual([4, 5, []]);
+    await worker.stop();
   });
 
   it('is a dead letter itself: its record is not committed, and it is written as soon as that works', async () => {

@@ -41,7 +41,7 @@ export function exactlyOnce(options: ExactlyOnceOptions): Delivery {
       actions: ['freeze-key'],
       why: 'what all other keys of the partition send could not be written before the key goes on. Choose freezePartition(), or a dead letter',
     },
-    checkCluster: ({ transactionRefusal }) => {
+    check: ({ kafka: { transactionRefusal } }) => {
       if (transactionRefusal !== undefined)
         throw new InvalidOptionError(
           'delivery',

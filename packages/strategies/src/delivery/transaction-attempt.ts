@@ -83,10 +83,7 @@ export class TransactionAttempt {
 
   async #sendOffsets(content: TransactionContent, timeoutMs: number): Promise<void> {
     // The broker looks at the member, not at its partitions: for one that was given back it would commit, too.
-    if (content.isCancelled)
-      throw new TransactionError('abortable', 'partitions of the transaction are not assigned any more', {
-        kafkaCode: ILLEGAL_GENERATION,
-      });
+    if (content.isCancelled) throw notAssigned();
     const offsets = content.partitions.map(({ topic, partition, offset, metadata, leaderEpoch }) => ({
       ...{ topic, partition, offset },
       ...(metadata === undefined ? {} : { metadata }),
@@ -128,6 +125,12 @@ export class TransactionAttempt {
 
 const ILLEGAL_GENERATION = 22;
 const RETRY_MS = 20;
+
+/** What a transaction is dropped for, or not begun, when its partitions are gone. */
+export function notAssigned(): TransactionError {
+  const text = 'partitions of the transaction are not assigned any more';
+  return new TransactionError('abortable', text, { kafkaCode: ILLEGAL_GENERATION });
+}
 
 function isFatal(thrown: unknown): boolean {
   return thrown instanceof TransactionError && thrown.kind === 'fatal';

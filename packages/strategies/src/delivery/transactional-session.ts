@@ -12,7 +12,7 @@ import {
   TransactionError,
   type UnwritableSend,
 } from '@kafka-worker/core';
-import { TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
+import { notAssigned, TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
 import { asError, type SendOf } from './write-sends.ts';
 
 /** Producers that fail one after another, without a transaction in between that succeeds: then it is no accident. */
@@ -96,6 +96,7 @@ export class TransactionalSession implements DeliverySession {
 
   async #commit(content: TransactionContent): Promise<void> {
     const { consumer, clock } = this.#context;
+    if (content.isCancelled) throw this.#commitError(content.partitions, notAssigned());
     let producer: TransactionalProducer;
     try {
       producer = await this.#ready();
@@ -115,7 +116,9 @@ export class TransactionalSession implements DeliverySession {
         for (const [, send] of sends) this.#written.add(send);
         return;
       case 'dropped':
-        if (end.isProducerGone) this.#failed();
+        // Where the fault is a message's, the producer's end says nothing about producers: a broker ends no transaction that it has not seen begin.
+        if (end.isProducerGone && end.unwritable.length > 0) this.#discard();
+        else if (end.isProducerGone) this.#failed();
         throw this.#commitError(content.partitions, end.error, end.unwritable);
       case 'unknown':
         this.#unknown = { partitions: content.partitions, sends };
@@ -167,17 +170,15 @@ export class TransactionalSession implements DeliverySession {
 
   /**
    * Asks for the offsets of the transaction of which nobody knows what became: now that a new producer has the id, it has ended one way or the other. Gives
-   * the partitions that were not committed. An offset that is further on was committed by whoever had the partition since, with what its records sent.
+   * the partitions that were not committed. Another offset than the transaction's is from before it, also one that is further on (then it was sought
+   * back), or it is of whoever has the partition now; and of a partition that is not ours any more nothing can be committed.
    */
   async #resolve(): Promise<readonly PartitionProgress[]> {
     const content = this.#unknown;
     if (content === undefined) return [];
     const { consumer, logger } = this.#context;
     const committed = new Map((await consumer.committed(content.partitions)).map((one) => [nameOf(one), one.offset]));
-    const isLanded = (one: PartitionProgress): boolean => {
-      const offset = committed.get(nameOf(one));
-      return offset === one.offset || (offset !== undefined && offset > one.offset && (one.sends ?? []).length > 0);
-    };
+    const isLanded = (one: PartitionProgress): boolean => committed.get(nameOf(one)) === one.offset;
     for (const [partition, send] of content.sends) if (isLanded(partition)) this.#written.add(send);
     const open = content.partitions.filter((one) => !isLanded(one));
     this.#unknown = undefined;

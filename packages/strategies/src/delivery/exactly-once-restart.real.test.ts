@@ -1,0 +1,43 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { endBroker, startBrokerAgain } from '../../../../scripts/broker-restart.ts';
+import { missingForKafka } from '../../../../scripts/kafka-jars.ts';
+import { startPrivateKafka } from '../../../../scripts/private-kafka.ts';
+import { TransactionalWork, until } from '../testing/transactional-work.ts';
+
+const hasRealTier = process.env.KAFKA_BROKERS !== undefined && missingForKafka().length === 0;
+const RECORDS = 4_000;
+const NODE = 1;
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+}, 60_000);
+
+(hasRealTier ? describe : describe.skip)('a broker that goes and comes back in the middle of transactions', () => {
+  it('loses and repeats nothing of what is written under exactlyOnce, whether it ends in order or at once', async () => {
+    const { cluster, directory, stop } = await startPrivateKafka(() => {}, undefined, { brokers: 1, secure: false });
+    closing.push(stop);
+    const work = await TransactionalWork.prepare(cluster.bootstrap.split(','), RECORDS);
+    closing.push(() => work.close());
+    let failures = 0;
+    const { worker, calls } = await work.start();
+    worker.on('commit-failed', () => failures++);
+    const seen: number[] = [];
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const before = work.values.length;
+      await until('it is at work', () => work.values.length >= before + 200);
+      seen.push(work.values.length);
+      await endBroker(directory, NODE, signal);
+      // So that some transactions find nobody.
+      await sleep(1_000);
+      await startBrokerAgain(directory, NODE);
+    }
+    await work.expectExactlyOnce();
+    // Each of them in the middle of the work.
+    expect(seen.filter((count) => count < RECORDS)).toHaveLength(2);
+    expect(failures).toBeGreaterThan(0);
+    expect(new Set(calls).size).toBe(RECORDS);
+    expect((await worker.stop()).error).toBeUndefined();
+  }, 240_000);
+});
