@@ -54,6 +54,7 @@ export class Rebalances {
   #queue: Promise<void> = Promise.resolve();
   #pending = 0;
   #isClosed = false;
+  #waiting: { readonly since: number; readonly error: Error } | undefined;
 
   constructor(parts: RebalanceParts) {
     this.#parts = parts;
@@ -63,6 +64,11 @@ export class Rebalances {
   /** Whether events are being carried out. */
   get isUnderWay(): boolean {
     return this.#pending > 0;
+  }
+
+  /** What an assignment waits for that could not be carried out yet, and since when, in milliseconds since the epoch. */
+  get waiting(): { readonly since: number; readonly error: Error } | undefined {
+    return this.#waiting;
   }
 
   /** Called inside a turn, in the order of the events. */
@@ -91,6 +97,7 @@ export class Rebalances {
   }
 
   async #assigned(partitions: readonly TopicPartition[]): Promise<void> {
+    this.#waiting = undefined;
     const { consumer, assignment, turns, events, starts: resolver } = this.#parts;
     const { logger } = this.#parts.options;
     let existing = partitions;
@@ -260,13 +267,18 @@ export class Rebalances {
 
   /** Repeats what fails for a reason that passes. Undefined when the worker closes before it succeeds. */
   async #untilItSucceeds<T>(attempt: (tries: number) => Promise<T>): Promise<T | undefined> {
-    const { random, logger } = this.#parts.options;
+    const { random, logger, clock } = this.#parts.options;
+    let since: number | undefined;
     for (let tries = 1; !this.#isClosed; tries++) {
       try {
-        return await attempt(tries);
+        const result = await attempt(tries);
+        this.#waiting = undefined;
+        return result;
       } catch (thrown) {
         const isRetriable = isKafkaWorkerError(thrown) && (thrown.retriable || isRebalanceUnderWay(thrown));
         if (!isRetriable) throw thrown;
+        since ??= clock.now();
+        this.#waiting = { since, error: thrown };
         if (tries === 5) logger.warn('an assignment waits for the broker', { error: thrown });
         await this.#waits.wait(RETRY_MS * Math.min(tries, 8) * (0.5 + random()));
       }
