@@ -98,7 +98,8 @@ export function describeHandlersInDatabase(opened: () => DatabaseUnderTest): voi
       const worker = await new DatabaseWorker(under, [1], {
         group,
         before(_record, transaction) {
-          kept.push(transaction.query);
+          const { query } = transaction as unknown as Record<string, (sql: string) => Promise<unknown>>;
+          if (query !== undefined) kept.push(query);
         },
       }).start();
       await worker.idle();
