@@ -52,8 +52,8 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
         await until(async () => (await world.written()) === RECORDS);
         await until(async () => (await open('old')) === 0);
         const waited = next.lines.some((line) => line.includes('a transaction of the owner before is open still'));
-        // In its handler it does not hold the partition itself, only rows that it has written.
-        expect(waited).toBe(where === 'stored');
+        // In its handler it holds rows that it has written, and not the partition itself; the claim of another one may wait all the same.
+        if (where === 'stored') expect(waited).toBe(true);
         old.child.kill('SIGCONT');
         // It goes on where it was, hears that it is an owner no more, and comes back as a member.
         await world.produce(RECORDS);
