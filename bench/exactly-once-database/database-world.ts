@@ -14,7 +14,7 @@ export interface DatabaseVerdict {
   readonly leftRows: number;
 }
 
-export const PARTITIONS = 6;
+const PARTITIONS = 6;
 const KEYS = 60;
 const FLUSH_MS = 60_000;
 
