@@ -40,6 +40,14 @@ const proofs: readonly Proof[] = [
     program: ['scripts/chaos.ts', '--seconds', '300', '--json'],
   },
   {
+    name: 'exactly-once-database',
+    claim:
+      'what handlers write to PostgreSQL is there once, in order, while workers die, stand still and move, and connections, the database and the broker fail',
+    // A Kafka and a PostgreSQL of its own, which it stops and starts.
+    needsKafka: false,
+    program: ['scripts/exactly-once-database.ts', '--json'],
+  },
+  {
     name: 'soak',
     claim: 'heap, memory, handles and threads stay what they are while records flow and workers come and go',
     needsKafka: true,

@@ -96,6 +96,11 @@ export interface DeliverySession<Extra extends object = object> {
     progress: () => Progress,
   ): Promise<void>;
   /**
+   * Whether what `around` has rejected with says that the call was undone for a reason of the store's own, which passes: then it is called again after a
+   * wait, as the same attempt, and no policy is asked, for nothing is known to be wrong with its records.
+   */
+  isUndone?(error: unknown): boolean;
+  /**
    * Where it is given, what handlers send (and dead letters) is not produced at once: it is kept with its record, and comes to `commit` with the
    * progress that covers the record. Called for each message when it is sent.
    * @throws InvalidOptionError for a message that can never be written

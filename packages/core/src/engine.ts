@@ -124,6 +124,7 @@ export class Engine {
     this.#pauses = new Pauses(assignment, suspensions);
     this.outcomes = new Outcomes({
       settle: (call, item, outcome) => this.#settle(call, item, outcome),
+      isUndone: (error) => session.isUndone?.(error) === true,
       stop: parts.fail,
       ...{ options, lanes, intake, suspensions, turns, laneNow, polledAt, events, ownerOf, write: parts.write },
     });

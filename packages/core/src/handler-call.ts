@@ -26,6 +26,8 @@ export class HandlerCall implements CallItem {
   /** Its only record was taken away. */
   isDropped = false;
   attempt = 1;
+  /** How often this attempt was undone for a reason of the delivery's own. */
+  undoneCount = 0;
   /** When the attempt started, in milliseconds since the epoch; not measured for a handler that returns at once unless somebody listens. */
   startedAt = 0;
   firstFailedAt: number | undefined;
@@ -135,6 +137,7 @@ export class HandlerCall implements CallItem {
     const own = this.items === undefined ? undefined : items;
     const call = new HandlerCall(this.lane, first.received, first.owner, first.record, own);
     call.attempt = this.attempt;
+    call.undoneCount = this.undoneCount;
     call.startedAt = this.startedAt;
     call.firstFailedAt = this.firstFailedAt;
     call.lastFailedAt = this.lastFailedAt;
@@ -159,6 +162,7 @@ export class HandlerCall implements CallItem {
   /** The same records once more. */
   nextAttempt(): void {
     this.attempt++;
+    this.undoneCount = 0;
     this.begin();
   }
 }

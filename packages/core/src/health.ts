@@ -30,7 +30,7 @@ export function healthOf(
   const owned = engine === undefined ? [] : [...engine.assignment];
   if (engine !== undefined && state === 'running') {
     if (!engine.isMember) reasons.push('joining the group');
-    else if (engine.rebalances.isUnderWay) reasons.push('a rebalance is in progress');
+    else if (engine.rebalances.isUnderWay) reasons.push(rebalanceReason(engine, now));
     else if (owned.length === 0) reasons.push('no partition is assigned to this member');
     const stalls = stallsOf(engine, options, now);
     if (stalls.length > 0) isLive = false;
@@ -39,13 +39,20 @@ export function healthOf(
     const keptBytes = engine.keptBytes();
     if (keptBytes > 0)
       reasons.push(`nothing is polled: ${keptBytes} bytes that handlers have sent wait to be committed`);
-    for (const { topic, partition, reason, since } of engine.restarts.underWay())
-      reasons.push(`${topic}/${partition} has been starting again for ${seconds(now - since)}: ${reason.message}`);
+    for (const { topic, partition, reason, since, lastError } of engine.restarts.underWay()) {
+      const why = lastError === undefined ? reason.message : `${reason.message}; then: ${lastError.message}`;
+      reasons.push(`${topic}/${partition} has been starting again for ${seconds(now - since)}: ${why}`);
+    }
     reasons.push(...frontierReasons(engine, options.onFailure.maxAttempts, now), ...readingReasons(engine, now));
     reasons.push(...handlerReasons(engine, now), ...failureReasons(engine, now));
     reasons.push(...commitReasons(engine, now));
   }
   return { live: isLive, ready: state === 'running' && engine?.isMember === true, reasons };
+}
+
+function rebalanceReason({ rebalances: { waiting } }: Engine, now: number): string {
+  if (waiting === undefined) return 'a rebalance is in progress';
+  return `a rebalance is in progress: an assignment has been waiting for ${seconds(now - waiting.since)}: ${waiting.error.message}`;
 }
 
 function intakeReasons(owner: OwnedPartition, engine: Engine): string[] {
@@ -135,8 +142,10 @@ function failureReasons(engine: Engine, now: number): string[] {
     const again = `again in ${Math.max(0, Math.round(dueAt - now))} ms`;
     reasons.push(`${placeOf({ first: item })}: ${what} could not be written to ${to}, ${again}: ${error.message}`);
   }
-  for (const { call, dueAt } of outcomes.retries.waiting()) {
-    reasons.push(`${placeOf(call)} waits ${Math.max(0, Math.round(dueAt - now))} ms for attempt ${call.attempt}`);
+  for (const { call, dueAt, undoneBy } of outcomes.retries.waiting()) {
+    const waits = `${placeOf(call)} waits ${Math.max(0, Math.round(dueAt - now))} ms`;
+    if (undoneBy === undefined) reasons.push(`${waits} for attempt ${call.attempt}`);
+    else reasons.push(`${waits} to be called again, for it was undone ${call.undoneCount} times: ${undoneBy.message}`);
   }
   for (const { call, item, message, since, lastError } of outcomes.deadLetters.pending()) {
     if (lastError === undefined && now - since < UNACKNOWLEDGED_MS) continue;

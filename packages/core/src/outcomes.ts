@@ -31,9 +31,15 @@ export interface OutcomeParts {
   readonly write: (message: OutgoingRecord, item: CallItem) => Promise<unknown>;
   /** A record is finished: the ledger and the limits follow. */
   readonly settle: (call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered') => void;
+  /** Whether a call was undone for a reason of the delivery's own. */
+  readonly isUndone: (error: unknown) => boolean;
   /** The policy, or the brake, said stop. */
   readonly stop: (error: KafkaWorkerError) => void;
 }
+
+/** What was undone is called again after such a wait, twice as long each time. */
+const UNDONE_WAIT_MS = 50;
+const MAX_UNDONE_WAIT_MS = 8_000;
 
 /** Decides what becomes of a call that has returned, and sees to it that it is carried out: settled, repeated, written elsewhere, frozen, or the end. */
 export class Outcomes {
@@ -130,6 +136,10 @@ export class Outcomes {
       this.#undoneInPart(call, failedItems);
       return;
     }
+    if (this.#parts.isUndone(error)) {
+      this.#repeat(call, toError(error));
+      return;
+    }
     const culprit = call.items === undefined ? undefined : undecodable(call.items, error);
     const item = culprit ?? call.first;
     const decision = this.#verdicts.of(call, item, error);
@@ -210,6 +220,19 @@ export class Outcomes {
   #retry(call: HandlerCall, afterMs: number): void {
     call.withdraw('leaving');
     if (!call.isEmpty) this.retries.add(call, afterMs);
+  }
+
+  /** The same attempt, later: the delivery has undone it, and its records are not known to have anything to do with that. */
+  #repeat(call: HandlerCall, reason: Error): void {
+    call.withdraw('leaving');
+    if (call.isEmpty) return;
+    const { random, logger } = this.#parts.options;
+    call.undoneCount++;
+    const afterMs = Math.min(MAX_UNDONE_WAIT_MS, UNDONE_WAIT_MS * 2 ** (call.undoneCount - 1)) * (0.5 + random());
+    const { topic, partition, offset } = call.first.received;
+    const fields = { topic, partition, offset, times: call.undoneCount, afterMs: Math.round(afterMs), error: reason };
+    logger.warn('a handler call was undone by the delivery, and is made again', fields);
+    this.retries.repeat(call, afterMs, reason);
   }
 
   /** The same attempt, at once. */

@@ -65,6 +65,11 @@ export class Rebalances {
     return this.#pending > 0;
   }
 
+  /** What an assignment waits for that could not be carried out yet, and since when, in milliseconds since the epoch. */
+  get waiting(): { readonly since: number; readonly error: Error } | undefined {
+    return this.#takeover.waiting;
+  }
+
   /** Called inside a turn, in the order of the events. */
   handle(event: AssignmentEvent): void {
     const owned = this.#parts.assignment.among(event.partitions);

@@ -38,6 +38,8 @@ interface Restart extends TopicPartition {
   /** Milliseconds since the epoch. */
   readonly since: number;
   readonly wasHeldBack: boolean;
+  /** Why it could not start yet. */
+  lastError?: Error;
   /** 1 for one that comes by itself. */
   readonly inARow: number;
 }
@@ -97,7 +99,7 @@ export class Restarts {
     const since = this.#parts.options.clock.now();
     const last = this.#last.get(nameOf(owned));
     const inARow = last !== undefined && since - last.since < FORGET_AFTER_MS ? last.inARow + 1 : 1;
-    const restart = { topic, partition, reason, since, wasHeldBack: isHeldBack, inARow };
+    const restart: Restart = { topic, partition, reason, since, wasHeldBack: isHeldBack, inARow };
     this.#underWay.set(nameOf(owned), restart);
     this.#last.set(nameOf(owned), restart);
     return restart;
@@ -133,6 +135,7 @@ export class Restarts {
         return start;
       } catch (thrown) {
         if (!isKafkaWorkerError(thrown) || !thrown.retriable) throw thrown;
+        restart.lastError = thrown;
         options.logger.warn('a partition cannot start again yet', { topic, partition, error: thrown });
       }
     }

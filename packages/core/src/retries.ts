@@ -18,6 +18,8 @@ export interface WaitingRetry {
   readonly call: HandlerCall;
   readonly dueAt: number;
   readonly timer: Timer | undefined;
+  /** Why the same attempt is made again; undefined where the next one is. */
+  readonly undoneBy: Error | undefined;
 }
 
 /** Calls that wait for their next attempt. Their lanes are held by that. */
@@ -45,16 +47,26 @@ export class Retries {
 
   /** The lane is held from now on; the caller ends the call that has failed. */
   add(call: HandlerCall, afterMs: number): void {
+    call.nextAttempt();
+    this.#wait(call, afterMs, undefined);
+  }
+
+  /** The same attempt once more, for it was undone. */
+  repeat(call: HandlerCall, afterMs: number, undoneBy: Error): void {
+    call.begin();
+    this.#wait(call, afterMs, undoneBy);
+  }
+
+  #wait(call: HandlerCall, afterMs: number, undoneBy: Error | undefined): void {
     const { lanes, clock, turns } = this.#parts;
     lanes.hold(call.lane);
-    call.nextAttempt();
     for (const { owner, received } of call.items ?? [call]) owner.leaveOpen(received.offset);
     const timer = this.#hasStopped
       ? undefined
       : clock.setTimeout(() => {
           turns.run(() => this.#due(waiting));
         }, afterMs);
-    const waiting: WaitingRetry = { call, dueAt: clock.now() + afterMs, timer };
+    const waiting: WaitingRetry = { call, dueAt: clock.now() + afterMs, timer, undoneBy };
     this.#waiting.add(waiting);
   }
 

@@ -15,7 +15,7 @@ const TRIES_BEFORE_DOUBT = 5;
 
 /** What taking partitions over needs. */
 export interface TakeoverParts {
-  readonly options: Pick<ResolvedWorkerOptions, 'random' | 'logger'>;
+  readonly options: Pick<ResolvedWorkerOptions, 'random' | 'logger' | 'clock'>;
   readonly session: DeliverySession;
   readonly committer: Committer;
   readonly starts: StartResolver;
@@ -38,6 +38,8 @@ export interface Taken {
 /** Where assigned partitions start: looked up, and committed where no commit stands for it, for as long as that fails for a reason that passes. */
 export class Takeover {
   readonly #parts: TakeoverParts;
+  /** What an assignment waits for, and since when. */
+  waiting: { readonly since: number; readonly error: Error } | undefined;
 
   constructor(parts: TakeoverParts) {
     this.#parts = parts;
@@ -94,12 +96,18 @@ export class Takeover {
   /** Repeats what fails for a reason that passes. Undefined when the worker closes before it succeeds. */
   async #untilItSucceeds<T>(attempt: (tries: number) => Promise<T>): Promise<T | undefined> {
     const { options, waits, isClosed } = this.#parts;
+    let since: number | undefined;
     for (let tries = 1; !isClosed(); tries++) {
       try {
-        return await attempt(tries);
+        const result = await attempt(tries);
+        this.waiting = undefined;
+        return result;
       } catch (thrown) {
+        this.waiting = undefined;
         const isRetriable = isKafkaWorkerError(thrown) && (thrown.retriable || isRebalanceUnderWay(thrown));
         if (!isRetriable) throw thrown;
+        since ??= options.clock.now();
+        this.waiting = { since, error: thrown };
         if (tries === 5) options.logger.warn('an assignment waits for the broker', { error: thrown });
         await waits.wait(RETRY_MS * Math.min(tries, 8) * (0.5 + options.random()));
       }

@@ -4,6 +4,7 @@ import type { Database } from './database/database.ts';
 import { DatabaseSession } from './database/database-session.ts';
 import { DEFAULT_SCHEMA, quoteSchema } from './database/exactly-once-migration.ts';
 import { OffsetStore } from './database/offset-store.ts';
+import { within } from './database/within.ts';
 
 /** What a database gets to answer beyond the time that a lock may take. */
 const ANSWER_MS = 30_000;
@@ -70,7 +71,7 @@ export function exactlyOnceInDatabase<Transaction>(
     open: async (context) => {
       const { groupId } = context;
       const store = new OffsetStore({ database, schema: quoted, groupId, lockTimeoutMs, idleInTransactionTimeoutMs });
-      await store.check();
+      await within(store.check(), context.connectTimeoutMs, context.clock);
       return new DatabaseSession({ database, store, context, answerTimeoutMs: lockTimeoutMs + ANSWER_MS });
     },
   };

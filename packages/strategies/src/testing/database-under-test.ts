@@ -36,8 +36,9 @@ export async function openPGlite(): Promise<DatabaseUnderTest> {
   };
 }
 
-export async function openPostgres(connectionString: string): Promise<DatabaseUnderTest> {
-  const pool = new pg.Pool({ connectionString, max: 20, connectionTimeoutMillis: 10_000 });
+/** `options` are those of its sessions, such as `-c default_transaction_isolation=serializable`. */
+export async function openPostgres(connectionString: string, options?: string): Promise<DatabaseUnderTest> {
+  const pool = new pg.Pool({ connectionString, max: 20, connectionTimeoutMillis: 10_000, ...(options && { options }) });
   const schema = newSchema();
   await pool.query(exactlyOnceMigration(schema));
   await pool.query(effectsOf(schema));

@@ -39,9 +39,12 @@ export class DatabaseWorker {
       readonly options?: DatabaseWorkerOptions;
       readonly database?: Database<AnyTransaction>;
       readonly kafka?: FakeKafka;
+      readonly lockTimeoutMs?: number;
+      readonly idleInTransactionTimeoutMs?: number;
     },
   ) {
     const { group, name = 'a', before = () => {}, options = {}, database = under.database } = given;
+    const { lockTimeoutMs = 300, idleInTransactionTimeoutMs = 60_000 } = given;
     this.kafka = given.kafka ?? fakeKafkaWith(counts);
     const warn = (message: string): void => void this.warnings.push(message);
     const logger: Logger = { debug() {}, info() {}, warn, error: warn };
@@ -53,7 +56,7 @@ export class DatabaseWorker {
     this.worker = new Worker({
       ...{ kafka: this.kafka, groupId: group, topics: 't', clock: this.kafka.clock, logger, random: () => 0.5 },
       onFailure: stop(),
-      delivery: exactlyOnceInDatabase({ database, schema: under.schema, lockTimeoutMs: 300 }),
+      delivery: exactlyOnceInDatabase({ database, schema: under.schema, lockTimeoutMs, idleInTransactionTimeoutMs }),
       ...(options.batchHandler === undefined && { handler }),
       ...options,
     } as WorkerOptions<Buffer | null, Buffer | null, Gained>);

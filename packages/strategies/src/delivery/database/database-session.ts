@@ -16,10 +16,12 @@ import {
 import { beginStoring, type CallPart, DoneElsewhere, DoneInPart, storedOf } from './call-part.ts';
 import type { Claim, Stored } from './claim.ts';
 import type { Database } from './database.ts';
+import { Deadline } from './deadline.ts';
 import { FencedError } from './fenced-error.ts';
 import { lend } from './lend.ts';
 import type { OffsetStore } from './offset-store.ts';
-import { isLockTimeout, isRefused, passes } from './sql-state.ts';
+import { isConflict, isConnectionLost, isLockTimeout, isRefused, passes } from './sql-state.ts';
+import { UndoneError } from './undone-error.ts';
 import { within } from './within.ts';
 
 /** What a session is made of. */
@@ -48,7 +50,7 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
 
   async startOffsets(partitions: readonly TopicPartition[]): Promise<StartOffset[]> {
     await this.#checkMembership(partitions.filter((one) => this.#fenced.has(nameOf(one))));
-    const claims = await Promise.allSettled(partitions.map((one) => this.#answered(this.#parts.store.claim(one))));
+    const claims = await Promise.allSettled(partitions.map((one) => this.#claim(one)));
     const failed = claims.find((one) => one.status === 'rejected');
     if (failed !== undefined) this.#claimFailed(partitions, claims);
     return claims.flatMap((one) => {
@@ -71,6 +73,10 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
     }
   }
 
+  isUndone(error: unknown): boolean {
+    return error instanceof UndoneError;
+  }
+
   isFinished(record: KafkaRecord): boolean {
     return this.#claims.get(nameOf(record))?.finished.has(record.offset) === true;
   }
@@ -80,24 +86,34 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
     run: (gained?: Gained<Transaction>) => Promise<void>,
     progress: () => Progress,
   ): Promise<void> {
-    const { database, store, context } = this.#parts;
+    const { database, store, context, answerTimeoutMs } = this.#parts;
     const parts = this.#partsOf(records);
     let stored: readonly (readonly [Claim, Stored])[] | undefined;
+    let isHandlers = false;
     let endStoring = (): void => {};
+    const late = new Deadline(context.clock);
     try {
-      await database.transaction(async (transaction) => {
-        const token = await store.begin(transaction);
-        const lent = lend(transaction);
-        try {
-          await run({ transaction: lent.transaction });
-        } finally {
-          lent.takeBack();
-        }
-        endStoring = await beginStoring(parts);
-        const toStore = storedOf(parts, progress());
-        for (const [claim, one] of toStore) await store.store(transaction, token, claim, one);
-        stored = toStore;
-      });
+      const ended = database
+        .transaction(async (transaction) => {
+          const token = await store.begin(transaction);
+          const lent = lend(transaction);
+          try {
+            await run({ transaction: lent.transaction });
+          } catch (error) {
+            isHandlers = true;
+            throw await this.#whoseFault(error, transaction);
+          } finally {
+            lent.takeBack();
+          }
+          // From here on it is up to the database alone.
+          late.begin(answerTimeoutMs);
+          endStoring = await beginStoring(parts);
+          const toStore = storedOf(parts, progress());
+          for (const [claim, one] of toStore) await store.store(transaction, token, claim, one);
+          stored = toStore;
+        })
+        .finally(() => endStoring());
+      await Promise.race([ended, late.passed]);
       for (const [claim, one] of stored ?? []) claim.noteStored(one);
     } catch (error) {
       if (error instanceof DoneElsewhere) {
@@ -112,11 +128,14 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
           error,
         );
       // Everything was stored, so it was the commit that failed: whether it is done, only the database knows.
-      else if (stored !== undefined && !isRefused(error)) this.#restart(parts, unknownOutcome(error));
+      else if (error === late.error || (stored !== undefined && !isRefused(error)))
+        this.#restart(parts, unknownOutcome(error));
       else if (error instanceof DoneInPart) this.#restart(parts, error);
+      // The handler has nothing to do with it, and certainly nothing of it is done.
+      else if (!isHandlers && passes(error)) throw new UndoneError(error);
       throw error;
     } finally {
-      endStoring();
+      late.clear();
     }
   }
 
@@ -214,6 +233,26 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
       if (offsets.length > 0) await consumer.commit(offsets);
     } catch (error) {
       throw new RetriableError('the group does not say that the partitions are still ours', { cause: error });
+    }
+  }
+
+  /** What a handler has rejected with, or what the database has done to it: it loses connections, and undoes what is in the way of others. */
+  async #whoseFault(error: unknown, transaction: Transaction): Promise<unknown> {
+    if (isConflict(error)) return new UndoneError(error);
+    try {
+      await this.#answered(this.#parts.database.query(transaction, 'SELECT 1', []));
+    } catch (lost) {
+      if (isConnectionLost(lost)) return new UndoneError(lost);
+    }
+    return error;
+  }
+
+  async #claim(partition: TopicPartition): Promise<Claim> {
+    let isWanted = true;
+    try {
+      return await this.#answered(this.#parts.store.claim(partition, () => isWanted));
+    } finally {
+      isWanted = false;
     }
   }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type CommittedOffset, NonRetriableError, type TopicPartition } from '@kafka-worker/core';
+import { type CommittedOffset, NonRetriableError, RetriableError, type TopicPartition } from '@kafka-worker/core';
 import { Claim, type Stored } from './claim.ts';
 import type { Database } from './database.ts';
 import { FencedError } from './fenced-error.ts';
@@ -35,10 +35,13 @@ export class OffsetStore<Transaction> {
    * Takes a partition: from the commit on, whoever had it before writes nothing. Waits for a transaction of theirs that is about to commit, at most for
    * `lockTimeoutMs`.
    */
-  async claim({ topic, partition }: TopicPartition): Promise<Claim> {
+  async claim({ topic, partition }: TopicPartition, isWanted: () => boolean): Promise<Claim> {
     const { database, schema, groupId } = this.#options;
     const key = [groupId, topic, partition];
     return await database.transaction(async (transaction) => {
+      // It may have waited for its connection for long, and the partition may have another owner by now, whom it would fence.
+      if (!isWanted()) throw new RetriableError(`${topic}/${partition} is not taken any more: it came too late`);
+      await this.#readCommitted(transaction);
       await this.#set(transaction, this.#bounds());
       const [owner] = await database.query(
         transaction,
@@ -147,6 +150,7 @@ export class OffsetStore<Transaction> {
   /** Stores what no handler call stands for, in a transaction of its own. */
   async storeAlone(claim: Claim, stored: Stored): Promise<void> {
     await this.#options.database.transaction(async (transaction) => {
+      await this.#readCommitted(transaction);
       await this.#set(transaction, this.#bounds());
       await this.store(transaction, await this.begin(transaction), claim, stored);
     });
@@ -156,6 +160,14 @@ export class OffsetStore<Transaction> {
   #bounds(): Readonly<Record<string, string>> {
     const { lockTimeoutMs, idleInTransactionTimeoutMs } = this.#options;
     return { lock_timeout: `${lockTimeoutMs}`, idle_in_transaction_session_timeout: `${idleInTransactionTimeoutMs}` };
+  }
+
+  /**
+   * Whatever the database's default is. With one snapshot for the whole transaction, a claim that has waited for the owner before would not see what
+   * that one has stored meanwhile, and take as open what is done.
+   */
+  async #readCommitted(transaction: Transaction): Promise<void> {
+    await this.#options.database.query(transaction, 'SET TRANSACTION ISOLATION LEVEL READ COMMITTED', []);
   }
 
   /** For the rest of the transaction. */

@@ -26,6 +26,8 @@ export interface PostgresPool<Client> {
 export function postgres<Client extends PostgresClient>(pool: PostgresPool<Client>): Database<Client> {
   if (typeof (pool as unknown as Record<string, unknown> | undefined)?.connect !== 'function')
     throw new InvalidOptionError('postgres', 'a Pool of the package pg', pool);
+  /** Why connections that are in use are of no use any more: their driver does not say it again. */
+  const brokenBy = new WeakMap<Client, Error>();
   return {
     async transaction(run) {
       const client = await pool.connect();
@@ -33,6 +35,7 @@ export function postgres<Client extends PostgresClient>(pool: PostgresPool<Clien
       // Without a listener, a connection that breaks while its client is in use would end the process.
       const noteBroken = (error: Error): void => {
         broken ??= error;
+        brokenBy.set(client, broken);
       };
       client.on('error', noteBroken);
       const orBroken = async (sql: string): Promise<void> => {
@@ -63,6 +66,12 @@ export function postgres<Client extends PostgresClient>(pool: PostgresPool<Clien
         client.release(broken);
       }
     },
-    query: async (client, sql, parameters) => (await client.query(sql, [...parameters])).rows,
+    async query(client, sql, parameters) {
+      try {
+        return (await client.query(sql, [...parameters])).rows;
+      } catch (error) {
+        throw brokenBy.get(client) ?? error;
+      }
+    },
   };
 }
