@@ -1,4 +1,4 @@
-import { isKafkaWorkerError, type NextOffset, type TransactionalProducer } from '@kafka-worker/core';
+import { isKafkaWorkerError, type NextOffset, type TransactionalProducer, TransactionError } from '@kafka-worker/core';
 import type { Oracle } from './oracle.ts';
 import { type Output, outputOf } from './outputs.ts';
 
@@ -52,7 +52,9 @@ export function watchedProducer(
         await producer.commit(timeoutMs);
         end(true);
       } catch (error) {
-        oracle.note(`${name} cannot commit: ${String(error)}`);
+        // Not its text, which names an id that is another one each time.
+        const kind = error instanceof TransactionError ? error.kind : String(error);
+        oracle.note(`${name} cannot commit: ${kind}`);
         if (!isKafkaWorkerError(error) || !error.retriable) end(false);
         throw error;
       }
