@@ -4,12 +4,20 @@ import { readCommandLine, reportFailure, UsageError } from '../scripts/command-l
 import { machine } from '../scripts/machine.ts';
 import type { Bench, BenchResult } from './bench.ts';
 import { engineBench } from './engine.ts';
+import { exactlyOnceBench } from './exactly-once.ts';
 import { ledgerBench } from './ledger.ts';
 import { strategiesBench } from './strategies.ts';
 import { threadsBench } from './threads.ts';
 import { throughputBench } from './throughput.ts';
 
-const benches: readonly Bench[] = [engineBench, ledgerBench, throughputBench, strategiesBench, threadsBench];
+const benches: readonly Bench[] = [
+  engineBench,
+  ledgerBench,
+  throughputBench,
+  strategiesBench,
+  threadsBench,
+  exactlyOnceBench,
+];
 
 const usage = 'npm run bench -- NAME [--json] [--quick]';
 const options = { json: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false } } as const;

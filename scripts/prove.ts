@@ -24,6 +24,11 @@ const proofs: readonly Proof[] = [
   bench('ledger', 'the cost of settling a record does not grow with the records in flight', false),
   bench('throughput', 'records per second from a real broker, beside a bare loop on the raw client', true),
   bench('strategies', 'what the strategies cost, and how near to their ideal handlers that wait are run', true),
+  bench(
+    'exactly-once',
+    'what transactions cost, beside acknowledged produces and beside a transaction per record',
+    true,
+  ),
   bench('threads', 'handlers that compute use the second core when they run in threads', false),
   {
     name: 'simulation',

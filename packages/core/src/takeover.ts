@@ -61,30 +61,40 @@ export class Takeover {
 
   /** Starts that no commit stands for are committed before anything is dispatched, so that a crash cannot jump. Gives those that are ours still. */
   async #commitStarts(resolved: readonly Start[]): Promise<readonly Start[] | undefined> {
-    const { committer, session, events } = this.#parts;
+    const { committer, session, events, waits, isClosed } = this.#parts;
     const isCommitted = (start: Start): boolean => start.committedOffset === start.offset;
     const starts = resolved.filter(isCommitted);
     let open = resolved.filter((start) => !isCommitted(start));
+    // A transaction is refused as a whole, also for the sake of one partition, and also to a member that is about to hear of its next epoch.
+    const isWhole = session.check !== undefined;
+    let isAlone = false;
     const commit = async (): Promise<void> => {
-      const offsets = open.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }));
-      try {
-        await session.commit({ partitions: offsets });
-      } catch (error) {
-        if (isKafkaWorkerError(error)) events.emit('commit-failed', { offsets, error });
-        if (!(error instanceof CommitError) || !error.failures.some(isOfAnother)) throw error;
-        const failed = new Map(error.failures.map((one) => [`${one.topic}/${one.partition}`, one]));
+      while (open.length > 0 && !isClosed()) {
+        const asked = isAlone ? open.slice(0, 1) : open;
+        const offsets = asked.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }));
+        let failures: readonly CommitFailure[] = [];
+        try {
+          await session.commit({ partitions: offsets });
+        } catch (error) {
+          if (isKafkaWorkerError(error)) events.emit('commit-failed', { offsets, error });
+          if (!(error instanceof CommitError) || !error.failures.some(isOfAnother)) throw error;
+          if (isWhole && !isAlone) {
+            // Those that are ours still would be left out with the others, and no event would ever tell.
+            isAlone = true;
+            await waits.wait(RETRY_MS);
+            continue;
+          }
+          failures = error.failures;
+        }
+        const failed = new Map(failures.map((one) => [`${one.topic}/${one.partition}`, one]));
         const failureOf = ({ topic, partition }: Start): CommitFailure | undefined =>
           failed.get(`${topic}/${partition}`);
-        for (const start of open) if (failureOf(start) === undefined) starts.push(committedAt(start));
+        for (const start of asked) if (failureOf(start) === undefined) starts.push(committedAt(start));
         open = open.filter((start) => {
           const failure = failureOf(start);
-          return failure !== undefined && !isOfAnother(failure);
+          return !asked.includes(start) || (failure !== undefined && !isOfAnother(failure));
         });
-        if (open.length > 0) await commit();
-        return;
       }
-      starts.push(...open.map(committedAt));
-      open = [];
     };
     if (open.length > 0) {
       const isDone = await this.#untilItSucceeds(() => committer.alone(commit).then(() => true));

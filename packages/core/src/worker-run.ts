@@ -205,6 +205,8 @@ export class WorkerRun {
     void engine.windDown.whenReturned().then(async () => {
       const errors: Error[] = [];
       const attempt = this.#attempts(errors);
+      // What the policy decides about them is carried out first: a dead letter that came after the last commit would be written again by the successor.
+      await withTimeout(engine.windDown.whenQuiet(), ABORT_GRACE_MS, this.#options.clock);
       await attempt('the last commit', () => commitAll(engine), 2 * COMMIT_TIMEOUT_MS);
       await this.#endHooks(engine, MIN_HOOK_MS, attempt);
       await this.#close(leaveGroup, attempt);

@@ -273,4 +273,29 @@ describe('FakeGroup', () => {
     expect(answered).toBe(0);
     expect(kafka.committed('g', 't').size).toBe(0);
   });
+
+  it('refuses offsets of a transaction that were on their way when the member let go of a partition', async () => {
+    const kafka = cluster(2);
+    const consumer = await member(kafka);
+    await answer(consumer);
+    const producer = kafka.transactionalProducer({
+      ...{ clock: kafka.clock, logger: stderrLogger, transactionalId: 'x', transactionTimeoutMs: 10_000 },
+    });
+    await producer.connect({ timeoutMs: 1_000 });
+    await producer.init(1_000);
+    await producer.begin();
+    const hold = kafka.hold('send-offsets');
+    const late = producer.sendOffsets([{ ...p(1), offset: 5 }], consumer, 1_000);
+    await hold.arrived();
+    kafka.group('g').revoke([p(1)]);
+    expect(await answer(consumer)).toEqual(['revoked t/1']);
+    hold.release();
+    await expect(late).rejects.toMatchObject({ kind: 'abortable', kafkaCode: 22 });
+    await producer.abort(1_000);
+    // As the member that it is by now, it may: brokers do not look at partitions.
+    await producer.begin();
+    await producer.sendOffsets([{ ...p(1), offset: 5 }], consumer, 1_000);
+    await producer.commit(1_000);
+    expect(kafka.committed('g', 't').get(1)).toBe(5);
+  });
 });

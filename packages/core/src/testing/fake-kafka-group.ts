@@ -165,11 +165,18 @@ export class FakeGroup {
    * Notes offsets of a transaction, all or none. As a broker does, it looks at who the member is and whether its generation is the last one, not at who
    * owns a partition: a member that has let go of one, and is up to date, may commit for it.
    */
-  addToTransaction(transaction: object, member: FakeMember, offsets: readonly NextOffset[]): CommitFailure[] {
+  addToTransaction(
+    transaction: object,
+    member: FakeMember,
+    offsets: readonly NextOffset[],
+    generation: number,
+  ): CommitFailure[] {
     const isMember = this.#members.includes(member) && !member.isKicked;
+    const isCurrent = generation === member.generation;
     const failures = offsets.flatMap((next) => {
-      const refusal = this.#refusal(member, next) ?? (isMember ? undefined : UNKNOWN_MEMBER);
-      const isUpToDate = refusal === ILLEGAL_GENERATION && member.state(next) === undefined;
+      const unknown = isMember ? undefined : UNKNOWN_MEMBER;
+      const refusal = this.#refusal(member, next) ?? unknown ?? (isCurrent ? undefined : ILLEGAL_GENERATION);
+      const isUpToDate = refusal === ILLEGAL_GENERATION && isCurrent && member.state(next) === undefined;
       const { topic, partition, offset } = next;
       return refusal === undefined || isUpToDate ? [] : [{ topic, partition, offset, ...refusal }];
     });

@@ -21,6 +21,8 @@ export class FakeMember {
   isKicked = false;
   /** Another consumer with the same `groupInstanceId` has taken its place. */
   isFenced = false;
+  /** How often it has let partitions go: what it asked for before is of a former generation then. */
+  generation = 0;
   readonly #partitions = new Map<string, FakePartitionState>();
   #unread: AssignmentEvent[] = [];
   #unanswered: AssignmentEvent[] = [];
@@ -84,11 +86,13 @@ export class FakeMember {
   release(partitions: readonly TopicPartition[]): boolean {
     if (!this.#answer(partitions, (type) => type !== 'assigned')) return false;
     for (const partition of partitions) this.#partitions.delete(partitionKey(partition));
+    this.generation++;
     return true;
   }
 
   /** Forgets everything: the member is gone. */
   clear(): void {
+    this.generation++;
     this.#partitions.clear();
     this.#unread = [];
     this.#unanswered = [];

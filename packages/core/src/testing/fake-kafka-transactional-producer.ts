@@ -72,10 +72,12 @@ export class FakeTransactionalProducer implements TransactionalProducer {
     const { group } = consumer;
     await this.#call('sendOffsets', ['open', 'failed'], timeoutMs, async () => {
       this.#assertUsable();
+      // As the member is when it asks: others may have its partitions before the request arrives.
+      const { generation } = consumer.member;
       await this.#request('send-offsets', { offsets: checked });
       const { transactionalId, transactionTimeoutMs } = this.#options;
       const transaction = this.#transactions.writing(transactionalId, this.#epoch, transactionTimeoutMs);
-      const [refused] = group.addToTransaction(transaction, consumer.member, checked);
+      const [refused] = group.addToTransaction(transaction, consumer.member, checked, generation);
       if (refused !== undefined) {
         const { kafkaCode, reason } = refused;
         throw new TransactionError('abortable', `offsets cannot be added: ${reason} (${kafkaCode})`, { kafkaCode });

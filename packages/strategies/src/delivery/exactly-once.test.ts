@@ -236,6 +236,32 @@ describe('exactlyOnce', () => {
     await worker.stop();
   });
 
+  it('handles what is its own still when starts are refused for the sake of a partition that was lost', async () => {
+    const kafka = clusterWith('a');
+    const hold = kafka.hold('send-offsets');
+    const worker = workerOn(kafka, copy);
+    await worker.start();
+    await hold.arrived();
+    kafka.group('g').lose([{ topic: 't', partition: 1 }]);
+    hold.release();
+    await kafka.clock.advance(5_000);
+    expect([outputs(kafka), committed(kafka)]).toEqual([['a'], 1]);
+    await worker.stop();
+  });
+
+  it('commits the dead letter of a handler that returned when the worker had ended for it', async () => {
+    const kafka = clusterWith('a');
+    const worker = workerOn(kafka, () => new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 20_000)), {
+      onFailure: deadLetter({ topic: 'dead', brake: false }),
+      handlerTimeoutMs: 100,
+      stuckAfterMs: 100,
+    });
+    await ran(kafka, worker, 10_000);
+    expect([worker.state, committed(kafka)]).toEqual(['failed', 0]);
+    await kafka.clock.advance(20_000);
+    expect([outputs(kafka, 'dead'), committed(kafka)]).toEqual([['a'], 1]);
+  });
+
   it('polls no more than it can keep while nothing can be committed, and goes on then', async () => {
     const kafka = clusterWith(...Array.from({ length: 50 }, () => 'a'.repeat(1_000)));
     let calls = 0;

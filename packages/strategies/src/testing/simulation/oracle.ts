@@ -1,5 +1,7 @@
+import type { NextOffset } from '@kafka-worker/core';
 import type { Epoch } from './epoch.ts';
 import type { Invariant, Violation } from './invariants.ts';
+import { type Output, Outputs } from './outputs.ts';
 import { Ownership } from './ownership.ts';
 import { nameOf, type Place, type SentRecord, SentRecords } from './sent-records.ts';
 import { abortOf, type SimulatedCall } from './simulated-call.ts';
@@ -16,6 +18,8 @@ export interface OracleParts {
   readonly onStuckHandler: 'fail' | 'release';
   readonly handlerTimeoutMs: number | undefined;
   readonly revokeDrainMs: number;
+  /** What a reader of what is committed sees, in the order of the log; nothing where handlers send nothing. */
+  readonly visible: () => readonly Output[];
 }
 
 /** Watches handlers and clients of every process, and says what must not be. */
@@ -23,6 +27,7 @@ export class Oracle {
   readonly broken: Violation[] = [];
   readonly sent: SentRecords = new SentRecords();
   readonly ownership: Ownership;
+  readonly outputs: Outputs;
   /** What has happened, each with its time: the same for the same seed. */
   readonly history: string[] = [];
   readonly #parts: OracleParts;
@@ -37,8 +42,10 @@ export class Oracle {
     this.#parts = parts;
     this.#startedAt = parts.now();
     const report = (invariant: Invariant, what: string): void => this.report(invariant, what);
-    const { now, committed, owner, revokeDrainMs } = parts;
+    const { now, committed, owner, revokeDrainMs, visible } = parts;
     this.ownership = new Ownership({ sent: this.sent, now, committed, owner, report, gapMs: revokeDrainMs / 2 });
+    const epoch = (process: string, partition: number): Epoch | undefined => this.ownership.epoch(process, partition);
+    this.outputs = new Outputs({ sent: this.sent, now, committed, visible, epoch, report });
   }
 
   /** Calls whose handler has not returned. */
@@ -92,18 +99,29 @@ export class Oracle {
       this.#lastEnds.set(`${call.process} ${nameOf(record)}`, end);
       if (end !== 'finished') continue;
       this.sent.finish(record);
+      this.outputs.finished(call, record);
       if (!call.isAbandoned) this.#finish(call.epochs.get(record.partition), record, abort !== undefined);
     }
   }
 
   /** The worker has finished a record otherwise than by handling it. */
-  passedOver(process: string, place: Place): void {
+  passedOver(process: string, place: Place, isDeadLettered: boolean): void {
     this.note(`${process} passes over ${nameOf(place)}`);
     if (this.#lastEnds.get(`${process} ${nameOf(place)}`) !== 'failed')
       this.report('no-loss', `${process} passes over ${nameOf(place)}, which has not failed`);
     const epoch = this.ownership.epoch(process, place.partition);
     this.sent.finish(place);
+    this.outputs.passedOver(epoch, place, isDeadLettered);
     this.#finish(epoch, place, false);
+  }
+
+  /** The broker has taken offsets into a process's transaction. */
+  accepted(process: string, offsets: readonly NextOffset[]): void {
+    for (const { partition } of offsets) {
+      const owner = this.#parts.owner(partition);
+      if (owner !== process)
+        this.report('fenced', `${process} commits partition ${partition}, which ${owner ?? 'nobody'} owns`);
+    }
   }
 
   /** The worker says that a handler is stuck: where it gives the slot away, what the handler still does counts for nothing. */

@@ -2,7 +2,7 @@ import type { BatchContext, KafkaRecord } from '@kafka-worker/core';
 import type { InjectionCounts } from './injection-counts.ts';
 import type { Oracle } from './oracle.ts';
 import type { SeededRandom } from './seeded-random.ts';
-import { nameOf } from './sent-records.ts';
+import { nameOf, type SentRecord } from './sent-records.ts';
 import type { SimulatedCall } from './simulated-call.ts';
 import type { SimulatedProcess } from './simulated-process.ts';
 import type { WeatherMix } from './weather-mix.ts';
@@ -16,6 +16,8 @@ export interface HandlerParts {
   readonly isCalm: () => boolean;
   /** A place where something may happen. */
   readonly awaited: () => void;
+  /** Whether handlers send messages. */
+  readonly sends: boolean;
 }
 
 /** What one call does. */
@@ -26,7 +28,7 @@ interface Behaviour {
   readonly heedsSignal: boolean;
 }
 
-type Context = Pick<BatchContext<KafkaRecord>, 'attempt' | 'signal'> & {
+type Context = Pick<BatchContext<KafkaRecord>, 'attempt' | 'signal' | 'send'> & {
   readonly fail?: BatchContext<KafkaRecord>['fail'];
 };
 
@@ -46,9 +48,22 @@ export class SimulatedHandler {
     const failed = behaviour.isFailing ? records.filter((_, i) => i === 0 || random.chance(0.5)) : [];
     const isAlone = context.fail !== undefined && failed.length > 0 && random.chance(0.5);
     const call = oracle.started(process.name, records, context.attempt, () => context.signal);
+    const counts = this.#parts.sends ? records.map(() => random.pick([0, 1, 1, 2])) : [];
+    const send = (atLeast: number): void => {
+      for (const [i, record] of records.entries())
+        if ((counts[i] ?? 0) >= atLeast) this.#send(call, record, given[i] as KafkaRecord, context);
+    };
+    send(1);
     awaited();
     const end = (): void => {
       if (process.isDead) return;
+      try {
+        send(2);
+      } catch (error) {
+        // The partition is gone.
+        oracle.ended(call, records);
+        throw error;
+      }
       oracle.ended(call, failed.length === 0 || isAlone ? failed : records);
       const [first] = failed;
       if (first === undefined) return;
@@ -78,6 +93,12 @@ export class SimulatedHandler {
     });
     this.#parts.awaited();
     end();
+  }
+
+  #send(call: SimulatedCall, record: SentRecord, given: KafkaRecord, { send }: Context): void {
+    const { partition, key } = record;
+    const message = { topic: 'out', partition, key, value: this.#parts.oracle.outputs.sends(call, record) };
+    send(message, given);
   }
 
   #behaviour(): Behaviour {

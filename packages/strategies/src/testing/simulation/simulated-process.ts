@@ -1,7 +1,15 @@
-import { type Clock, type KafkaCluster, type KafkaConsumer, Worker, type WorkerOptions } from '@kafka-worker/core';
+import {
+  type Clock,
+  type KafkaCluster,
+  type KafkaConsumer,
+  type TransactionalProducer,
+  Worker,
+  type WorkerOptions,
+} from '@kafka-worker/core';
 import type { FakeKafka, VirtualClock } from '@kafka-worker/core/testing';
 import type { Oracle } from './oracle.ts';
 import { watchedConsumer } from './watched-consumer.ts';
+import { watchedProducer } from './watched-producer.ts';
 
 /** What a process lives in. */
 export interface ProcessSurroundings {
@@ -10,6 +18,7 @@ export interface ProcessSurroundings {
   readonly oracle: Oracle;
   /** Between the worker and its client, to break a rule on purpose. */
   readonly tamperWith: ((consumer: KafkaConsumer) => KafkaConsumer) | undefined;
+  readonly tamperWithProducer: ((producer: TransactionalProducer) => TransactionalProducer) | undefined;
 }
 
 type Options = Omit<WorkerOptions, 'kafka' | 'clock' | 'groupId' | 'topics'>;
@@ -19,6 +28,8 @@ export class SimulatedProcess {
   readonly name: string;
   readonly worker: Worker;
   isDead = false;
+  /** Of its last transactional producer. */
+  transactionalId: string | undefined;
   readonly #surroundings: ProcessSurroundings;
   readonly #timers = new Set<{ clear(): void }>();
 
@@ -65,7 +76,7 @@ export class SimulatedProcess {
   }
 
   #cluster(): KafkaCluster {
-    const { kafka, oracle, tamperWith } = this.#surroundings;
+    const { kafka, oracle, tamperWith, tamperWithProducer } = this.#surroundings;
     return {
       kind: kafka.kind,
       brokers: kafka.brokers,
@@ -75,7 +86,12 @@ export class SimulatedProcess {
         return tamperWith === undefined ? consumer : tamperWith(consumer);
       },
       producer: (options) => kafka.producer({ ...options, clientId: this.name }),
-      transactionalProducer: (options) => kafka.transactionalProducer({ ...options, clientId: this.name }),
+      transactionalProducer: (options) => {
+        this.transactionalId = options.transactionalId;
+        const own = kafka.transactionalProducer({ ...options, clientId: this.name });
+        const producer = watchedProducer(own, { name: this.name, isDead: () => this.isDead, oracle });
+        return tamperWithProducer === undefined ? producer : tamperWithProducer(producer);
+      },
       admin: (options) => kafka.admin({ ...options, clientId: this.name }),
     };
   }

@@ -1,11 +1,21 @@
-import type { BatchContext, KafkaConsumer, KafkaRecord, Logger, StopOptions, WorkerOptions } from '@kafka-worker/core';
-import { type FakeKafka, fakeKafka, VirtualClock } from '@kafka-worker/core/testing';
+import type {
+  BatchContext,
+  KafkaConsumer,
+  KafkaRecord,
+  Logger,
+  StopOptions,
+  TransactionalProducer,
+  WorkerOptions,
+} from '@kafka-worker/core';
+import { type FakeKafka, type FakeOperation, fakeKafka, VirtualClock } from '@kafka-worker/core/testing';
 import { InjectionCounts } from './injection-counts.ts';
 import { Oracle } from './oracle.ts';
+import { DEAD_LETTERS, type Output, outputOf } from './outputs.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { SimulatedHandler } from './simulated-handler.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { laneOf, type SimulationPlan } from './simulation-plan.ts';
+import { TransactionWeather } from './transaction-weather.ts';
 import { LONGEST_STOP_MS, watchWorker } from './watched-worker.ts';
 import { Weather, type WeatherSurroundings } from './weather.ts';
 
@@ -16,11 +26,19 @@ const STORM_MS = 20_000;
 /** A handler that takes longer hangs for good, and somebody ends its process. */
 const LONGEST_CALL_MS = 15_000;
 const CALM_ROUNDS = 150;
+/** Before or after these, what is committed may be something else than it was. */
+const CHANGES: ReadonlySet<FakeOperation> = new Set([
+  'commit-answer',
+  'send-offsets',
+  'commit-transaction-answer',
+  'committed',
+]);
 const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** What breaks a rule on purpose. */
 export interface Tampering {
   readonly consumer?: (consumer: KafkaConsumer) => KafkaConsumer;
+  readonly producer?: (producer: TransactionalProducer) => TransactionalProducer;
   readonly options?: (options: WorkerOptions) => WorkerOptions;
 }
 
@@ -33,6 +51,7 @@ export class SimulatedWorld implements WeatherSurroundings {
   readonly #plan: SimulationPlan;
   readonly #tampering: Tampering;
   readonly #weather: Weather;
+  readonly #transactionWeather: TransactionWeather;
   readonly #handler: SimulatedHandler;
   readonly #random: SeededRandom;
   readonly #processes: SimulatedProcess[] = [];
@@ -45,10 +64,18 @@ export class SimulatedWorld implements WeatherSurroundings {
     this.#random = new SeededRandom(plan.seed, 1);
     this.kafka = fakeKafka({
       clock: this.clock,
-      topics: { t: { partitions: plan.partitions } },
+      topics: {
+        t: { partitions: plan.partitions },
+        out: { partitions: plan.partitions },
+        [DEAD_LETTERS]: { partitions: 1 },
+      },
       requestTimeoutMs: 3_000,
       sessionTimeoutMs: 6_000,
-      atAwait: () => this.#weather.awaited(),
+      atAwait: (call) => {
+        this.#weather.awaited();
+        this.#transactionWeather.awaited(call);
+        if (plan.isExactlyOnce && CHANGES.has(call.operation) && !this.#isBroken) this.oracle.outputs.check();
+      },
     });
     this.oracle = new Oracle({
       now: () => this.clock.now(),
@@ -59,12 +86,15 @@ export class SimulatedWorld implements WeatherSurroundings {
       onStuckHandler: plan.options.onStuckHandler,
       handlerTimeoutMs: plan.options.handlerTimeoutMs,
       revokeDrainMs: plan.options.revokeDrainMs ?? 0,
+      visible: () => this.#outputs(),
     });
     this.#weather = new Weather(this, new SeededRandom(plan.seed, 2), plan.mix, this.injected);
+    this.#transactionWeather = new TransactionWeather(this, new SeededRandom(plan.seed, 5), this.injected);
     this.#handler = new SimulatedHandler({
       ...{ oracle: this.oracle, random: new SeededRandom(plan.seed, 3), mix: plan.mix, injected: this.injected },
       isCalm: () => this.#isCalm,
       awaited: () => this.#weather.awaited(),
+      sends: plan.isExactlyOnce,
     });
   }
 
@@ -101,6 +131,7 @@ export class SimulatedWorld implements WeatherSurroundings {
       clock: this.clock,
       oracle: this.oracle,
       tamperWith: this.#tampering.consumer,
+      tamperWithProducer: this.#tampering.producer,
     };
     const name = `p${this.#processes.length}`;
     const process = new SimulatedProcess(name, surroundings, (self) => this.#optionsOf(self));
@@ -131,6 +162,10 @@ export class SimulatedWorld implements WeatherSurroundings {
     this.#replace();
   }
 
+  take(how: 'revoke' | 'lost', process: SimulatedProcess): boolean {
+    return this.#weather.take(how, process);
+  }
+
   get #isBroken(): boolean {
     return this.oracle.broken.length > 0;
   }
@@ -139,6 +174,7 @@ export class SimulatedWorld implements WeatherSurroundings {
   async #calmDown(): Promise<void> {
     this.#isCalm = true;
     this.#weather.calm();
+    this.#transactionWeather.calm();
     for (const process of this.#processes) if (this.#hangs(process)) process.crash();
     for (let round = 0; round < CALM_ROUNDS && !this.#isBroken && !this.#isAllCommitted(); round++) {
       if (this.alive.length === 0) this.join();
@@ -148,6 +184,7 @@ export class SimulatedWorld implements WeatherSurroundings {
     }
     if (this.#isBroken) return;
     this.oracle.checkNothingIsLost();
+    if (this.#plan.isExactlyOnce) this.oracle.outputs.checkEnd();
     for (const process of this.alive) this.stop(process, { timeoutMs: 1_000 });
     await this.clock.advance(LONGEST_STOP_MS + 5_000);
     // A worker that is kept because its handler hangs is ended by whoever sees it fail.
@@ -226,6 +263,11 @@ export class SimulatedWorld implements WeatherSurroundings {
       this.oracle.sent.add({ partition, offset, key: key === null ? null : String(key) });
     if (this.#random.chance(0.3))
       this.kafka.appendGap({ topic: 't', partition: this.#random.below(this.#plan.partitions) }, 1);
+  }
+
+  /** What a reader of what is committed sees. */
+  #outputs(): Output[] {
+    return ['out', DEAD_LETTERS].flatMap((topic) => this.kafka.records(topic).map((record) => outputOf(record)));
   }
 
   #isAllCommitted(): boolean {

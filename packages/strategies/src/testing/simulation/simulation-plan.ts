@@ -1,5 +1,7 @@
 import type { CommonWorkerOptions, ConcurrencyStrategy, FailurePolicy } from '@kafka-worker/core';
 import {
+  deadLetter,
+  exactlyOnce,
   freezeKey,
   freezePartition,
   laneBy,
@@ -12,6 +14,7 @@ import {
   skip,
   stop,
 } from '../../index.ts';
+import { DEAD_LETTERS } from './outputs.ts';
 import { SeededRandom } from './seeded-random.ts';
 import type { SentRecord } from './sent-records.ts';
 import { type WeatherMix, weatherMixes } from './weather-mix.ts';
@@ -33,10 +36,19 @@ export interface SimulationPlan {
   readonly strategy: StrategyChoice;
   readonly isBatch: boolean;
   readonly hasHooks: boolean;
+  /** Handlers send, and what they send is written with the offsets. */
+  readonly isExactlyOnce: boolean;
   /** What every worker of the run is made with. */
   readonly options: Pick<
     CommonWorkerOptions<Buffer | null, Buffer | null, object>,
-    'concurrency' | 'onFailure' | 'commit' | 'limits' | 'handlerTimeoutMs' | 'stuckAfterMs' | 'revokeDrainMs'
+    | 'concurrency'
+    | 'onFailure'
+    | 'delivery'
+    | 'commit'
+    | 'limits'
+    | 'handlerTimeoutMs'
+    | 'stuckAfterMs'
+    | 'revokeDrainMs'
   > & { readonly onStuckHandler: 'fail' | 'release' };
 }
 
@@ -68,12 +80,24 @@ const policies: readonly FailurePolicy[] = [
   freezePartition(),
 ];
 
+/** So many of the runs. */
+const EXACTLY_ONCE_SHARE = 0.35;
+/** Those that are of use where a dead letter is written with the offset, and no key can be left behind. */
+const policiesWithDeadLetters: readonly FailurePolicy[] = [
+  ...policies,
+  deadLetter({ topic: DEAD_LETTERS, brake: false }),
+  retry({ maxAttempts: 2, backoff, then: deadLetter({ topic: DEAD_LETTERS, brake: false }) }),
+];
+
 /** What a seed stands for. */
 export function planOf(seed: number): SimulationPlan {
   const random = new SeededRandom(seed, 0);
   const strategy = random.pick(strategies);
   const policy = strategy.lane === 'key' && random.chance(0.15) ? freezeKey() : random.pick(policies);
   const mix = random.pick(weatherMixes);
+  // Of its own sequence: the others stay what they are.
+  const transactions = new SeededRandom(seed, 4);
+  const isExactlyOnce = transactions.chance(EXACTLY_ONCE_SHARE);
   return {
     seed,
     mix,
@@ -83,15 +107,24 @@ export function planOf(seed: number): SimulationPlan {
     strategy,
     isBatch: random.chance(0.2),
     hasHooks: random.chance(0.25),
+    isExactlyOnce,
     options: {
       concurrency: strategy.of,
-      onFailure: policy,
+      onFailure: isExactlyOnce ? transactions.pick(policiesWithDeadLetters) : policy,
       commit: { everyMs: random.pick([20, 200, 1_000]), ...(random.chance(0.2) ? { everyRecords: 2 } : {}) },
       limits: { inFlightRecords: random.pick([1, 5, 10_000]), aheadOfFrontier: random.pick([3, 50_000]) },
       ...(random.chance(0.3) ? { handlerTimeoutMs: random.pick([300, 1_500]) } : {}),
       stuckAfterMs: random.pick([100, 1_000]),
       revokeDrainMs: random.pick([100, 1_000, 5_000]),
       onStuckHandler: random.pick(['fail', 'release']),
+      ...(isExactlyOnce
+        ? {
+            delivery: exactlyOnce({
+              transactionalIdPrefix: 'x',
+              transactionTimeoutMs: transactions.pick([1_000, 2_500, 10_000]),
+            }),
+          }
+        : {}),
     },
   };
 }

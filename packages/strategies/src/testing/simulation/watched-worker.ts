@@ -33,7 +33,7 @@ export function watchWorker(
   worker.on('stuck', (place) => oracle.stuck(name, place));
   worker.on('commit-failed', ({ offsets }) => oracle.ownership.commitFailed(name, offsets));
   worker.on('settled', ({ record, outcome }) => {
-    if (outcome !== 'handled' && !process.isDead) oracle.passedOver(name, record);
+    if (outcome !== 'handled' && !process.isDead) oracle.passedOver(name, record, outcome === 'dead-lettered');
   });
   worker.on('frozen', ({ scope, partition }) => {
     if (scope === 'partition') oracle.ownership.frozen(name, partition, true);

@@ -16,14 +16,41 @@ export const injectionKinds = [
   'stuck-handler',
   'slow-hook',
   'hook-failure',
+  'transaction-aborted',
+  'transaction-fatal',
+  'transaction-unanswered',
+  'transaction-fenced',
+  'transaction-held',
+  'transaction-crash',
+  'transaction-lost',
+  'transaction-revoke',
+  'transaction-stop',
+  'commit-unknown',
 ] as const;
 
 export type InjectionKind = (typeof injectionKinds)[number];
 
-/** What happens at awaits; the other kinds happen inside handlers and hooks. */
+/** What happens to transactions, at one of their steps. */
+export type TransactionEventKind = Extract<InjectionKind, `transaction-${string}` | 'commit-unknown'>;
+
+/** How often, beside each other. */
+export const transactionEvents: Readonly<Record<TransactionEventKind, number>> = {
+  'transaction-aborted': 4,
+  'transaction-fatal': 3,
+  'transaction-unanswered': 2,
+  'transaction-fenced': 2,
+  'transaction-held': 2,
+  'transaction-crash': 2,
+  'transaction-lost': 2,
+  'transaction-revoke': 2,
+  'transaction-stop': 1,
+  'commit-unknown': 4,
+};
+
+/** What happens at awaits; the other kinds happen inside handlers, hooks and transactions. */
 export type EventKind = Exclude<
   InjectionKind,
-  'handler-failure' | 'slow-handler' | 'stuck-handler' | 'slow-hook' | 'hook-failure'
+  TransactionEventKind | 'handler-failure' | 'slow-handler' | 'stuck-handler' | 'slow-hook' | 'hook-failure'
 >;
 
 /** How often what happens. */

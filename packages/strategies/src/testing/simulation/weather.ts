@@ -34,6 +34,8 @@ export interface WeatherSurroundings {
   join(): boolean;
   stop(process: SimulatedProcess, options: StopOptions & { readonly timeoutMs: number }): void;
   crash(process: SimulatedProcess): void;
+  /** Takes partitions of a process away; false when it has none. */
+  take(how: 'revoke' | 'lost', process: SimulatedProcess): boolean;
 }
 
 /** Decides at which await what happens, and does it. */
@@ -129,7 +131,12 @@ export class Weather {
 
   /** Takes partitions away: asks for them, or does not ask. Some time later the group divides them again. */
   #take(how: 'revoke' | 'lost'): boolean {
-    return this.#ofOwner((process, member, owned) => {
+    return this.#ofOwner((process) => this.take(how, process));
+  }
+
+  /** As above, from one process. */
+  take(how: 'revoke' | 'lost', process: SimulatedProcess): boolean {
+    return this.#ofMember(process, (member, owned) => {
       const group = this.#world.kafka.group('g');
       const chosen = this.#random.chance(0.4) ? owned : [this.#random.pick(owned)];
       try {
@@ -170,12 +177,16 @@ export class Weather {
   }
 
   #ofOwner(act: (process: SimulatedProcess, member: number, owned: readonly TopicPartition[]) => boolean): boolean {
-    const { alive, kafka } = this.#world;
+    const { alive } = this.#world;
     if (alive.length === 0) return false;
     const process = this.#random.pick(alive);
+    return this.#ofMember(process, (member, owned) => act(process, member, owned));
+  }
+
+  #ofMember(process: SimulatedProcess, act: (member: number, owned: readonly TopicPartition[]) => boolean): boolean {
     const { member } = process;
-    const owned = member === undefined ? [] : kafka.group('g').assignment(member);
-    return member !== undefined && owned.length > 0 && act(process, member, owned);
+    const owned = member === undefined ? [] : this.#world.kafka.group('g').assignment(member);
+    return member !== undefined && owned.length > 0 && act(member, owned);
   }
 
   #forAWhile(end: () => void, ms: readonly number[]): void {
