@@ -1,10 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { startKafka, stopKafka } from './kafka-cluster.ts';
 import type { KafkaCluster } from './kafka-cluster-file.ts';
 import { freePorts } from './kafka-ports.ts';
-import { processIdentity } from './process-identity.ts';
+import { abandonedDirectories, makePrivateDirectory } from './private-directory.ts';
 
 const prefix = 'kafka-ts-worker-broker-';
 
@@ -27,8 +25,8 @@ export async function startPrivateKafka(
   signal?: AbortSignal,
   { brokers, secure }: PrivateKafkaShape = { brokers: 1, secure: true },
 ): Promise<PrivateKafka> {
-  await removeAbandoned();
-  const directory = mkdtempSync(join(tmpdir(), `${prefix}${processIdentity()}-`));
+  for (const abandoned of abandonedDirectories(prefix)) await remove(abandoned).catch(() => {});
+  const directory = makePrivateDirectory(prefix);
   try {
     const ports = await freePorts(brokers);
     const cluster = await startKafka({ directory, brokers, secure, ports, say, signal });
@@ -36,13 +34,6 @@ export async function startPrivateKafka(
   } catch (error) {
     await remove(directory);
     throw error;
-  }
-}
-
-async function removeAbandoned(): Promise<void> {
-  for (const name of readdirSync(tmpdir()).filter((each) => each.startsWith(prefix))) {
-    const [pid = '', started = ''] = name.slice(prefix.length).split('-');
-    if (processIdentity(Number(pid)) !== `${pid}-${started}`) await remove(join(tmpdir(), name)).catch(() => {});
   }
 }
 

@@ -2,7 +2,7 @@ import { brokersThatAnswer } from './kafka-cluster.ts';
 import { whyNoKafka } from './kafka-jars.ts';
 import { startPrivateKafka } from './private-kafka.ts';
 
-/** A real broker for the tests, or why there is none: left out, which is said aloud, or a failure. */
+/** A real server for the tests, or why there is none: left out, which is said aloud, or a failure. */
 export type RealTier =
   | { readonly env: NodeJS.ProcessEnv; readonly stop: () => Promise<void> }
   | { readonly skipped: string }

@@ -1,6 +1,6 @@
 // npm test [-- example-NN | PATH PATTERN…]: every check and every test; with an argument, the tests of these files.
 // Ends with one line, `N passed, N failed, N skipped`: Jest's tests, plus one per check.
-// --without-real-kafka leaves out what needs a real broker.
+// --without-real-kafka leaves out what needs a real broker, or a real PostgreSQL.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { root, signalCurrent } from './child.ts';
 import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { type Interrupted, interruption } from './interruption.ts';
 import { runJest } from './jest-run.ts';
+import { findRealPostgres } from './real-postgres.ts';
 import { findRealTier, type RealTier, secureMissing } from './real-tier.ts';
 
 const usage = 'npm test [-- [example-NN | PATH PATTERN]… [--without-real-kafka]]';
@@ -26,32 +27,38 @@ try {
 async function testAll(patterns: readonly string[], withoutRealKafka: boolean): Promise<void> {
   const interrupted = interruption();
   interrupted.addEventListener('abort', () => signalCurrent((interrupted.reason as Interrupted).by));
-  // The broker starts while the checks run.
-  const realTier = findRealTier({ withoutRealKafka, say: console.log, signal: interrupted });
+  // The servers start while the checks run.
+  const options = { say: console.log, signal: interrupted };
+  const realKafka = findRealTier({ withoutRealKafka, ...options });
+  const realPostgres: Promise<RealTier> = withoutRealKafka
+    ? Promise.resolve({ skipped: 'left out as asked for; npm test has it.' })
+    : findRealPostgres(options);
   try {
     if (patterns.length === 0) {
       for (const check of checks) {
         if (!interrupted.aborted) await runCheck(check.name, check.run);
       }
     }
-    const tier = await realTier;
-    reportRealTier(tier);
+    const tier = await realKafka;
+    const postgres = await realPostgres;
+    reportRealTier('Kafka', tier, 'KAFKA_BROKERS');
+    reportRealTier('PostgreSQL', postgres, 'POSTGRES_URL');
     const withoutSecure = secureMissing(tier);
     if (withoutSecure !== undefined) reportSecureMissing(withoutSecure);
     if (!interrupted.aborted) {
       heading('tests (jest)');
-      const jest = await runJest(patterns, 'env' in tier ? tier.env : {});
+      const jest = await runJest(patterns, { ...environmentOf(tier), ...environmentOf(postgres) });
       if (jest.failed > 0) failures.push(`tests (jest): ${jest.failed}`);
       counts.passed += jest.passed;
       counts.failed += jest.failed;
       counts.skipped += jest.skipped;
     }
     for (const failure of failures) console.log(`FAILED: ${failure}`);
-    if ('skipped' in tier) console.log(loud(tier.skipped));
+    if ('skipped' in tier) console.log(loud(tier.skipped, notTestedOn('Kafka')));
+    if ('skipped' in postgres) console.log(loud(postgres.skipped, notTestedOn('PostgreSQL')));
     if (withoutSecure !== undefined) console.log(loud(withoutSecure, 'TLS AND SASL ARE NOT TESTED'));
   } finally {
-    const tier = await realTier;
-    if ('env' in tier) await tier.stop();
+    for (const tier of await Promise.all([realKafka, realPostgres])) if ('env' in tier) await tier.stop();
   }
   if (interrupted.aborted) {
     console.log((interrupted.reason as Interrupted).message);
@@ -71,17 +78,24 @@ async function runCheck(name: string, check: () => Promise<number | string>): Pr
   else fail(name);
 }
 
-function reportRealTier(tier: RealTier): void {
+function reportRealTier(name: string, tier: RealTier, variable: string): void {
   if ('env' in tier) {
     counts.passed += 1;
-    const brokers = tier.env.KAFKA_BROKERS ?? process.env.KAFKA_BROKERS;
-    console.log(`ok: a real Kafka answers on ${brokers}`);
+    console.log(`ok: a real ${name} answers on ${tier.env[variable] ?? `the ${variable} that is given`}`);
   } else if ('failed' in tier) {
-    fail(`real Kafka: ${tier.failed}`);
+    fail(`real ${name}: ${tier.failed}`);
   } else {
     counts.skipped += 1;
-    console.log(loud(tier.skipped));
+    console.log(loud(tier.skipped, notTestedOn(name)));
   }
+}
+
+function environmentOf(tier: RealTier): NodeJS.ProcessEnv {
+  return 'env' in tier ? tier.env : {};
+}
+
+function notTestedOn(name: string): string {
+  return `NOT TESTED ON A REAL ${name.toUpperCase()}`;
 }
 
 function reportSecureMissing(reason: string): void {
@@ -102,7 +116,7 @@ function heading(name: string): void {
   console.log(`\n── ${name}`);
 }
 
-function loud(reason: string, what = 'NOT TESTED ON A REAL KAFKA'): string {
+function loud(reason: string, what: string): string {
   const line = '!'.repeat(100);
   return `\n${line}\n!!! ${what}: ${reason}\n${line}\n`;
 }
