@@ -1,6 +1,8 @@
+import { resolve } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { type Database, exactlyOnceMigration, type PostgresClient, pglite, postgres } from '@kafka-worker/strategies';
 import pg from 'pg';
+import { UsageError } from '../../scripts/command-line.ts';
 import type { ExampleArguments } from '../harness/example-arguments.ts';
 import { readTopic } from '../harness/read-topic.ts';
 import type { ExampleSetup } from '../harness/run-example.ts';
@@ -16,8 +18,8 @@ export interface Queries {
 export interface Bank {
   readonly database: Database<Queries>;
   /** The accounts at this moment, compared with the payments that are done at this moment. */
-  audit(): Promise<Audit>;
-  close(): Promise<void>;
+  readonly audit: () => Promise<Audit>;
+  readonly close: () => Promise<void>;
 }
 
 /** More than `perKey({ concurrency: 10 })` has calls at once. */
@@ -62,12 +64,12 @@ export async function openBank(
     await run(exactlyOnceMigration() + accounts);
   } catch (error) {
     await close();
-    throw error;
+    throw new UsageError(`--postgres: expected a database that can be used: ${messageOf(error)}`);
   }
   return {
     database,
     close,
-    async audit() {
+    audit: async () => {
       const [topic = ''] = topics;
       const sql = (transaction: Queries) => database.query(transaction, snapshot, [groupId, topic]);
       const [row] = (await database.transaction(sql)) as unknown as readonly Snapshot[];
@@ -100,6 +102,15 @@ async function openDatabase({
     pool.on('error', () => {});
     return { database: postgres<PostgresClient>(pool), run: (sql) => pool.query(sql), close: () => pool.end() };
   }
-  const db = await PGlite.create(data ?? 'memory://');
+  const db = await PGlite.create(data === undefined ? 'memory://' : resolve(data)).catch((error: unknown) => {
+    const expected = 'a directory that PGlite has made or can make, which no other process uses';
+    throw new UsageError(`--data: expected ${expected}: ${messageOf(error)}`);
+  });
   return { database: pglite<Queries>(db), run: (sql) => db.exec(sql), close: () => db.close() };
+}
+
+/** A connection that is refused on each address of a name has no message but a code. */
+function messageOf(error: unknown): string {
+  const { message, code } = error as Error & { readonly code?: string };
+  return message === '' ? String(code) : message;
 }

@@ -10,7 +10,7 @@ import { type Booking, balancesAfter, bookingsOf, paymentOf } from './booking.ts
 export interface Statement {
   readonly topic: string;
   /** What a reader with `read_committed` finds there, compared with the payments that the group has committed. */
-  audit(): Promise<Audit>;
+  readonly audit: () => Promise<Audit>;
 }
 
 /**
@@ -27,7 +27,7 @@ export async function openStatement({ kafka, groupId, topics }: Omit<ExampleSetu
   if (!(await looking(topic, (view) => view.exists()))) await createTopic(kafka, topic, partitions);
   return {
     topic,
-    async audit() {
+    audit: async () => {
       const committed = await looking(payments, (view) => view.committed());
       const paid = (await readTopic(kafka, payments)).filter(
         ({ partition, offset }) => offset < (committed.get(partition) ?? 0),

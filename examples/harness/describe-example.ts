@@ -14,7 +14,7 @@ import type { CreateWorker } from './run-example.ts';
 import { runExample } from './run-example.ts';
 
 /** One run of an example, and what its trace says. */
-export interface TracedRun {
+interface TracedRun {
   readonly summary: ExampleSummary;
   readonly calls: readonly HandlerCall[];
   /** Only of a run with `crash`, or one that is expected to end with one: any other is expected to have none. */
@@ -22,7 +22,7 @@ export interface TracedRun {
 }
 
 /** Runs the example once. */
-export type RunTraced = (
+type RunTraced = (
   given?: Partial<ExampleArguments>,
   create?: CreateWorker,
   expected?: { readonly error: true },

@@ -31,7 +31,7 @@ export interface ExampleArguments {
 }
 
 /** What example 10 knows. */
-export type ExampleMode = 'database' | 'kafka';
+type ExampleMode = 'database' | 'kafka';
 
 const usage = `npm run example -- NN [--kafka HOST:PORT] [--topic TOPIC] [--group GROUP]
                               [--fail PARTITION:OFFSET]… [--trace FILE] [--crash] [--json]

@@ -30,7 +30,7 @@ async function readUntil(consumer: KafkaConsumer, topic: string, open: Map<numbe
   while (open.size > 0) {
     if (performance.now() > deadlineMs)
       throw new Error(
-        `${topic} was not read to its end in ${READ_TIMEOUT_MS / 1_000} s: partitions ${[...open.keys()]}`,
+        `${topic} was not read to its end in ${READ_TIMEOUT_MS / 1_000} s: partitions ${[...open.keys()].join(', ')}`,
       );
     const poll = await consumer.poll(1_000, 200);
     for (const { type, partitions } of poll.events) {
