@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { type Database, exactlyOnceMigration, type PostgresClient, pglite, postgres } from '@kafka-worker/strategies';
 import pg from 'pg';
@@ -8,6 +8,7 @@ import { readTopic } from '../harness/read-topic.ts';
 import type { ExampleSetup } from '../harness/run-example.ts';
 import { type Audit, audit } from './audit.ts';
 import { balancesAfter, bookingsOf } from './booking.ts';
+import { exclusiveDirectory } from './exclusive-directory.ts';
 
 /** What the handler does with its transaction, of either database. */
 export interface Queries {
@@ -102,10 +103,18 @@ async function openDatabase({
     pool.on('error', () => {});
     return { database: postgres<PostgresClient>(pool), run: (sql) => pool.query(sql), close: () => pool.end() };
   }
-  const db = await PGlite.create(data === undefined ? 'memory://' : resolve(data)).catch((error: unknown) => {
-    const expected = 'a directory that PGlite has made or can make, which no other process uses';
-    throw new UsageError(`--data: expected ${expected}: ${messageOf(error)}`);
-  });
+  if (data === undefined) return onPGlite(await PGlite.create('memory://'));
+  const directory = await exclusiveDirectory(resolve(data));
+  try {
+    const { close, ...rest } = onPGlite(await PGlite.create(join(resolve(data), 'pglite')));
+    return { ...rest, close: () => close().finally(directory.release) };
+  } catch (error) {
+    await directory.release();
+    throw new UsageError(`--data: expected a directory that is new, or of an earlier run: ${messageOf(error)}`);
+  }
+}
+
+function onPGlite(db: PGlite): OpenDatabase {
   return { database: pglite<Queries>(db), run: (sql) => db.exec(sql), close: () => db.close() };
 }
 
