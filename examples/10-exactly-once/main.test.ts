@@ -40,13 +40,13 @@ describeExample('10', open, (run, kafka) => {
     expect(summary.maxConcurrent).toBeGreaterThan(1);
     expect(summary.committed).toEqual(endsOf(calls));
     expect(summary.result).toEqual(right);
-  }, 60_000);
+  }, 180_000);
 
   it('rolls back what was booked when the connection breaks before the commit, and books it again, once', async () => {
     const { summary } = await run({}, openBreaking);
     expect(summary).toMatchObject({ records, handled: records, failed: 0 });
     expect(summary.result).toEqual(right);
-  }, 60_000);
+  }, 180_000);
 
   it('tries a payment that fails again, then ends without passing it over; a restart with a mended handler goes on there', async () => {
     const before = await run({ fail, data }, open, { error: true });
@@ -61,7 +61,7 @@ describeExample('10', open, (run, kafka) => {
     // Nothing that was done comes again.
     expect(before.summary.handled + summary.handled).toBe(records);
     expect(summary.result).toEqual(right);
-  }, 60_000);
+  }, 180_000);
 
   if (kafka === 'embedded') {
     it('--mode kafka is refused there, with the reason', async () => {
@@ -87,7 +87,7 @@ describeExample('10', open, (run, kafka) => {
       expect(summary).toMatchObject({ records, handled: records, failed: 0, order: { partition: true, key: true } });
       expect(summary.committed).toEqual(endsOf(calls));
       expect(summary.result).toEqual({ bookings: 2 * records, repeatedBookings: 0, lostBookings: 0, ...right });
-    }, 60_000);
+    }, 180_000);
 
     it('writes nothing of a payment that fails, and ends; a restart with a mended handler goes on there', async () => {
       const before = await run({ mode, fail }, open, { error: true });
@@ -97,7 +97,7 @@ describeExample('10', open, (run, kafka) => {
       expect(before.summary.result).toMatchObject({ repeatedBookings: 0, lostBookings: 0 });
       const { summary } = await run({ mode, topic, group });
       expect(summary.result).toEqual({ bookings: 2 * records, repeatedBookings: 0, lostBookings: 0, ...right });
-    }, 60_000);
+    }, 180_000);
   });
 });
 
