@@ -9,6 +9,7 @@ import { runExample } from './harness/run-example.ts';
 interface ExampleModule {
   readonly createWorker: CreateWorker;
   readonly createGroup?: CreateWorker;
+  readonly open?: CreateWorker;
   readonly run?: RunTarget;
 }
 
@@ -19,8 +20,11 @@ async function main(argv: readonly string[]): Promise<void> {
   if (folder === undefined)
     throw new UsageError(`there is no example ${given.example}.\n\nthere are: ${numbers().join(', ')}`);
   const example = (await import(`./${folder}/main.ts`)) as ExampleModule;
-  const create = given.crash === true ? example.createGroup : example.createWorker;
+  const create = given.crash === true ? example.createGroup : (example.open ?? example.createWorker);
   if (create === undefined) throw new UsageError(`example ${given.example} has no --crash: example 02 has.`);
+  for (const option of ['mode', 'postgres', 'data'] as const)
+    if (given[option] !== undefined && example.open === undefined)
+      throw new UsageError(`example ${given.example} has no --${option}: example 10 has.`);
 
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort();
@@ -29,9 +33,13 @@ async function main(argv: readonly string[]): Promise<void> {
     const tell = given.json ? () => {} : (line: string) => process.stdout.write(`${line}\n`);
     const { run } = example;
     const options = { signal: interrupted.signal, tell, ...(run === undefined ? {} : { run }) };
-    const { summary, error, unreached } = await runExample(create, given, options);
+    const { summary, error, unreached, problem } = await runExample(create, given, options);
     if (error !== undefined) {
       process.stderr.write(`the worker ended with ${error.name}: ${error.message}\n`);
+      process.exitCode = 1;
+    }
+    if (problem !== undefined) {
+      process.stderr.write(`${problem}\n`);
       process.exitCode = 1;
     }
     for (const { line, isUnexplained } of unreached) {

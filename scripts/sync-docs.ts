@@ -1,6 +1,6 @@
 // node --import tsx scripts/sync-docs.ts [--check]: copies what docs quote from source files into them.
 // A quote stands between `<!-- from PATH -->` (or `PATH#NAME`, from `// #region NAME` to `// #endregion`) and `<!-- end -->`.
-// --check writes nothing and fails when a quote differs, an example does not compile, or a link or a file that is named does not exist.
+// --check writes nothing and fails when a quote differs, an example does not compile, or a link, a file or a test that is named does not exist.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
@@ -8,6 +8,7 @@ import { root } from './child.ts';
 import { readCommandLine, reportFailure } from './command-line.ts';
 import { brokenReferences, filesBelow } from './doc-references.ts';
 import { brokenSnippets } from './doc-snippets.ts';
+import { missingTests } from './named-tests.ts';
 
 const usage = 'node --import tsx scripts/sync-docs.ts [--check]';
 const options = { check: { type: 'boolean', default: false } } as const;
@@ -38,7 +39,7 @@ function syncDocs(isCheck: boolean): string[] {
   }
   if (!isCheck) return problems;
   const read = docs.map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
-  return [...problems, ...brokenReferences(read), ...brokenSnippets(read)];
+  return [...problems, ...brokenReferences(read), ...missingTests(read), ...brokenSnippets(read)];
 }
 
 function withQuotes(doc: string, text: string): string {

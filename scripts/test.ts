@@ -126,7 +126,7 @@ function jestPattern(arg: string): string {
   const example = /^example-(\d+)$/.exec(arg)?.[1];
   if (example === undefined) return arg;
   const examples = readdirSync(join(root, 'examples')).flatMap((name) => /^(\d\d)-/.exec(name)?.[1] ?? []);
-  if (examples.includes(example)) return `examples/${example}-[^/]+/main\\.test\\.ts$`;
+  if (examples.includes(example)) return `examples/${example}-[^/]+/[^/]+\\.test\\.ts$`;
   const known = examples.sort().map((number) => `example-${number}`);
   throw new UsageError(`there is no ${arg}; there are ${known.join(', ')}\nusage: ${usage}`);
 }

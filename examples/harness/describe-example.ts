@@ -14,15 +14,22 @@ import type { CreateWorker } from './run-example.ts';
 import { runExample } from './run-example.ts';
 
 /** One run of an example, and what its trace says. */
-export interface TracedRun {
+interface TracedRun {
   readonly summary: ExampleSummary;
   readonly calls: readonly HandlerCall[];
-  /** Only of a run with `crash`: any other is expected to have none. */
+  /** Only of a run with `crash`, or one that is expected to end with one: any other is expected to have none. */
   readonly error: Error | undefined;
 }
 
+/** Runs the example once. */
+type RunTraced = (
+  given?: Partial<ExampleArguments>,
+  create?: CreateWorker,
+  expected?: { readonly error: true },
+) => Promise<TracedRun>;
+
 const realBrokers = process.env.KAFKA_BROKERS;
-const clusters: { readonly name: string; readonly open: () => Promise<ExampleCluster> }[] = [
+const clusters: { readonly name: 'fake' | 'embedded' | 'real'; readonly open: () => Promise<ExampleCluster> }[] = [
   { name: 'fake', open: async () => ({ kafka: fakeKafka(), name: 'fake', close: async () => {} }) },
   { name: 'embedded', open: () => openExampleCluster(undefined) },
   { name: 'real', open: () => openExampleCluster(realBrokers) },
@@ -36,7 +43,7 @@ const isThere = (name: string): boolean => name !== 'real' || realBrokers !== un
 export function describeExample(
   example: string,
   createWorker: CreateWorker,
-  define: (run: (given?: Partial<ExampleArguments>, create?: CreateWorker) => Promise<TracedRun>) => void,
+  define: (run: RunTraced, kafka: 'fake' | 'embedded' | 'real') => void,
 ): void {
   describe.each(clusters)(`example ${example} on $name Kafka`, ({ name, open }) => {
     if (!isThere(name)) {
@@ -57,18 +64,19 @@ export function describeExample(
       rmSync(directory, { recursive: true });
     });
 
-    define(async (given = {}, create = createWorker) => {
+    define(async (given = {}, create = createWorker, expected) => {
       const trace = join(directory, 'trace.jsonl');
       const args: ExampleArguments = { example, fail: [], json: true, trace, ...given };
-      const { summary, error } = await runExample(create, args, { cluster });
-      if (given.crash !== true) expect(error).toBeUndefined();
+      const { summary, error, problem } = await runExample(create, args, { cluster });
+      if (given.crash !== true && expected === undefined) expect(error).toBeUndefined();
+      expect(problem).toBeUndefined();
       const lines = readFileSync(trace, 'utf8').trimEnd().split('\n');
       const calls = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as HandlerCall);
       const { records, handled, failed, seconds, maxConcurrent, order } = summary;
       expect(figuresOf(calls)).toEqual({ records, handled, failed, seconds, maxConcurrent, order });
       committedBy.set(summary.group, summary.committed);
       return { summary, calls, error };
-    });
+    }, name);
 
     if (name !== 'real') return;
     const toolsOfKafka = missingForKafka().length === 0 ? it : it.skip;

@@ -27,6 +27,12 @@ describe('describeRun', () => {
     ]);
   });
 
+  it('has the figures that are the own ones of an example, if they are numbers', () => {
+    const lines = describeRun({ ...summary, result: { accounts: 2, wrong: 0, balances: { a: 1 } } }).split('\n');
+    expect(lines).toContain('accounts: 2, wrong: 0');
+    expect(lines.join()).not.toContain('balances');
+  });
+
   it('says so when nothing is committed and no order was kept', () => {
     const lines = describeRun({ ...summary, order: { partition: false, key: false }, committed: {} }).split('\n');
     expect(lines).toContain('order kept: no');

@@ -27,6 +27,21 @@ describe('parseExampleArguments', () => {
     expect(parseExampleArguments(['02', '--crash'])).toEqual({ example: '02', fail: [], crash: true, json: false });
   });
 
+  it('takes what example 10 knows', () => {
+    const given = { example: '10', fail: [], json: false };
+    expect(parseExampleArguments(['10', '--mode', 'kafka'])).toEqual({ ...given, mode: 'kafka' });
+    expect(parseExampleArguments(['10', '--data', './bank'])).toEqual({ ...given, data: './bank' });
+    const postgres = 'postgres://user:password@127.0.0.1:5432/database';
+    const argv = ['10', '--mode', 'database', '--postgres', postgres];
+    expect(parseExampleArguments(argv)).toEqual({ ...given, mode: 'database', postgres });
+  });
+
+  it('does not repeat what should have been the URL of a database: it may have a password', () => {
+    const parse = () => parseExampleArguments(['10', '--postgres', 'user:secret@127.0.0.1']);
+    expect(parse).toThrow('--postgres: expected a URL, such as postgres://user:password@127.0.0.1:5432/database');
+    expect(parse).not.toThrow('secret');
+  });
+
   it.each(['localhost:9092', '[::1]:9092', 'a:1,b.example:2'])('takes the brokers %s', (kafka) => {
     expect(parseExampleArguments(['01', '--kafka', kafka]).kafka).toBe(kafka);
   });
@@ -45,6 +60,10 @@ describe('parseExampleArguments', () => {
     [['01', '--kafka', 'a:1,'], '--kafka: expected HOST:PORT'],
     [['01', '--fail', '17'], '--fail: expected PARTITION:OFFSET, such as 0:17, received "17"'],
     [['01', '--fail', '0:-1'], '--fail: expected PARTITION:OFFSET'],
+    [['10', '--mode', 'both'], '--mode: expected database or kafka, received "both"'],
+    [['10', '--mode', 'kafka', '--data', 'd'], '--mode kafka needs no database: leave --data out'],
+    [['10', '--mode', 'kafka', '--postgres', 'postgres://h/d'], 'leave --postgres out'],
+    [['10', '--data', 'd', '--postgres', 'postgres://h/d'], '--postgres and --data: one of them says'],
     [['01', '--topic', ''], '--topic: expected a name'],
     [['01', '--topic'], 'argument missing'],
     [['01', '--nonsense'], "Unknown option '--nonsense'; it knows --kafka"],

@@ -20,12 +20,22 @@ export interface ExampleArguments {
   readonly trace?: string;
   /** Shows what happens when one of two workers fails, where the example has that. */
   readonly crash?: true;
+  /** Where example 10 is exact: in a database (the default), or in Kafka. */
+  readonly mode?: ExampleMode;
+  /** The connection string of a PostgreSQL for example 10, instead of the PGlite in its process. */
+  readonly postgres?: string;
+  /** A directory for that PGlite, which then outlives the process. */
+  readonly data?: string;
   /** Ends with the summary as one line of JSON. */
   readonly json: boolean;
 }
 
+/** What example 10 knows. */
+type ExampleMode = 'database' | 'kafka';
+
 const usage = `npm run example -- NN [--kafka HOST:PORT] [--topic TOPIC] [--group GROUP]
-                              [--fail PARTITION:OFFSET]… [--trace FILE] [--crash] [--json]`;
+                              [--fail PARTITION:OFFSET]… [--trace FILE] [--crash] [--json]
+                              [--mode database|kafka] [--postgres URL | --data DIRECTORY]`;
 
 const options = {
   kafka: { type: 'string' },
@@ -34,6 +44,9 @@ const options = {
   fail: { type: 'string', multiple: true },
   trace: { type: 'string' },
   crash: { type: 'boolean' },
+  mode: { type: 'string' },
+  postgres: { type: 'string' },
+  data: { type: 'string' },
   json: { type: 'boolean' },
 } as const;
 
@@ -45,6 +58,14 @@ export function parseExampleArguments(argv: readonly string[], env?: NodeJS.Proc
   if (!/^\d{1,2}$/.test(example))
     throw refusal(`expected the number of an example, received ${quote(example)}.`, usage);
   if (rest.length > 0) throw refusal(`expected one example, received also ${rest.map(quote).join(', ')}.`, usage);
+  const { mode, postgres, data } = values;
+  if (postgres !== undefined && data !== undefined)
+    throw refusal('--postgres and --data: one of them says where the database is.', usage);
+  if (mode === 'kafka' && (postgres ?? data) !== undefined)
+    throw refusal(
+      `--mode kafka needs no database: leave --${postgres === undefined ? 'data' : 'postgres'} out.`,
+      usage,
+    );
   return {
     example: example.padStart(2, '0'),
     ...(values.kafka === undefined ? {} : { kafka: checkBrokers(values.kafka, usage) }),
@@ -52,6 +73,9 @@ export function parseExampleArguments(argv: readonly string[], env?: NodeJS.Proc
     ...(values.group === undefined ? {} : { group: checkName('group', values.group) }),
     ...(values.trace === undefined ? {} : { trace: checkName('trace', values.trace) }),
     ...(values.crash === true ? { crash: true } : {}),
+    ...(mode === undefined ? {} : { mode: checkMode(mode) }),
+    ...(postgres === undefined ? {} : { postgres: checkPostgres(postgres) }),
+    ...(data === undefined ? {} : { data: checkName('data', data) }),
     fail: (values.fail ?? []).map(parseFailAt),
     json: values.json ?? false,
   };
@@ -78,6 +102,19 @@ function isBroker(text: string): boolean {
 
 function checkName(option: string, text: string): string {
   if (text === '') throw refusal(`--${option}: expected a name, received an empty one.`, usage);
+  return text;
+}
+
+function checkMode(text: string): ExampleMode {
+  if (text !== 'database' && text !== 'kafka')
+    throw refusal(`--mode: expected database or kafka, received ${quote(text)}.`, usage);
+  return text;
+}
+
+/** Without what was received: it may have a password. */
+function checkPostgres(text: string): string {
+  if (!/^postgres(ql)?:\/\/./.test(text))
+    throw refusal('--postgres: expected a URL, such as postgres://user:password@127.0.0.1:5432/database.', usage);
   return text;
 }
 

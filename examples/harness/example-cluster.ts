@@ -2,6 +2,9 @@ import type { KafkaCluster } from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
 import { embeddedKafka } from '@kafka-worker/core/testing';
 
+/** The least that brokers allow by default: one that was killed is soon known to be gone, so that the next run need not wait for long. */
+const SESSION_TIMEOUT_MS = 6_000;
+
 /** The cluster that an example runs on. */
 export interface ExampleCluster {
   readonly kafka: KafkaCluster;
@@ -13,7 +16,11 @@ export interface ExampleCluster {
 /** The cluster that `--kafka` names, or one in this process. */
 export async function openExampleCluster(brokers: string | undefined): Promise<ExampleCluster> {
   if (brokers !== undefined) {
-    return { kafka: confluentKafka({ brokers: brokers.split(',') }), name: brokers, close: async () => {} };
+    const kafka = confluentKafka({
+      brokers: brokers.split(','),
+      librdkafka: { 'session.timeout.ms': SESSION_TIMEOUT_MS },
+    });
+    return { kafka, name: brokers, close: async () => {} };
   }
   const kafka = await embeddedKafka();
   return { kafka, name: 'embedded', close: async () => kafka[Symbol.asyncDispose]() };

@@ -24,7 +24,12 @@ export interface ExampleSummary extends CallFigures {
   readonly group: string;
   /** Next offsets by `topic/partition`, as Kafka has them after the run. */
   readonly committed: Readonly<Record<string, number>>;
+  /** What else an example has to show. */
+  readonly result?: ExampleResult;
 }
+
+/** Figures of an example's own, by their names. */
+export type ExampleResult = Readonly<Record<string, number | Readonly<Record<string, number>>>>;
 
 /** Recomputes every figure from the calls alone, in whatever order they are given. */
 export function figuresOf(unsorted: readonly HandlerCall[]): CallFigures {

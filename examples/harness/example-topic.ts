@@ -18,11 +18,15 @@ export async function createTopic(kafka: KafkaCluster, topic: string, partitions
   }
 }
 
-/** An order for each record: key `customer-N`, value JSON. Customers take turns, so that each has as many as the others. */
+/**
+ * An order for each record: key `customer-N`, value JSON. Customers take turns, so that each has as many as the others, and buy from each other, which
+ * is another one each time.
+ */
 export function* orders(topic: string, records: number, keys: number): Iterable<OutgoingRecord> {
   for (let order = 0; order < records; order++) {
     const customer = `customer-${order % keys}`;
-    yield { topic, key: customer, value: JSON.stringify({ order, customer, amount: 100 + (order % 50) }) };
+    const seller = `customer-${(order + 1 + Math.floor(order / keys)) % keys}`;
+    yield { topic, key: customer, value: JSON.stringify({ order, customer, seller, amount: 100 + (order % 50) }) };
   }
 }
 

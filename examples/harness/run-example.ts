@@ -3,7 +3,7 @@ import type { AnyWorker, KafkaCluster, Plugin, WorkerGroup } from '@kafka-worker
 import type { ExampleArguments } from './example-arguments.ts';
 import type { ExampleCluster } from './example-cluster.ts';
 import { openExampleCluster } from './example-cluster.ts';
-import type { ExampleSummary } from './example-summary.ts';
+import type { ExampleResult, ExampleSummary } from './example-summary.ts';
 import { figuresOf } from './example-summary.ts';
 import { createTopic, orders, produce, seeded } from './example-topic.ts';
 import { GroupView } from './group-view.ts';
@@ -20,8 +20,22 @@ export interface ExampleSetup {
   readonly plugins: readonly Plugin[];
 }
 
-/** An example: what its `main.ts` exports as `createWorker`, or as `createGroup`, for `--crash`: the first worker of a group is the one that is looked at. */
-export type CreateWorker = (setup: ExampleSetup) => AnyWorker | WorkerGroup;
+/**
+ * An example: what its `main.ts` exports as `createWorker`, or as `createGroup`, for `--crash`: the first worker of a group is the one that is looked at.
+ * One that needs more than Kafka exports `open`.
+ */
+export type CreateWorker = (
+  setup: ExampleSetup,
+  given: ExampleArguments,
+) => AnyWorker | WorkerGroup | Promise<OpenedExample>;
+
+/** A worker with what it needs around it. */
+export interface OpenedExample {
+  readonly worker: AnyWorker | WorkerGroup;
+  /** What there is to show when the worker has stopped, and what is wrong with it: the run has failed then. */
+  result(): Promise<{ readonly figures: ExampleResult; readonly problem?: string }>;
+  close(): Promise<void>;
+}
 
 /** What an example's `main.ts` exports as `run`, if it starts and stops by itself: started here it ends with the worker. */
 export type RunTarget = (target: AnyWorker | WorkerGroup, tell: (line: string) => void) => Promise<void>;
@@ -32,6 +46,8 @@ export interface ExampleRun {
   readonly error?: Error;
   /** Each `--fail` that made nothing fail. */
   readonly unreached: readonly UnreachedFailure[];
+  /** What is wrong with what the example has to show. */
+  readonly problem?: string;
 }
 
 export interface RunOptions {
@@ -60,6 +76,7 @@ export async function runExample(
   const { topic = ownName, group = ownName } = given;
   const calls = new HandlerCalls(given.fail, given.trace);
   let cluster = options.cluster;
+  let opened: OpenedExample | undefined;
   try {
     cluster ??= await openExampleCluster(given.kafka);
     const view = await GroupView.open(cluster.kafka, group, topic);
@@ -71,8 +88,11 @@ export async function runExample(
         await produce(cluster.kafka, orders(topic, records, keys));
         tell(`seeded ${cluster.name} topic ${topic}: ${records} records, ${keys} keys, ${partitions} partitions`);
       }
-      const target = createWorker({ kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] });
-      const { error, ending } = await runToEnd(target, view, tell, options);
+      const setup = { kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] };
+      const created = await createWorker(setup, given);
+      if ('result' in created) opened = created;
+      const { error, ending } = await runToEnd('result' in created ? created.worker : created, view, tell, options);
+      const result = await opened?.result();
       const summary = {
         example: given.example,
         kafka: cluster.name,
@@ -82,14 +102,20 @@ export async function runExample(
         committed: Object.fromEntries(
           [...(await view.committed())].map(([partition, offset]) => [`${topic}/${partition}`, offset]),
         ),
+        ...(result === undefined ? {} : { result: result.figures }),
       };
       const unreached = unreachedFailures(calls.unreached, ending);
-      return { summary, unreached, ...(error === undefined ? {} : { error }) };
+      return {
+        ...{ summary, unreached },
+        ...(error === undefined ? {} : { error }),
+        ...(result?.problem === undefined ? {} : { problem: result.problem }),
+      };
     } finally {
       await view.close();
     }
   } finally {
     calls.close();
+    await opened?.close();
     if (options.cluster === undefined) await cluster?.close();
   }
 }

@@ -7,6 +7,9 @@ it.each([
   ['examples/seed.ts --topic t --records 1 --kafka 127.0.0.1:70000', 'a port from 1 to 65535'],
   [`examples/run.ts 01 --trace ${tmpdir()}/no-such-folder/trace.jsonl`, '--trace: expected a file that can be written'],
   ['examples/run.ts 01 --crash', 'example 01 has no --crash'],
+  ['examples/run.ts 01 --mode kafka', 'example 01 has no --mode: example 10 has'],
+  ['examples/run.ts 10 --crash', 'example 10 has no --crash'],
+  ['examples/run.ts 10 --mode kafka', '--mode kafka needs a broker, named by --kafka HOST:PORT: the embedded cluster'],
 ])('%s is refused, and nothing runs', async (line, message) => {
   const { code, output } = await scriptProcess(line.split(' ')).ended;
   expect({ code, output }).toMatchObject({ code: 2, output: expect.stringContaining(message) });

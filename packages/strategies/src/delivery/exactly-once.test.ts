@@ -9,6 +9,7 @@ import {
   TransactionError,
   Worker,
 } from '@kafka-worker/core';
+import { confluentKafka } from '@kafka-worker/core/confluent';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, freezeKey, freezePartition, parallel, perKey, perPartition, retry, skip, stop } from '../index.ts';
 import { exactlyOnce } from './exactly-once.ts';
@@ -470,6 +471,13 @@ describe('exactlyOnce refuses', () => {
     expect(refused({ concurrency: perKey(), onFailure: freezeKey() })).toThrow(/freeze-key under exactlyOnce/);
     const cluster = { ...kafka, transactionRefusal: 'the test says so' };
     expect(refused({ kafka: cluster })).toThrow(/exactlyOnce\(\) \(the test says so\)/);
+  });
+
+  it('a cluster whose isolation.level is read_uncommitted', () => {
+    const librdkafka = { 'isolation.level': 'read_uncommitted' };
+    const kafka = confluentKafka({ brokers: ['127.0.0.1:9'], librdkafka });
+    const make = () => new Worker({ kafka, groupId: 'g', topics: 't', delivery, handler: copy });
+    expect(make).toThrow(/isolation\.level.* is "\w+": leave it out, or set 'read_committed'/);
   });
 
   it('options that cannot be used', () => {
