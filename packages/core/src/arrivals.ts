@@ -32,7 +32,7 @@ export class Arrivals {
 
   /** Called inside a turn. */
   receive(poll: Poll): void {
-    const { rebalances, assignment, committer, events } = this.#parts;
+    const { rebalances, assignment, committer } = this.#parts;
     for (const event of poll.events) rebalances.handle(event);
     if (poll.records.length > 0) this.#receiveRecords(poll.records);
     for (const { topic, partition, offset } of poll.positions) {
@@ -42,7 +42,6 @@ export class Arrivals {
       committer.noteProgress(0);
     }
     for (const error of poll.errors) this.#clientFailed(error);
-    if (events.has('turned')) events.emit('turned', { records: poll.records.length });
   }
 
   #receiveRecords(records: readonly ReceivedRecord[]): void {

@@ -77,7 +77,7 @@ export class Engine {
   readonly progress: ProgressWatch;
   readonly windDown: WindDown;
   readonly #parts: EngineParts;
-  readonly #lanes: Lanes<HandlerCall>;
+  readonly lanes: Lanes<HandlerCall>;
   readonly #pauses: Pauses;
   readonly #departures: Departures;
   readonly #arrivals: Arrivals;
@@ -104,13 +104,13 @@ export class Engine {
     });
     const views = new RecordViews(options, usesLaneFunction(options.concurrency.lanes));
     const batching = options.batchHandler === undefined ? undefined : options.batch;
-    this.#lanes = new Lanes(
+    this.lanes = new Lanes(
       options.concurrency.lanes,
       batching,
       (record) => views.of(record),
       (record) => assignment.ownerOf(record)?.isOvertaken(record.offset) === true,
     );
-    const lanes = this.#lanes;
+    const { lanes } = this;
     const laneNow = lanes.needsTime ? (): number => clock.now() : (): number => 0;
     const { intake } = this;
     const ownerOf = (record: ReceivedRecord): OwnedPartition | undefined => assignment.ownerOf(record);
@@ -182,9 +182,11 @@ export class Engine {
     this.#receipts = this.#receiptsOf(session);
     const receipts = this.#receipts;
     this.poller = new Poller({
-      room: () => (this.hasRoom ? Math.min(this.intake.room(), this.#pollSize.most(this.#lanes.runningCount)) : 0),
+      room: () => (this.hasRoom ? Math.min(this.intake.room(), this.#pollSize.most(this.lanes.runningCount)) : 0),
       beforeReceived: receipts === undefined ? undefined : (poll) => receipts.note(poll),
       received: (poll) => this.#receive(poll),
+      isTimed: () => events.has('turned'),
+      turned: (turn) => events.emit('turned', turn),
       failed: (error) =>
         parts.fail(isKafkaWorkerError(error) ? error : new ClientError('polling failed', { cause: error })),
       ...{ consumer, clock, turns },
@@ -233,7 +235,7 @@ export class Engine {
   get isIdle(): boolean {
     const { retries, deadLetters, freezer } = this.outcomes;
     const hasWaiting = [retries.waiting(), deadLetters.pending(), freezer.frozen()].some((some) => !some.next().done);
-    return !hasWaiting && this.#lanes.runningCount === 0 && this.#lanes.nextDueAt === undefined;
+    return !hasWaiting && this.lanes.runningCount === 0 && this.lanes.nextDueAt === undefined;
   }
 
   /** Since when what is polled of it cannot be noted by the delivery, and so is not taken in. */
@@ -309,8 +311,8 @@ export class Engine {
 
   #afterTurn(): void {
     // With no room for more records, a batch would wait in vain for some.
-    if (this.#lanes.needsTime && this.#lanes.isFilling && !this.hasRoom)
-      this.#lanes.startPartBatches(this.#parts.options.clock.now());
+    if (this.lanes.needsTime && this.lanes.isFilling && !this.hasRoom)
+      this.lanes.startPartBatches(this.#parts.options.clock.now());
     if (this.assignment.hasNarrowed) this.#departures.forgetLeft();
     this.dispatcher.dispatch();
     this.committer.check();
@@ -347,7 +349,7 @@ export class Engine {
   #queue(record: ReceivedRecord, owner: OwnedPartition, now: number): void {
     if (record.offset >= owner.startsBelow) return;
     if (owner.isSuspended) this.suspensions.keepRecord(record, owner);
-    else if (this.#lanes.add(record, owner.id, now).isFrozen) this.outcomes.freezer.noteQueued(owner, record);
+    else if (this.lanes.add(record, owner.id, now).isFrozen) this.outcomes.freezer.noteQueued(owner, record);
   }
 
   #settle(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered'): void {

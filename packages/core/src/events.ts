@@ -18,9 +18,10 @@ export interface WorkerEvents {
   polled(event: { readonly records: number; readonly bytes: number }): void;
   /**
    * The loop has turned: a poll has come back, with records or without, and was taken in. At least once a second from the start to the end of the
-   * draining, unless the event loop is held or the client hangs.
+   * draining, unless the event loop is held or the client hangs. `pollMs` is how long the poll took, `turnMs` how long it took to take it in and to start
+   * what could be started then; a next poll may be under way meanwhile.
    */
-  turned(event: { readonly records: number }): void;
+  turned(event: { readonly records: number; readonly pollMs: number; readonly turnMs: number }): void;
   /** A record is done. `durationMs` is the last call's. */
   settled(event: {
     readonly record: KafkaRecord<unknown, unknown>;

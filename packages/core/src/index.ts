@@ -72,7 +72,7 @@ export type {
 export { checkLaneRule, hasKeyLanes } from './lane-rule.ts';
 export type { WorkerState } from './lifecycle.ts';
 export type { Logger } from './logger.ts';
-export type { Plugin } from './plugin.ts';
+export type { Plugin, PluginHost } from './plugin.ts';
 export type { Headers, KafkaRecord, NextOffset, OutgoingRecord, TopicPartition } from './record.ts';
 export { copyRecord, HeaderList, noHeaders, OwnedRecord, type ReceivedRecord, recordToJSON } from './record.ts';
 export { type Backoff, type RetryOptions, retryPolicy } from './retry-policy.ts';
@@ -83,4 +83,4 @@ export type { TransactionalProducer, TransactionalProducerOptions } from './tran
 export { Worker } from './worker.ts';
 export { type AnyWorker, WorkerGroup } from './worker-group.ts';
 export type { CommonWorkerOptions, WorkerOptions } from './worker-options.ts';
-export type { PartitionStatus, WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';
+export type { LaneStatus, PartitionStatus, WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.ts';

@@ -63,6 +63,11 @@ export class Lanes<Call> {
     return this.#root.running;
   }
 
+  /** All lanes that have records or calls; looked through when somebody asks. */
+  all(): Iterable<Lane<Call>> {
+    return this.#tree.lanes();
+  }
+
   /** @param partitionId distinguishes partitions, and epochs of the same one */
   add(record: ReceivedRecord, partitionId: number, now: number): Lane<Call> {
     const lane = this.#tree.laneOf(record, partitionId);

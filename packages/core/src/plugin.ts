@@ -4,6 +4,12 @@ import type { Logger } from './logger.ts';
 import type { KafkaRecord, OutgoingRecord } from './record.ts';
 import type { Worker } from './worker.ts';
 
+/** What a plugin gets beside the worker that starts it. */
+export interface PluginHost {
+  /** Something of the plugin's own went wrong, and no record is the worse for it: told as the worker's `error` event. */
+  readonly report: (error: Error) => void;
+}
+
 /**
  * A concern beside handling records: traces, metrics, logs, or a user's own. Plugins wrap in the order in which they are given, the first outermost.
  */
@@ -30,7 +36,7 @@ export interface Plugin {
   /** Called once for each attempt, when its `context.log` is first read. `log` is what the plugin before has made, or the worker's logger with the record's fields. */
   logFor?(record: KafkaRecord<unknown, unknown>, log: Logger): Logger;
   /** Awaited before the worker connects; if it throws, the worker does not start. */
-  start?(worker: Worker<never, never, never>): Promise<void>;
+  start?(worker: Worker<never, never, never>, host: PluginHost): Promise<void>;
   /** Awaited last, when everything else is closed. */
   stop?(): Promise<void>;
 }

@@ -18,6 +18,9 @@ export interface PollerParts {
   readonly beforeReceived: ((poll: Poll) => Promise<Poll>) | undefined;
   /** Takes a poll in, inside a turn. */
   readonly received: (poll: Poll) => void;
+  /** Whether somebody wants to know of every turn. */
+  readonly isTimed: () => boolean;
+  readonly turned: (turn: { readonly records: number; readonly pollMs: number; readonly turnMs: number }) => void;
   readonly turns: Turns;
   readonly failed: (error: unknown) => void;
 }
@@ -34,6 +37,7 @@ export class Poller {
   readonly #interludes: Interlude[] = [];
   #isAskingForNone = false;
   #isClosed = false;
+  #askedAt = 0;
   #ended: Promise<void> = Promise.resolve();
 
   constructor(parts: PollerParts) {
@@ -75,21 +79,26 @@ export class Poller {
   }
 
   async #run(): Promise<void> {
-    const { clock, beforeReceived, received, turns } = this.#parts;
+    const { clock, beforeReceived, received, turns, isTimed, turned } = this.#parts;
     let next: Promise<Poll> | undefined = this.#poll();
     while (next !== undefined && !this.#isClosed) {
       let poll: Poll = await next;
       next = undefined;
+      const hasTimes = isTimed();
+      // Whoever has begun to listen meanwhile is told of the turn all the same.
+      const pollMs = hasTimes && this.#askedAt > 0 ? clock.now() - this.#askedAt : 0;
       if (beforeReceived !== undefined && poll.records.length > 0) poll = await beforeReceived(poll);
       if (poll.errors.length > 0 && poll.records.length === 0 && poll.events.length === 0) {
         await new Promise<void>((resolve) => clock.setTimeout(resolve, ERROR_PAUSE_MS));
       }
       const asksAtOnce = this.#interludes.length === 0;
+      const takenAt = hasTimes ? clock.now() : 0;
       turns.run(() => {
         received(poll);
         // The next poll is on its way while the turn dispatches what this one brought.
         if (asksAtOnce && !this.#isClosed) next = this.#poll();
       });
+      if (hasTimes) turned({ records: poll.records.length, pollMs, turnMs: clock.now() - takenAt });
       if (asksAtOnce) continue;
       while (this.#interludes.length > 0 && !this.#isClosed) await this.#interludes.shift()?.run();
       if (!this.#isClosed) next = this.#poll();
@@ -100,6 +109,7 @@ export class Poller {
   #poll(): Promise<Poll> {
     const room = this.#parts.room();
     this.#isAskingForNone = room === 0;
+    this.#askedAt = this.#parts.isTimed() ? this.#parts.clock.now() : 0;
     return this.#parts.consumer.poll(room, POLL_WAIT_MS);
   }
 }

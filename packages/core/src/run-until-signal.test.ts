@@ -133,7 +133,8 @@ describe('runUntilSignal', () => {
       const target = { name: 'w', state: all.state, finished, start: () => Promise.resolve() };
       const stop = (): Promise<WorkerSummary> => Promise.resolve(all);
       const health = { live: false, ready: false, reasons: [] };
-      const status = { state: all.state, partitions: [], inFlightRecords: 0, inFlightBytes: 0 };
+      const lanes = { open: 0, runningCalls: 0, fullest: [] };
+      const status = { state: all.state, partitions: [], inFlightRecords: 0, inFlightBytes: 0, lanes };
       const runnable = { ...target, stop, health: () => health, status: () => status };
       return runUntilSignal(runnable, { logger: quiet, ...options });
     }

@@ -8,6 +8,8 @@ export interface PartitionStatus extends TopicPartition {
   readonly committedOffset: number | undefined;
   /** Records received and not finished. */
   readonly inFlight: number;
+  /** How long `nextOffset` has not moved, in milliseconds: looked at every few seconds, and 0 while nothing is in flight. */
+  readonly stillMs: number;
   /** Records between `nextOffset` and the log's end; undefined until the client has heard of the end. */
   readonly lag: number | undefined;
   /** The user has paused it. */
@@ -39,12 +41,27 @@ export interface PartitionStatus extends TopicPartition {
   };
 }
 
+/** A lane with records that wait in it. */
+export interface LaneStatus extends TopicPartition {
+  /** What its records share: their key as text, or its name under `laneBy`. Null for a key of null, undefined where lanes are of something else. */
+  readonly name: string | null | undefined;
+  readonly queued: number;
+}
+
 /** A worker, as it is now. */
 export interface WorkerStatus {
   readonly state: WorkerState;
   readonly partitions: readonly PartitionStatus[];
   readonly inFlightRecords: number;
   readonly inFlightBytes: number;
+  readonly lanes: {
+    /** Lanes with records or calls. */
+    readonly open: number;
+    /** Handler calls that run, or whose messages are under way. */
+    readonly runningCalls: number;
+    /** Those that most records wait in, at most ten, the fullest first. */
+    readonly fullest: readonly LaneStatus[];
+  };
 }
 
 /** Whether a worker does its work, with reasons a person can act on. */

@@ -5,7 +5,7 @@ import { healthOf } from './health.ts';
 import { logLateErrors } from './late-errors.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
 import { logRanges } from './log-range.ts';
-import type { Plugin } from './plugin.ts';
+import type { Plugin, PluginHost } from './plugin.ts';
 import type { TopicPartition } from './record.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions } from './resolved-worker-options.ts';
 import { statusOf } from './status.ts';
@@ -63,6 +63,10 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   /** For logs and metrics. */
   get name(): string {
     return this.#options.name;
+  }
+
+  get groupId(): string {
+    return this.#options.groupId;
   }
 
   get state(): WorkerState {
@@ -221,11 +225,12 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
 
   async #start(): Promise<void> {
     const startedPlugins: Plugin[] = [];
+    const host: PluginHost = { report: (error) => this.#events.emit('error', { error }) };
     this.#stopPlugins = () => stopPlugins(startedPlugins, this.#options);
     try {
       for (const plugin of this.#options.plugins) {
         startedPlugins.push(plugin);
-        await plugin.start?.(this);
+        await plugin.start?.(this, host);
       }
       this.#starting.signal.throwIfAborted();
       this.#run = new WorkerRun(this.#options, this.#events, (error) => void this.#end(error, resolveStopOptions()));

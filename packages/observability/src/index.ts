@@ -1,9 +1,7 @@
 /**
- * Traces, metrics and logs for `@kafka-worker/core`, as plugins.
- *
- * Nothing is exported yet. What comes: `tracing()`, `metrics()` and `logging()`, each with one table of its
- * span names, metric names or log events. Core itself knows no telemetry; these plugins listen to its events.
+ * Traces, metrics and logs for `@kafka-worker/core`, as plugins. Core itself knows no telemetry; these listen to its events.
  *
  * @packageDocumentation
  */
-export {};
+export { type MetricsOptions, metrics } from './metrics.ts';
+export { type TracingOptions, tracing } from './tracing.ts';

@@ -1,0 +1,110 @@
+import { IllegalStateError } from '@kafka-worker/core';
+import type { Metric, MetricObjectWithValues, MetricValueWithName, Registry } from 'prom-client';
+import { EventLoopDelay } from './event-loop-delay.ts';
+import { type MetricDefinition, type MetricKey, metricTable } from './metric-table.ts';
+import type { Sample } from './worker-measures.ts';
+
+/** Who has something to tell when a registry is scraped. */
+export type SampleSource = () => Iterable<Sample>;
+
+type Values = Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'collect'>;
+
+/**
+ * The metrics of a registry, which is asked by a scrape and asks the workers then. prom-client's own counters would cost each record some microseconds, and
+ * would have to be told of series that are gone; here a worker that has ended is simply not asked any more.
+ */
+export class ScrapedMetrics {
+  readonly #registry: Registry;
+  readonly #prefix: string;
+  readonly #sources = new Map<string, SampleSource>();
+  readonly #delay = new EventLoopDelay();
+  #samples: readonly Sample[] | undefined;
+
+  /** @throws IllegalStateError when the registry has metrics of these names that are not ours */
+  static of(registry: Registry, prefix: string): ScrapedMetrics {
+    const all = registered.get(registry) ?? new Map<string, ScrapedMetrics>();
+    registered.set(registry, all);
+    const known = all.get(prefix);
+    if (known !== undefined) return known;
+    const metrics = new ScrapedMetrics(registry, prefix);
+    metrics.#register();
+    all.set(prefix, metrics);
+    return metrics;
+  }
+
+  private constructor(registry: Registry, prefix: string) {
+    this.#registry = registry;
+    this.#prefix = prefix;
+  }
+
+  /**
+   * The returned function ends it: nothing of this worker is there any more.
+   * @throws IllegalStateError for a second worker of the same name, whose series would be the same
+   */
+  add(worker: string, source: SampleSource): () => void {
+    if (this.#sources.has(worker))
+      throw new IllegalStateError(
+        `the registry has the metrics of a worker called ${worker} already: give each worker a name of its own`,
+      );
+    if (this.#sources.size === 0) this.#delay.enable();
+    this.#sources.set(worker, source);
+    return () => {
+      this.#sources.delete(worker);
+      if (this.#sources.size === 0) this.#delay.disable();
+    };
+  }
+
+  #register(): void {
+    const keys = Object.keys(metricTable) as MetricKey[];
+    for (const key of keys) {
+      const name = this.#prefix + metricTable[key].name;
+      if (this.#registry.getSingleMetric(name) !== undefined)
+        throw new IllegalStateError(
+          `the registry has a metric ${name} already: give metrics() another prefix, or another registry`,
+        );
+    }
+    for (const key of keys) {
+      const name = this.#prefix + metricTable[key].name;
+      // What a registry asks of a metric: its name, its values, and to forget them, which has no meaning here.
+      const metric = { name, get: () => Promise.resolve(this.#valuesOf(key, name)), reset: () => {} };
+      this.#registry.registerMetric(metric as unknown as Metric);
+    }
+  }
+
+  #valuesOf(key: MetricKey, name: string): Values {
+    const { kind, help }: MetricDefinition = metricTable[key];
+    const values = this.#now()
+      .filter(({ metric }) => metric === key)
+      .flatMap((sample) => valuesOf(sample, name));
+    return { name, help, type: kind as unknown as Values['type'], aggregator: 'sum', values };
+  }
+
+  /** A scrape asks for one metric after the other: they are all of one moment. */
+  #now(): readonly Sample[] {
+    if (this.#samples === undefined) {
+      this.#samples = [...[...this.#sources.values()].flatMap((source) => [...source()]), ...this.#delay.samples()];
+      setImmediate(() => {
+        this.#samples = undefined;
+      });
+    }
+    return this.#samples;
+  }
+}
+
+const registered = new WeakMap<Registry, Map<string, ScrapedMetrics>>();
+
+function valuesOf(sample: Sample, name: string): MetricValueWithName<string>[] {
+  const { labels } = sample;
+  if ('value' in sample) return [{ value: sample.value, labels, metricName: name }];
+  const { histogram } = sample;
+  return [
+    ...Array.from(histogram.cumulative(), ([le, value]) => ({
+      value,
+      labels: { ...labels, le },
+      metricName: `${name}_bucket`,
+    })),
+    { value: histogram.count, labels: { ...labels, le: '+Inf' }, metricName: `${name}_bucket` },
+    { value: histogram.sum, labels, metricName: `${name}_sum` },
+    { value: histogram.count, labels, metricName: `${name}_count` },
+  ];
+}

@@ -1,0 +1,278 @@
+import {
+  type HandlerContext,
+  InvalidOptionError,
+  type KafkaRecord,
+  type OutgoingRecord,
+  type Plugin,
+  type WorkerEvents,
+} from '@kafka-worker/core';
+import {
+  type Attributes,
+  type Context,
+  defaultTextMapSetter,
+  type Link,
+  context as otel,
+  propagation,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  type TextMapPropagator,
+  type Tracer,
+  type TracerProvider,
+  trace,
+} from '@opentelemetry/api';
+import { recordHeaders, withHeaders } from './header-carrier.ts';
+import { PluginHealth } from './plugin-health.ts';
+import { classOf, exceptionOf, messageOf, type RecordSpan, RecordSpans } from './record-spans.ts';
+import { spanAttributes, spanConventions } from './span-table.ts';
+
+type AnyRecord = KafkaRecord<unknown, unknown>;
+
+/** Start with `tracerProvider`. */
+export interface TracingOptions {
+  /** Where spans come from. @defaultValue the one that is registered with `@opentelemetry/api` */
+  readonly tracerProvider?: TracerProvider;
+  /** What reads and writes trace headers. @defaultValue the one that is registered with `@opentelemetry/api` */
+  readonly propagator?: TextMapPropagator;
+  /** A span for each record, for each handler call, or for both. @defaultValue `'record'` for a `handler`, `'both'` for a `batchHandler` */
+  readonly spanPer?: 'record' | 'batch' | 'both';
+  /**
+   * What the context that a record was produced in is to its span: its parent, so that both are one trace, or a link, so that each record begins a trace
+   * of its own. @defaultValue `'parent'`
+   */
+  readonly relation?: 'parent' | 'link';
+}
+
+/**
+ * Spans by OpenTelemetry's messaging conventions: one for each record, from its first handler call until something has become of it, retries and
+ * failures included. It is active inside the handler, and what the handler sends, dead letters too, carries it on. What is traced is never the value
+ * or the key of a record. One plugin is for one worker.
+ *
+ * A tracer that throws fails no record: the worker tells of it as an `error` event.
+ * @throws InvalidOptionError for options that are none
+ * @see https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
+ */
+export function tracing(options: TracingOptions = {}): Plugin {
+  checkOptions(options);
+  return new Tracing(options);
+}
+
+class Tracing implements Plugin {
+  readonly name = 'tracing';
+  readonly listeners: NonNullable<Plugin['listeners']>;
+  readonly #options: TracingOptions;
+  readonly #tracer: Tracer;
+  readonly #spans = new RecordSpans();
+  readonly #health = new PluginHealth('tracing');
+  #common: Attributes = {};
+
+  constructor(options: TracingOptions) {
+    this.#options = options;
+    const provider = options.tracerProvider ?? trace.getTracerProvider();
+    this.#tracer = provider.getTracer('@kafka-worker/observability', undefined, {
+      schemaUrl: `https://opentelemetry.io/schemas/${spanConventions.version}`,
+    });
+    const { spanPer } = options;
+    this.listeners =
+      spanPer === 'batch'
+        ? {}
+        : {
+            settled: ({ record, outcome, attempts }) => this.#guard(() => this.#spans.ended(record, outcome, attempts)),
+            failed: (failure) => this.#guard(() => this.#failed(failure)),
+            frozen: (event) => this.#guard(() => this.#spans.frozen(event)),
+            revoked: ({ partitions }) => this.#guard(() => this.#spans.left(partitions)),
+            state: ({ to }) => {
+              if (to === 'stopped' || to === 'failed') this.#guard(() => this.#spans.left());
+            },
+          };
+  }
+
+  async start(...[worker, host]: Parameters<NonNullable<Plugin['start']>>): Promise<void> {
+    this.#health.started(host);
+    this.#common = {
+      [spanAttributes.system.name]: 'kafka',
+      [spanAttributes.operationName.name]: 'process',
+      [spanAttributes.operationType.name]: 'process',
+      [spanAttributes.group.name]: worker.groupId,
+      [spanAttributes.worker.name]: worker.name,
+    };
+  }
+
+  async aroundRecord(record: AnyRecord, { attempt }: HandlerContext, next: () => Promise<void>): Promise<void> {
+    const { spanPer = 'record' } = this.#options;
+    const own = spanPer === 'batch' ? undefined : this.#guard(() => this.#spanOf(record));
+    if (spanPer !== 'record') return this.#inBatch([record], own === undefined ? [] : [own], attempt, next);
+    if (own === undefined) return next();
+    try {
+      await otel.with(own.context, next);
+    } catch (error) {
+      this.#guard(() => callFailed(own, error));
+      throw error;
+    }
+  }
+
+  async aroundBatch(
+    records: readonly AnyRecord[],
+    { attempt }: Pick<HandlerContext, 'attempt'>,
+    next: () => Promise<void>,
+  ): Promise<void> {
+    const { spanPer = 'both' } = this.#options;
+    const own = spanPer === 'batch' ? [] : records.flatMap((record) => this.#guard(() => this.#spanOf(record)) ?? []);
+    if (spanPer !== 'record') return this.#inBatch(records, own, attempt, next);
+    try {
+      await next();
+    } catch (error) {
+      for (const one of own) this.#guard(() => callFailed(one, error));
+      throw error;
+    }
+  }
+
+  outgoing(message: OutgoingRecord, source: AnyRecord): OutgoingRecord {
+    return (
+      this.#guard(() => {
+        const headers: Record<string, string> = {};
+        this.#propagator.inject(this.#sendingContext(source), headers, defaultTextMapSetter);
+        return Object.keys(headers).length === 0 ? message : withHeaders(message, headers);
+      }) ?? message
+    );
+  }
+
+  get #propagator(): Pick<TextMapPropagator, 'extract' | 'inject'> {
+    return this.#options.propagator ?? propagation;
+  }
+
+  /** A span that the handler has made inside the record's own is nearer; what is active elsewhere (in a batch, or nowhere) is not. */
+  #sendingContext(source: AnyRecord): Context {
+    const active = otel.active();
+    const own = this.#spans.of(source);
+    if (own === undefined) return active;
+    const isInside = trace.getSpanContext(active)?.traceId === own.span.spanContext().traceId;
+    return isInside ? active : own.context;
+  }
+
+  /** Of a record that is tried again, the one that it has. */
+  #spanOf(record: AnyRecord): RecordSpan {
+    const open = this.#spans.of(record);
+    if (open !== undefined) return open;
+    const producer = this.#producerOf(record);
+    const isLink = this.#options.relation === 'link';
+    const producedBy = trace.getSpanContext(producer);
+    const { topic, partition, offset, value } = record;
+    const span = this.#tracer.startSpan(
+      `process ${topic}`,
+      {
+        kind: SpanKind.CONSUMER,
+        attributes: {
+          ...this.#common,
+          [spanAttributes.topic.name]: topic,
+          [spanAttributes.partition.name]: String(partition),
+          [spanAttributes.offset.name]: offset,
+          ...(value === null && { [spanAttributes.tombstone.name]: true }),
+        },
+        ...(isLink && producedBy !== undefined && { links: [{ context: producedBy }] }),
+      },
+      isLink ? ROOT_CONTEXT : producer,
+    );
+    const begun: RecordSpan = { span, context: trace.setSpan(producer, span), lastError: undefined };
+    this.#spans.add(record, begun);
+    return begun;
+  }
+
+  /** What produced the record, with the baggage that it sent along. */
+  #producerOf(record: AnyRecord): Context {
+    return this.#propagator.extract(ROOT_CONTEXT, record.headers, recordHeaders);
+  }
+
+  /** Runs a handler call inside a span of its own. */
+  async #inBatch(
+    records: readonly AnyRecord[],
+    own: readonly RecordSpan[],
+    attempt: number,
+    next: () => Promise<void>,
+  ): Promise<void> {
+    const batch = this.#guard(() => this.#batchSpan(records, own, attempt));
+    if (batch === undefined) return next();
+    try {
+      await otel.with(trace.setSpan(ROOT_CONTEXT, batch), next);
+    } catch (error) {
+      this.#guard(() => {
+        for (const one of own) callFailed(one, error);
+        batch.recordException(exceptionOf(error));
+        batch.setAttribute(spanAttributes.errorType.name, classOf(error));
+        batch.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
+      });
+      throw error;
+    } finally {
+      this.#guard(() => batch.end());
+    }
+  }
+
+  #batchSpan(
+    records: readonly AnyRecord[],
+    own: readonly RecordSpan[],
+    attempt: number,
+  ): ReturnType<Tracer['startSpan']> {
+    const contexts =
+      own.length > 0
+        ? own.map(({ span }) => span.spanContext())
+        : records.map((record) => trace.getSpanContext(this.#producerOf(record)));
+    const links: Link[] = contexts.flatMap((context) => (context === undefined ? [] : { context }));
+    const [first] = records;
+    const isOneTopic = records.every(({ topic }) => topic === first?.topic);
+    const isOnePartition = isOneTopic && records.every(({ partition }) => partition === first?.partition);
+    return this.#tracer.startSpan(
+      isOneTopic ? `process ${first?.topic}` : 'process',
+      {
+        kind: SpanKind.CONSUMER,
+        links,
+        attributes: {
+          ...this.#common,
+          ...(isOneTopic && { [spanAttributes.topic.name]: first?.topic }),
+          ...(isOnePartition && { [spanAttributes.partition.name]: String(first?.partition) }),
+          [spanAttributes.batchSize.name]: records.length,
+          [spanAttributes.attempt.name]: attempt,
+        },
+      },
+      ROOT_CONTEXT,
+    );
+  }
+
+  #failed({ record, error, attempt, decision }: Parameters<WorkerEvents['failed']>[0]): void {
+    const own = this.#spans.of(record);
+    // One that failed alone in its batch, or after its handler had returned, has not failed where the call is.
+    if (own !== undefined && own.lastError !== error) callFailed(own, error);
+    if (decision.do === 'retry') this.#spans.retried(record, attempt, decision.afterMs);
+    else if (decision.do === 'stop') this.#spans.ended(record, 'stopped', attempt);
+  }
+
+  /** What goes wrong in tracing is told, and is nothing to the record. */
+  #guard<T>(run: () => T): T | undefined {
+    return this.#health.guard(run);
+  }
+}
+
+function callFailed(own: RecordSpan, error: unknown): void {
+  own.lastError = error;
+  own.span.recordException(exceptionOf(error));
+}
+
+function checkOptions(options: TracingOptions): void {
+  const known = ['tracerProvider', 'propagator', 'spanPer', 'relation'];
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidOptionError('options', `an object with ${known.join(', ')}`, options);
+  for (const [option, value] of Object.entries(options))
+    if (!known.includes(option))
+      throw new InvalidOptionError(option, `no option of that name (there is ${known.join(', ')})`, value);
+  const { tracerProvider, propagator, spanPer, relation } = options;
+  if (tracerProvider !== undefined && typeof tracerProvider?.getTracer !== 'function')
+    throw new InvalidOptionError('tracerProvider', 'a TracerProvider of OpenTelemetry', tracerProvider);
+  if (
+    propagator !== undefined &&
+    (typeof propagator?.extract !== 'function' || typeof propagator.inject !== 'function')
+  )
+    throw new InvalidOptionError('propagator', 'a TextMapPropagator of OpenTelemetry', propagator);
+  if (spanPer !== undefined && !['record', 'batch', 'both'].includes(spanPer))
+    throw new InvalidOptionError('spanPer', "'record', 'batch' or 'both'", spanPer);
+  if (relation !== undefined && !['parent', 'link'].includes(relation))
+    throw new InvalidOptionError('relation', "'parent' or 'link'", relation);
+}
