@@ -181,8 +181,7 @@ describe('metrics', () => {
   it.each([
     [
       'has metrics of the same names',
-      (registry: Registry) =>
-        registry.registerMetric({ name: 'kafka_worker_live', get: async () => ({}) } as never),
+      (registry: Registry) => registry.registerMetric({ name: 'kafka_worker_live', get: async () => ({}) } as never),
       'has a metric kafka_worker_live already',
     ],
     [
