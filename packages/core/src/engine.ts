@@ -243,6 +243,11 @@ export class Engine {
     return this.#receipts?.refusedSince(owner);
   }
 
+  /** Whether what handlers send is written with the progress, and not before. */
+  get keepsSends(): boolean {
+    return this.#parts.keptSends !== undefined;
+  }
+
   /** Whether a poll may bring records now. */
   get hasRoom(): boolean {
     return this.intake.room() > 0 && this.#parts.keptSends?.isFull !== true;

@@ -34,7 +34,7 @@ export interface Plugin {
   /** Every message that a handler sends passes here, on its way out. */
   outgoing?(message: OutgoingRecord, source: KafkaRecord<unknown, unknown>): OutgoingRecord;
   /** Called once for each attempt, when its `context.log` is first read. `log` is what the plugin before has made, or the worker's logger with the record's fields. */
-  logFor?(record: KafkaRecord<unknown, unknown>, log: Logger): Logger;
+  logFor?(record: KafkaRecord<unknown, unknown>, log: Logger, attempt: number): Logger;
   /** Awaited before the worker connects; if it throws, the worker does not start. */
   start?(worker: Worker<never, never, never>, host: PluginHost): Promise<void>;
   /** Awaited last, when everything else is closed. */

@@ -62,7 +62,7 @@ describe('a worker in trouble', () => {
     const worker = new Worker({ ...common(kafka), handler: () => {}, commit: { everyMs: 60_000 } });
     await worker.start();
     await kafka.clock.advance(10);
-    kafka.failCommits(1, { kafkaCode: 29, retriable: false });
+    kafka.failCommits(10, { kafkaCode: 29, retriable: false });
     const summary = await worker.stop();
     expect(summary).toMatchObject({ state: 'failed', handled: 1 });
     expect(summary.error).toBeInstanceOf(CommitError);

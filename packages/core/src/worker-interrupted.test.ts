@@ -305,6 +305,23 @@ describe('a stop', () => {
     expect([kafka.group('g').size, kafka.clock.pendingTimers]).toEqual([0, 0]);
   });
 
+  it('has gone well when its last commit is refused for seconds, and done in the end', async () => {
+    const kafka = clusterWith(['a']);
+    const refused: unknown[] = [];
+    const worker = workerOn(kafka, () => {});
+    worker.on('commit-failed', ({ error }) => void refused.push(error));
+    await worker.start();
+    await kafka.clock.advance(10);
+    kafka.failCommits(8, { kafkaCode: 14, retriable: true });
+    const stopping = worker.stop();
+    await kafka.clock.advance(30_000);
+    expect([await stopping, kafka.committed('g', 't').get(0), refused.length]).toEqual([
+      { state: 'stopped', handled: 1, failed: 0, left: [] },
+      1,
+      8,
+    ]);
+  });
+
   it('can be asked for by whoever hears that it has begun', async () => {
     const kafka = clusterWith(['a']);
     const worker = workerOn(kafka, () => {});

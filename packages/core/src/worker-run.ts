@@ -109,7 +109,10 @@ export class WorkerRun {
           sends.send(call, item, message);
         },
         logFor: (record, attempt) =>
-          plugins.reduce((log, plugin) => plugin.logFor?.(record, log) ?? log, recordLogger(logger, record, attempt)),
+          plugins.reduce(
+            (log, plugin) => plugin.logFor?.(record, log, attempt) ?? log,
+            recordLogger(logger, record, attempt),
+          ),
       },
       ...{ options: this.#options, consumer, session, keptSends, subscription: this.#subscription },
       ...{ events: this.#events, fail: this.#fail },
@@ -133,13 +136,19 @@ export class WorkerRun {
     const startedAt = clock.now();
     if (engine !== undefined) {
       await this.#drain(engine, mode, timeoutMs, errors);
-      const commit = (): Promise<void> => commitAll(engine);
-      await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
+      const remaining = (): number => timeoutMs - (clock.now() - startedAt);
+      const commit = async (found: Error[]): Promise<void> => {
+        // Much may have been sent that is not written yet; offsets alone are a moment's work, or cannot be committed at all.
+        const commitMs = engine.keepsSends ? Math.max(remaining(), COMMIT_TIMEOUT_MS) : COMMIT_TIMEOUT_MS;
+        const commitNow = (): Promise<void> => commitAll(engine, commitMs);
+        await this.#attempts(found)('the last commit', commitNow, commitMs + COMMIT_TIMEOUT_MS);
+      };
+      // What it cannot commit the next one may, and that one says so if not.
+      await commit([]);
       if (delivery.commitsReceived === true) this.#logLost(engine);
-      const remainingMs = Math.max(timeoutMs - (clock.now() - startedAt), MIN_HOOK_MS);
-      const kept = await this.#endHooks(engine, remainingMs, attempt);
+      const kept = await this.#endHooks(engine, Math.max(remaining(), MIN_HOOK_MS), attempt);
       // Handlers may have returned while the hook was awaited.
-      await attempt('the last commit', commit, 2 * COMMIT_TIMEOUT_MS);
+      await commit(errors);
       if (kept.length > 0 && this.#stuck(engine).length === 0) await this.#endHooks(engine, MIN_HOOK_MS, attempt);
     }
     const stuck = engine === undefined ? [] : this.#stuck(engine);
@@ -207,7 +216,7 @@ export class WorkerRun {
       const attempt = this.#attempts(errors);
       // What the policy decides about them is carried out first: a dead letter that came after the last commit would be written again by the successor.
       await withTimeout(engine.windDown.whenQuiet(), ABORT_GRACE_MS, this.#options.clock);
-      await attempt('the last commit', () => commitAll(engine), 2 * COMMIT_TIMEOUT_MS);
+      await attempt('the last commit', () => commitAll(engine, COMMIT_TIMEOUT_MS), 2 * COMMIT_TIMEOUT_MS);
       await this.#endHooks(engine, MIN_HOOK_MS, attempt);
       await this.#close(leaveGroup, attempt);
       logLateErrors(errors, logger);
@@ -255,8 +264,8 @@ export class WorkerRun {
   }
 }
 
-async function commitAll(engine: Engine): Promise<void> {
-  const error = await engine.committer.commitBefore([...engine.assignment], COMMIT_TIMEOUT_MS);
+async function commitAll(engine: Engine, timeoutMs: number): Promise<void> {
+  const error = await engine.committer.commitBefore([...engine.assignment], timeoutMs);
   if (error !== undefined && !isExplainedByRebalance(error)) throw error;
 }
 

@@ -3,5 +3,7 @@
  *
  * @packageDocumentation
  */
+export { type PinoLike, pinoLogger, type WinstonLike, winstonLogger } from './foreign-loggers.ts';
+export { type LoggingOptions, logging } from './logging.ts';
 export { type MetricsOptions, metrics } from './metrics.ts';
 export { type TracingOptions, tracing } from './tracing.ts';

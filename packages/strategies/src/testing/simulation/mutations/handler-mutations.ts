@@ -1,4 +1,5 @@
 import type { BatchHandler, ConcurrencyStrategy, Handler, LaneRule, WorkerOptions } from '@kafka-worker/core';
+import { stop } from '../../../failure/stop.ts';
 import type { Mutation } from './mutation.ts';
 
 type AnyHandler = (...args: never[]) => unknown;
@@ -26,7 +27,13 @@ export const handlerMutations: readonly Mutation[] = [
   {
     name: 'handles two records of one lane at once',
     breaks: 'order',
-    tampering: { options: withLanes((rule) => ({ ...rule, inside: widened(rule.inside) })) },
+    // Wide lanes have no keys that could be frozen.
+    tampering: {
+      options: (options) => ({
+        ...withLanes((rule) => ({ ...rule, inside: widened(rule.inside) }))(options),
+        onFailure: stop(),
+      }),
+    },
   },
   {
     name: 'runs more calls at once than the strategy allows',

@@ -1,4 +1,5 @@
 import { simulate } from '../simulation.ts';
+import { planOf } from '../simulation-plan.ts';
 import type { Mutation } from './mutation.ts';
 
 /** A mutation that survives so many runs has not been noticed. */
@@ -15,7 +16,9 @@ export interface Hunt {
 export async function hunt(mutation: Mutation): Promise<Hunt> {
   const restore = mutation.install?.();
   try {
-    for (let seed = 1; seed <= MAX_HUNTED_RUNS; seed++) {
+    for (let seed = 1, runs = 0; runs < MAX_HUNTED_RUNS; seed++) {
+      if (planOf(seed).isExactlyOnce !== (mutation.isOfTransactions === true)) continue;
+      runs++;
       const { broken } = await simulate(seed, mutation.tampering);
       if (broken.some(({ invariant }) => invariant === mutation.breaks))
         return { mutation: mutation.name, caughtBy: seed };

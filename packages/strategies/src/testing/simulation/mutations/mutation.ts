@@ -7,6 +7,8 @@ export interface Mutation {
   /** What the worker does wrong. */
   readonly name: string;
   readonly breaks: Invariant;
+  /** It is a rule of `exactlyOnce()`; the others are looked for where that is not in the way. */
+  readonly isOfTransactions?: boolean;
   /** Replaces something inside the worker, until the returned function is called. */
   readonly install?: () => () => void;
   /** Or gives it other options, or another client. */

@@ -9,5 +9,5 @@ export const mutations: readonly Mutation[] = [
   ...engineMutations,
   ...clientMutations,
   ...handlerMutations,
-  ...transactionMutations,
+  ...transactionMutations.map((mutation) => ({ ...mutation, isOfTransactions: true })),
 ];

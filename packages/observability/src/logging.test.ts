@@ -1,0 +1,308 @@
+import { Writable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { json, type Logger, type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
+import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
+import { deadLetter, freezePartition, perKey, retry, skip, stop } from '@kafka-worker/strategies';
+import { context } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import pino from 'pino';
+import winston from 'winston';
+import { pinoLogger, winstonLogger } from './foreign-loggers.ts';
+import { LogRate } from './log-rate.ts';
+import { logTable } from './log-table.ts';
+import { type LoggingOptions, logging } from './logging.ts';
+import { tracing } from './tracing.ts';
+
+type Line = Readonly<Record<string, unknown>> & { readonly level: string; readonly message: string };
+type Fields = Readonly<Record<string, unknown>>;
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+beforeAll(() => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+});
+afterAll(() => {
+  context.disable();
+});
+
+function noted(lines: Line[]): Logger {
+  const level = (name: string) => (message: string, fields?: object) =>
+    void lines.push({ ...fields, level: name, message });
+  return { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
+}
+
+function clusterWith(...values: readonly string[]): FakeKafka {
+  const kafka = fakeKafka({ topics: { t: { partitions: 1 }, dead: { partitions: 1 } } });
+  kafka.send(values.map((value) => ({ topic: 't', key: `key of ${value}`, value })));
+  return kafka;
+}
+
+interface Run {
+  readonly options?: Partial<WorkerOptions>;
+  readonly logging?: Partial<LoggingOptions>;
+  readonly plugins?: readonly Plugin[];
+  readonly then?: (worker: Worker) => Promise<void>;
+}
+
+/** Runs a worker over what the topic holds, and gives the lines that were written. */
+async function logged(kafka: FakeKafka, run: Run): Promise<Line[]> {
+  const lines: Line[] = [];
+  const worker = new Worker({
+    ...{ kafka, groupId: 'g', name: 'w', topics: 't', clock: kafka.clock, logger: quiet, onFailure: stop() },
+    ...{ concurrency: perKey({ concurrency: 10 }), handler: () => {} },
+    plugins: [...(run.plugins ?? []), logging({ logger: noted(lines), ...run.logging })],
+    ...run.options,
+  } as WorkerOptions);
+  worker.finished.catch(() => {});
+  const starting = worker.start();
+  await kafka.clock.advance(10);
+  await starting;
+  await kafka.clock.advance(10_000);
+  await run.then?.(worker);
+  const stopping = worker.stop({ timeoutMs: 1_000 });
+  await kafka.clock.advance(60_000);
+  await stopping;
+  return lines;
+}
+
+const failing = (times: number) => (): void => {
+  if (times-- > 0) throw new RangeError('no');
+};
+const of = (lines: readonly Line[], message: string): Line[] => lines.filter((line) => line.message === message);
+
+describe('logging', () => {
+  it('tells of a life: states, partitions, commits, each with constant messages', async () => {
+    const lines = await logged(clusterWith('a'), {});
+    expect(of(lines, 'worker changes state').map(({ from, to }) => [from, to])).toEqual([
+      ['starting', 'running'],
+      ['running', 'draining'],
+      ['draining', 'stopped'],
+    ]);
+    expect(of(lines, 'partitions assigned')).toEqual([
+      { level: 'info', message: 'partitions assigned', worker: 'w', partitions: ['t/0'] },
+    ]);
+    expect(of(lines, 'offsets committed')[0]).toMatchObject({ level: 'debug', offsets: ['t/0@1'] });
+  });
+
+  it.each([
+    [
+      'is tried again',
+      retry({ maxAttempts: 3, backoff: { initialMs: 100, jitter: 0 }, then: stop() }),
+      'warn',
+      { afterMs: 100 },
+    ],
+    ['is skipped', skip(), 'error', {}],
+    ['goes to the dead letter topic', deadLetter({ topic: 'dead' }), 'error', { deadLetterTopic: 'dead' }],
+    ['stands still with what is behind it', freezePartition(), 'error', { scope: 'partition' }],
+  ])('tells of a failure what becomes of it: the record %s', async (what, onFailure, level, more) => {
+    const lines = await logged(clusterWith('a'), {
+      options: { handler: failing(1), onFailure } as Partial<WorkerOptions>,
+    });
+    expect(of(lines, `handler failed, record ${what}`)).toEqual([
+      {
+        ...{
+          level,
+          message: `handler failed, record ${what}`,
+          worker: 'w',
+          topic: 't',
+          partition: 0,
+          offset: 0,
+          attempt: 1,
+        },
+        ...{
+          keyHash: expect.stringMatching(/^[0-9a-f]{12}$/),
+          error: expect.objectContaining({ name: 'RangeError', message: 'no' }),
+        },
+        ...more,
+      },
+    ]);
+  });
+
+  it('gives handlers a log that says which record it is, and in which trace', async () => {
+    const exporter = new InMemorySpanExporter();
+    const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+    const handler: WorkerOptions['handler'] = ({ value }, { log }) =>
+      log.info('order handled', { total: 12, what: { value } });
+    const lines = await logged(clusterWith('a', 'b'), {
+      options: { handler } as Partial<WorkerOptions>,
+      plugins: [tracing({ tracerProvider })],
+    });
+    const [first, second] = of(lines, 'order handled');
+    const span = exporter.getFinishedSpans()[0]?.spanContext();
+    expect(first).toEqual({
+      ...{
+        level: 'info',
+        message: 'order handled',
+        worker: 'w',
+        topic: 't',
+        partition: 0,
+        offset: 0,
+        attempt: 1,
+        total: 12,
+      },
+      ...{ keyHash: expect.any(String), what: { value: '[redacted]' }, traceId: span?.traceId, spanId: span?.spanId },
+    });
+    expect(second?.keyHash).not.toBe(first?.keyHash);
+  });
+
+  it('writes nothing of what records hold, unless it may', async () => {
+    const handler: WorkerOptions['handler'] = (record, { log }) =>
+      log.info('seen', {
+        record,
+        bytes: record.value,
+        list: [record.key],
+        big: 1n,
+        when: new Date(0),
+        value: 'secret',
+      });
+    const run = { options: { handler } as Partial<WorkerOptions> };
+    const [hidden] = of(await logged(clusterWith('secret'), run), 'seen');
+    expect(JSON.stringify(hidden)).not.toContain('secret');
+    expect(hidden).toMatchObject({
+      record: { topic: 't', offset: 0, value: '[redacted]', key: '[redacted]' },
+      bytes: '[6 bytes]',
+      list: ['[13 bytes]'],
+      big: '1',
+      when: '1970-01-01T00:00:00.000Z',
+    });
+    const [shown] = of(await logged(clusterWith('secret'), { ...run, logging: { showsValues: true } }), 'seen');
+    expect(shown).toMatchObject({
+      record: { value: 'secret', key: 'key of secret' },
+      bytes: 'secret',
+      value: 'secret',
+    });
+  });
+
+  it('survives what cannot be written: circles, depths, keys that cannot be decoded, loggers that throw', async () => {
+    const circle: Record<string, unknown> = {};
+    circle.self = circle;
+    const handler: WorkerOptions['handler'] = (_record, { log }) =>
+      log.info('odd', { circle, deep: { a: { b: { c: { d: { e: { f: 1 } } } } } } });
+    const [odd] = of(await logged(clusterWith('a'), { options: { handler } as Partial<WorkerOptions> }), 'odd');
+    expect(odd).toMatchObject({ circle: { self: '[…]' }, deep: { a: { b: { c: { d: { e: '[…]' } } } } } });
+    const undecodable = await logged(clusterWith('a'), {
+      options: { deserialize: { key: json() }, onFailure: skip() } as unknown as Partial<WorkerOptions>,
+    });
+    expect(of(undecodable, 'handler failed, record is skipped').map(({ keyHash }) => keyHash)).toEqual([null]);
+    const throwing = (): never => {
+      throw new Error('the disk is full');
+    };
+    const kafka = clusterWith('a');
+    await logged(kafka, {
+      options: { handler } as Partial<WorkerOptions>,
+      logging: { logger: { debug: throwing, info: throwing, warn: throwing, error: throwing } },
+    });
+    expect(kafka.committed('g', 't').get(0)).toBe(1);
+  });
+
+  it('leaves out what is too much of one message', async () => {
+    const values = Array.from({ length: 10 }, (_, i) => String(i));
+    const options = { handler: failing(10), onFailure: skip() } as Partial<WorkerOptions>;
+    const lines = await logged(clusterWith(...values), { options, logging: { maxPerMinute: 3 } });
+    expect(of(lines, 'handler failed, record is skipped')).toHaveLength(3);
+    expect(of(lines, 'worker changes state')).toHaveLength(3);
+  });
+
+  it('has a level, a message and the fields of the table, in every line', async () => {
+    const kafka = clusterWith('a', 'b');
+    kafka.failCommits(1, { kafkaCode: 14, retriable: true });
+    kafka.failSends(1, { retriable: true });
+    const onFailure = retry({ maxAttempts: 2, backoff: { initialMs: 100 }, then: deadLetter({ topic: 'dead' }) });
+    const lines = await logged(kafka, { options: { handler: failing(3), onFailure } as Partial<WorkerOptions> });
+    const byMessage = new Map(Object.values(logTable).map((line) => [line.message, line]));
+    for (const { level, message, worker, suppressed: _, ...fields } of lines) {
+      const expected = byMessage.get(message);
+      expect([message, level, worker, Object.keys(fields).sort()]).toEqual([
+        message,
+        expected?.level,
+        'w',
+        [...(expected?.fields ?? [])].sort(),
+      ]);
+    }
+    const seen = new Set(lines.map(({ message }) => message));
+    const unseen = Object.values(logTable).filter(({ message }) => !seen.has(message));
+    expect(unseen.map(({ message }) => message).sort()).toEqual(
+      ['revoked', 'lost', 'skipped', 'frozen', 'stopped', 'unfrozen', 'stuck', 'error']
+        .map((key) => logTable[key as keyof typeof logTable].message)
+        .sort(),
+    );
+  });
+
+  it.each([
+    [undefined, 'options'],
+    [{}, 'logger'],
+    [{ logger: { info() {} } }, 'logger'],
+    [{ logger: quiet, showsValues: 'no' }, 'showsValues'],
+    [{ logger: quiet, maxPerMinute: 0 }, 'maxPerMinute'],
+    [{ logger: quiet, level: 'info' }, 'level'],
+  ])('refuses options that are none: %p', (options, option) => {
+    expect(() => logging(options as LoggingOptions)).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION', message: expect.stringContaining(option) }),
+    );
+  });
+});
+
+describe('how often a message is written', () => {
+  it('is bounded in each window, and the next one says how many were left out', () => {
+    const rate = new LogRate(2, 1_000);
+    expect([0, 1, 2, 999].map((now) => rate.admit('m', now))).toEqual([0, 0, undefined, undefined]);
+    expect(rate.admit('other', 999)).toBe(0);
+    expect([1_000, 1_001].map((now) => rate.admit('m', now))).toEqual([2, 0]);
+  });
+
+  it('costs no memory for messages that are never the same', () => {
+    const rate = new LogRate(1, 1e9);
+    for (let i = 0; i < 5_000; i++) expect(rate.admit(`message ${i}`, 0)).toBe(0);
+    expect(rate.admit('message 4999', 0)).toBeUndefined();
+  });
+});
+
+describe('loggers of others', () => {
+  const written = (): { stream: Writable; lines: () => Fields[] } => {
+    let text = '';
+    const stream = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        text += chunk.toString();
+        done();
+      },
+    });
+    return {
+      stream,
+      lines: () =>
+        text
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line) as Fields),
+    };
+  };
+
+  it('winston writes message and fields as they are', () => {
+    const { stream, lines } = written();
+    const logger = winstonLogger(
+      winston.createLogger({ level: 'debug', transports: [new winston.transports.Stream({ stream })] }),
+    );
+    logger.debug('plain');
+    logger.error('handler failed', { offset: 7, message: 'a field', error: { name: 'E', message: 'inner' } });
+    expect(lines()).toEqual([
+      { level: 'debug', message: 'plain' },
+      {
+        level: 'error',
+        message: 'handler failed',
+        offset: 7,
+        fieldMessage: 'a field',
+        error: { name: 'E', message: 'inner' },
+      },
+    ]);
+  });
+
+  it('pino does, too', () => {
+    const { stream, lines } = written();
+    const logger = pinoLogger(pino({ level: 'debug' }, stream));
+    logger.debug('plain');
+    logger.warn('commit failed', { offsets: ['t/0@1'] });
+    expect(lines()).toMatchObject([
+      { level: 20, msg: 'plain' },
+      { level: 40, msg: 'commit failed', offsets: ['t/0@1'] },
+    ]);
+  });
+});
