@@ -154,6 +154,16 @@ export class Lanes<Call> {
     return lane;
   }
 
+  /** Every lane that there is. */
+  all(): Generator<Lane<Call>> {
+    return this.#tree.lanes();
+  }
+
+  /** Whether a rate could keep records from starting since that time. */
+  mayWaitForRate(since: number): boolean {
+    return this.#rate !== undefined && this.#rate.dueAt > since;
+  }
+
   /** Records that wait in the queues of these lanes. */
   *queued(isMeant: (lane: Lane<Call>) => boolean): Generator<ReceivedRecord> {
     for (const lane of this.#tree.lanes()) if (isMeant(lane)) yield* lane.queue;
