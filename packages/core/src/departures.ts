@@ -70,6 +70,22 @@ export class Departures {
     this.forgetLeft();
   }
 
+  /**
+   * What is queued behind something that waits for more than a free slot since a moment ago, a retry of another partition's record say, is not waited for
+   * either: gaps end at it.
+   */
+  leaveBehindHeld(): void {
+    const { lanes, assignment, outcomes } = this.#parts;
+    lanes.hasHeld = false;
+    let hasGaps = false;
+    for (const { startsAll, ledger, startsBelow } of assignment)
+      hasGaps ||= !startsAll && ledger.nextOffset < startsBelow;
+    if (!hasGaps) return;
+    const blocked = blockedLanes(outcomes, ({ isWriting }) => !isWriting);
+    for (const record of lanes.queued((lane) => lane.isOrdered && blocked.has(lane)))
+      assignment.ownerOf(record)?.leaveOpen(record.offset);
+  }
+
   /** What is not to be started any more, since a gap ends sooner than it was thought to, leaves the lanes. */
   forgetLeft(): void {
     const { assignment } = this.#parts;

@@ -279,6 +279,7 @@ export class Engine {
     // With no room for more records, a batch would wait in vain for some.
     if (this.#lanes.needsTime && this.#lanes.isFilling && !this.hasRoom)
       this.#lanes.startPartBatches(this.#parts.options.clock.now());
+    if (this.#lanes.hasHeld) this.#departures.leaveBehindHeld();
     if (this.assignment.hasNarrowed) this.#departures.forgetLeft();
     this.dispatcher.dispatch();
     this.committer.check();

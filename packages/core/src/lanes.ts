@@ -25,6 +25,8 @@ export class Lanes<Call> {
   readonly #countsBytes: boolean;
   /** Whether it has to be told the time: asking for it costs as much as a short handler. */
   readonly needsTime: boolean;
+  /** Something was held since whoever asks has set it to false. */
+  hasHeld = false;
   #queued = 0;
   #now = 0;
 
@@ -136,6 +138,7 @@ export class Lanes<Call> {
   /** Something of a call that runs has to wait, for a dead letter to be written say: an ordered lane is blocked until it is unparked. */
   hold(lane: Lane<Call>): void {
     lane.parked++;
+    this.hasHeld = true;
   }
 
   /** The wait is over: the call starts again when its turn comes, or is gone if there is none. */
