@@ -32,7 +32,7 @@ const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Producers that write keyed records at a steady rate. A key is written by one of them only, each record with the next number of its key. */
 export class Load {
-  /** What was refused or never acknowledged: in the log or not. */
+  /** What was refused or never acknowledged, in the log or not; or acknowledged, and where it is in the log is not known. */
   failed = 0;
   readonly #options: LoadOptions;
   readonly #producers: readonly KafkaProducer[];
@@ -72,7 +72,10 @@ export class Load {
     this.#sequences.set(key, sequence + 1);
     const producer = this.#producers[partition % PRODUCERS] as KafkaProducer;
     producer.send({ topic, partition, key, value: `${sequence}${padding}` }).then(
-      ({ offset }) => this.#options.written({ partition, offset, key, sequence, at: machineNow() }),
+      ({ offset }) => {
+        if (offset === undefined) this.failed++;
+        else this.#options.written({ partition, offset, key, sequence, at: machineNow() });
+      },
       () => this.failed++,
     );
   }

@@ -4,7 +4,7 @@ import type { OwnedPartition } from './owned-partition.ts';
 import type { PartitionStatus } from './worker-status.ts';
 
 /** Every call that has begun and is not over: it runs, waits for a retry or its dead letter, or is frozen. */
-export function openCalls({ dispatcher, outcomes }: Engine): HandlerCall[] {
+export function openCalls({ dispatcher, outcomes }: Pick<Engine, 'dispatcher' | 'outcomes'>): HandlerCall[] {
   const waiting = [...outcomes.retries.waiting(), ...outcomes.freezer.frozen(), ...outcomes.deadLetters.pending()];
   return [...dispatcher.running(), ...waiting.map(({ call }) => call)];
 }

@@ -4,11 +4,11 @@ import { gapEndOf } from './gap.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { HandlerDeadlines } from './handler-deadlines.ts';
 import type { Intake } from './intake.ts';
-import type { Lane } from './lane.ts';
 import type { Lanes } from './lanes.ts';
 import type { Outcomes } from './outcomes.ts';
 import { type Aside, NOTHING_ASIDE, type OwnedPartition } from './owned-partition.ts';
 import type { ReceivedRecord } from './record.ts';
+import { blockedLanes } from './startable.ts';
 import type { Suspensions } from './suspensions.ts';
 
 /** What departures act on. */
@@ -50,7 +50,7 @@ export class Departures {
     const queued = new Map<OwnedPartition, Set<number>>();
     for (const owned of partitions) if (owned.startsAll) queued.set(owned, new Set());
     if (queued.size === 0) return new Map();
-    const blocked = this.#blockedLanes();
+    const blocked = blockedLanes(this.#parts.outcomes, ({ isWriting }) => !isWriting);
     for (const record of lanes.queued((lane) => !lane.isOrdered || !blocked.has(lane)))
       queued.get(assignment.ownerOf(record) as OwnedPartition)?.add(record.offset);
     const running = this.#runningOffsets();
@@ -68,6 +68,22 @@ export class Departures {
   leaveGaps(partitions: readonly OwnedPartition[]): void {
     for (const owned of partitions) owned.leaveOpen(0);
     this.forgetLeft();
+  }
+
+  /**
+   * What is queued behind something that waits for more than a free slot since a moment ago, a retry of another partition's record say, is not waited for
+   * either: gaps end at it.
+   */
+  leaveBehindHeld(): void {
+    const { lanes, assignment, outcomes } = this.#parts;
+    lanes.hasHeld = false;
+    let hasGaps = false;
+    for (const { startsAll, ledger, startsBelow } of assignment)
+      hasGaps ||= !startsAll && ledger.nextOffset < startsBelow;
+    if (!hasGaps) return;
+    const blocked = blockedLanes(outcomes, ({ isWriting }) => !isWriting);
+    for (const record of lanes.queued((lane) => lane.isOrdered && blocked.has(lane)))
+      assignment.ownerOf(record)?.leaveOpen(record.offset);
   }
 
   /** What is not to be started any more, since a gap ends sooner than it was thought to, leaves the lanes. */
@@ -96,16 +112,6 @@ export class Departures {
   #setAside(owned: OwnedPartition, records: readonly ReceivedRecord[], before: Aside = NOTHING_ASIDE): void {
     const bytes = records.reduce((sum, { sizeBytes }) => sum + sizeBytes, before.bytes);
     this.#parts.intake.setAside(owned, 'suspended', { records: before.records + records.length, bytes });
-  }
-
-  /** Lanes that wait for more than a free slot: a retry, a dead letter that is to be written again, a person. */
-  #blockedLanes(): ReadonlySet<Lane<HandlerCall>> {
-    const { retries, deadLetters, freezer } = this.#parts.outcomes;
-    const blocked = new Set<Lane<HandlerCall>>();
-    for (const { call } of retries.waiting()) blocked.add(call.lane);
-    for (const { call, isWriting } of deadLetters.pending()) if (!isWriting) blocked.add(call.lane);
-    for (const { lane } of freezer.frozen()) if (lane !== undefined) blocked.add(lane);
-    return blocked;
   }
 
   /** Of handlers that run, and of dead letters that are being written. */

@@ -99,6 +99,11 @@ export class Dispatcher {
     return this.#isPaused;
   }
 
+  /** Whether everything that could start has, as far as the lanes know; not while a run of short handlers gives way to others. */
+  get isExhausted(): boolean {
+    return this.#isExhausted;
+  }
+
   /** Whether nothing runs that may still return in time, and nothing could be started. */
   get isQuiet(): boolean {
     const { lanes, deadlines } = this.#parts;

@@ -30,6 +30,7 @@ import { Repositioning } from './repositioning.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { Restarts } from './restarts.ts';
 import { StartResolver } from './start-resolver.ts';
+import { startableOwners } from './startable.ts';
 import { StuckHandlers } from './stuck-handlers.ts';
 import type { Subscription } from './subscription.ts';
 import { Suspensions } from './suspensions.ts';
@@ -217,6 +218,8 @@ export class Engine {
     });
     this.progress = new ProgressWatch({
       isRead: (owner) => this.#isRead(owner),
+      isDispatching: () => !dispatcher.isExhausted,
+      startable: () => startableOwners({ assignment, lanes, dispatcher, outcomes, now: laneNow() }),
       ...{ clock, turns, assignment, consumer, stallMs: options.stallMs },
     });
   }
@@ -229,13 +232,6 @@ export class Engine {
   /** When the last poll came back, in milliseconds since the epoch. */
   get polledAt(): number {
     return this.#pollSize.polledAt;
-  }
-
-  /** Whether queued records wait for nothing but being started: nothing runs, nothing waits for a time, an acknowledgement or a person. */
-  get isIdle(): boolean {
-    const { retries, deadLetters, freezer } = this.outcomes;
-    const hasWaiting = [retries.waiting(), deadLetters.pending(), freezer.frozen()].some((some) => !some.next().done);
-    return !hasWaiting && this.lanes.runningCount === 0 && this.lanes.nextDueAt === undefined;
   }
 
   /** Since when what is polled of it cannot be noted by the delivery, and so is not taken in. */
@@ -318,6 +314,7 @@ export class Engine {
     // With no room for more records, a batch would wait in vain for some.
     if (this.lanes.needsTime && this.lanes.isFilling && !this.hasRoom)
       this.lanes.startPartBatches(this.#parts.options.clock.now());
+    if (this.lanes.hasHeld) this.#departures.leaveBehindHeld();
     if (this.assignment.hasNarrowed) this.#departures.forgetLeft();
     this.dispatcher.dispatch();
     this.committer.check();

@@ -37,6 +37,28 @@ describe.each(['a stop', 'a revocation'] as const)('%s, where gaps are closed', 
     expect(await stage.end()).toEqual([]);
   });
 
+  it('does not wait behind a record of another partition that fails meanwhile, and does not overtake it', async () => {
+    const onFailure = always({ do: 'retry', afterMs: never });
+    const stage = new Stage([['x'], ['x', 'y']], { concurrency: laneStrategy(across), onFailure });
+    stage.hold('0@0');
+    await stage.start();
+    expect(stage.calls).toEqual(['0@0', '1@1']);
+    let hasEnded = false;
+    if (way === 'a stop') void stage.worker.stop().then(() => (hasEnded = true));
+    else stage.kafka.group('g').revoke([at(1)]);
+    await stage.advance(100);
+    stage.fail('0@0');
+    await stage.open('0@0');
+    await stage.advance(1_000);
+    if (way !== 'a stop')
+      hasEnded = stage.kafka
+        .group('g')
+        .assignment()
+        .every(({ partition }) => partition !== 1);
+    expect([hasEnded, stage.calls]).toEqual([true, ['0@0', '1@1']]);
+    expect(await stage.end()).toEqual([]);
+  });
+
   it('starts nothing above a record that ends the worker', async () => {
     const stage = new Stage([['a', 'a', 'c', 'c', 'b']], { ...perKey, onFailure: always({ do: 'stop' }) });
     stage.fail('0@0');

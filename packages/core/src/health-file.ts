@@ -21,8 +21,8 @@ export interface HealthFileOptions {
 /**
  * A file that is touched, and made again if it is gone, as long as the worker is live: for probes that run a command, and look at its age, or remove it
  * and wait for it. The worker's own loop does it, at least every other second; while handlers hold the event loop, or polls do not come back, nobody
- * does. Of a group every loop has to have turned. It is touched also now, and when the worker starts; while it connects, for up to `connectTimeoutMs`,
- * it is not. Disposing removes it.
+ * does. Of a group every loop has to have turned; one without workers has none, and its file grows old. It is touched also now, and when the worker
+ * starts; while it connects, for up to `connectTimeoutMs`, it is not. Disposing removes it.
  *
  * A file that cannot be written is a warning, once, and the worker goes on.
  *

@@ -5,7 +5,9 @@ import { Lanes } from './lanes.ts';
 import { retryPolicy } from './retry-policy.ts';
 import { fakeKafka } from './testing/fake-kafka.ts';
 import { always, at, laneStrategy, lanes, Stage, type StageOptions } from './testing/stage.ts';
+import { TurnTaking } from './turn-taking.ts';
 import { Worker } from './worker.ts';
+import type { WorkerHealth } from './worker-status.ts';
 
 const STALL_MS = 60_000;
 const skip = always({ do: 'skip' });
@@ -115,6 +117,65 @@ describe('a worker is not live', () => {
     await stage.end();
   });
 
+  const reasonsElsewhere: readonly {
+    readonly why: string;
+    readonly options: StageOptions;
+    readonly holds?: boolean;
+  }[] = [
+    {
+      why: 'waits for a retry',
+      options: {
+        onFailure: retryPolicy({ maxAttempts: 5, then: skip, backoff: { initialMs: 1e6, maxMs: 1e6, jitter: 0 } }),
+      },
+    },
+    { why: 'is frozen', options: { onFailure: always({ do: 'freeze', scope: 'partition' }) } },
+    {
+      why: 'waits for its dead letter',
+      options: { onFailure: always({ do: 'dead-letter', topic: 'dead', brake: false }) },
+    },
+    { why: 'has a handler that takes hours', options: {}, holds: true },
+  ];
+
+  it.each(reasonsElsewhere)(
+    'when records of one partition could be started and are not, also while another one $why',
+    async ({ options, holds = false }) => {
+      const stage = new Stage([['a', 'b'], []], options);
+      if (holds) stage.hold('0@0');
+      else stage.fail('0@0');
+      stage.kafka.failSends(1_000);
+      await stage.start();
+      await stage.advance(100);
+      // What is queued from now on is never found again.
+      jest.spyOn(TurnTaking.prototype, 'listUpwards').mockReturnValue(undefined);
+      stage.send(1, ['c', 'd']);
+      await stage.advance(STALL_MS - 6_000);
+      expect(healthOf(stage).live).toBe(true);
+      await stage.advance(18_000);
+      expect(healthOf(stage)).toMatchObject({
+        live: false,
+        reasons: expect.stringMatching(/^t\/1: none of its 2 records has been started for \d+ s, from offset 0 on/m),
+      });
+      expect(healthOf(stage).reasons).not.toMatch(/t\/0: none of its/);
+      jest.restoreAllMocks();
+      await stage.end();
+    },
+  );
+
+  it('when a record that was polled is nowhere any more', async () => {
+    const stage = new Stage([['a'], []]);
+    stage.hold('0@0');
+    await stage.start();
+    jest.spyOn(Lanes.prototype, 'add').mockReturnValue({ isFrozen: false } as never);
+    stage.send(1, ['b']);
+    await stage.advance(STALL_MS + 12_000);
+    expect(healthOf(stage)).toMatchObject({
+      live: false,
+      reasons: expect.stringContaining('t/1: none of its 1 records'),
+    });
+    jest.restoreAllMocks();
+    await stage.end();
+  });
+
   it('when a handler of a partition that is gone ignores its signal, unless that was accepted', async () => {
     for (const onStuckHandler of ['fail', 'release'] as const) {
       const stage = new Stage([['a'], ['b']], { stuckAfterMs: 5_000, onStuckHandler });
@@ -181,6 +242,19 @@ describe('a worker is live, and says why it waits, however long', () => {
           active: 1,
           inside: { width: 1 },
           turn: { maxRecords: 1e6, maxMs: 1e9 },
+        }),
+      },
+      before: (stage) => stage.hold('0@0'),
+      says: /t\/1 has not moved for 1\d\d s: offset 0 waits for a concurrency slot, or for its turn/,
+    },
+    {
+      why: 'for its next turn, while another call of its last one runs',
+      options: {
+        concurrency: laneStrategy({
+          by: 'partition',
+          active: 1,
+          inside: { by: 'key', active: 2, inside: { width: 1 } },
+          turn: { maxRecords: 1, maxMs: 1 },
         }),
       },
       before: (stage) => stage.hold('0@0'),
@@ -293,6 +367,27 @@ describe('a worker is live, and says why it waits, however long', () => {
     expect(healthOf(stage).reasons).toMatch(says);
     expect(stage.worker.health().ready).toBe(true);
   });
+});
+
+it('is live between the slices of short handlers, after a long time with nothing to do', async () => {
+  const seen: WorkerHealth[] = [];
+  const kafka = fakeKafka({ topics: { t: { partitions: 2 } } });
+  const { clock } = kafka;
+  const worker = new Worker({
+    ...{ kafka, clock, groupId: 'g', topics: 't' },
+    handler: () => {
+      const endsAt = performance.now() + 15;
+      while (performance.now() < endsAt);
+      // By then the slice is used up.
+      queueMicrotask(() => void seen.push(worker.health()));
+    },
+  });
+  await worker.start();
+  await clock.advance(2 * STALL_MS);
+  kafka.send([0, 1].flatMap((partition) => [1, 2, 3].map(() => ({ topic: 't', partition, value: 'a' }))));
+  while (seen.length < 6) await clock.advance(100);
+  expect(seen.filter(({ live }) => !live)).toEqual([]);
+  await worker.stop();
 });
 
 it('says no more of what could not be committed when its partition is gone, or when it could', async () => {

@@ -168,11 +168,12 @@ export interface KafkaProducer {
    */
   check(message: OutgoingRecord): void;
   /**
-   * Resolves with where the message is once the broker has acknowledged it (`acks=all`, idempotent). Order is kept within a partition.
+   * Resolves with where the message is once the broker has acknowledged it (`acks=all`, idempotent). Order is kept within a partition. Of a message whose
+   * first acknowledgement got lost the broker only says that it has it: its `offset` is undefined.
    * @throws InvalidOptionError at once (synchronously) for a message that can never be sent
    * @throws ProduceError
    */
-  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }>;
+  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number | undefined }>;
   /** Waits for what was sent, at most `timeoutMs`, then disconnects. Idempotent. */
   close(timeoutMs: number): Promise<void>;
 }

@@ -25,6 +25,8 @@ export class Lanes<Call> {
   readonly #countsBytes: boolean;
   /** Whether it has to be told the time: asking for it costs as much as a short handler. */
   readonly needsTime: boolean;
+  /** Something was held since whoever asks has set it to false. */
+  hasHeld = false;
   #queued = 0;
   #now = 0;
 
@@ -61,11 +63,6 @@ export class Lanes<Call> {
   /** Handler calls that have started and not ended. */
   get runningCount(): number {
     return this.#root.running;
-  }
-
-  /** All lanes that have records or calls; looked through when somebody asks. */
-  all(): Iterable<Lane<Call>> {
-    return this.#tree.lanes();
   }
 
   /** @param partitionId distinguishes partitions, and epochs of the same one */
@@ -141,6 +138,7 @@ export class Lanes<Call> {
   /** Something of a call that runs has to wait, for a dead letter to be written say: an ordered lane is blocked until it is unparked. */
   hold(lane: Lane<Call>): void {
     lane.parked++;
+    this.hasHeld = true;
   }
 
   /** The wait is over: the call starts again when its turn comes, or is gone if there is none. */
@@ -157,6 +155,16 @@ export class Lanes<Call> {
     lane.resumed.push(call);
     this.#turns.listUpwards(lane, now);
     return lane;
+  }
+
+  /** Every lane that there is. */
+  all(): Generator<Lane<Call>> {
+    return this.#tree.lanes();
+  }
+
+  /** Whether a rate could keep records from starting since that time. */
+  mayWaitForRate(since: number): boolean {
+    return this.#rate !== undefined && this.#rate.dueAt > since;
   }
 
   /** Records that wait in the queues of these lanes. */

@@ -18,8 +18,9 @@ export interface Progress {
   frontier: number;
   /** When each of them was first seen so. */
   positionSince: number;
-  startsSince: number;
   frontierSince: number;
+  /** Since when nothing of it has been started, although records of it wait for nothing else. */
+  startableSince: number | undefined;
   /** Since when the broker says that there is more to read than was read, at this position. */
   behindSince: number | undefined;
   /** Why the broker could not be asked, the last time. */
@@ -35,6 +36,10 @@ export interface ProgressWatchParts {
   readonly stallMs: number;
   /** Whether records could be read of it, if there were any. */
   readonly isRead: (owner: OwnedPartition) => boolean;
+  /** Whether records are being started, one after the other. */
+  readonly isDispatching: () => boolean;
+  /** Partitions with records that wait for nothing but being started. */
+  readonly startable: () => ReadonlySet<OwnedPartition>;
 }
 
 /**
@@ -74,20 +79,38 @@ export class ProgressWatch {
   }
 
   #look(): void {
-    const { clock, assignment, stallMs, isRead } = this.#parts;
+    const { clock, assignment, stallMs, isRead, isDispatching } = this.#parts;
     const now = clock.now();
     const before = this.#progress;
     this.#progress = new Map();
     const silent: OwnedPartition[] = [];
+    const waiting: OwnedPartition[] = [];
+    let hasStarted = false;
     for (const owner of assignment) {
-      const progress = compared(before.get(owner), owner, now);
+      const last = before.get(owner);
+      const progress = compared(last, owner, now);
       this.#progress.set(owner, progress);
+      if ((last?.starts ?? 0) !== owner.starts) hasStarted = true;
+      else if (mayStart(owner)) waiting.push(owner);
       if (!isRead(owner)) {
         progress.positionSince = now;
         progress.behindSince = undefined;
       } else if (now - progress.positionSince >= stallMs / 4) silent.push(owner);
     }
+    // What is not its turn yet, among many that are being started, is in nobody's way.
+    const startable = waiting.length === 0 || (hasStarted && isDispatching()) ? undefined : this.#parts.startable();
+    for (const owner of waiting) {
+      const progress = this.#progress.get(owner);
+      if (progress !== undefined && startable?.has(owner) === true)
+        progress.startableSince = before.get(owner)?.startableSince ?? now;
+    }
     if (silent.length > 0 && !this.#isAsking) void this.#ask(silent);
+  }
+
+  /** Since when records of it could have been started, and nothing of it was; undefined when there is no such time. */
+  startableSince(owner: OwnedPartition): number | undefined {
+    const progress = this.#progress.get(owner);
+    return progress?.starts === owner.starts && mayStart(owner) ? progress.startableSince : undefined;
   }
 
   /** Where do they end? One request for all; one by one when that fails, so that a broker that is down tells nothing of others' partitions. */
@@ -136,16 +159,21 @@ function compared(before: Progress | undefined, { ledger, starts }: OwnedPartiti
   const { position, nextOffset: frontier } = ledger;
   const seen = { position, starts, frontier };
   if (before === undefined) {
-    const since = { positionSince: now, startsSince: now, frontierSince: now };
+    const since = { positionSince: now, frontierSince: now, startableSince: undefined };
     return { ...seen, ...since, behindSince: undefined, unanswered: undefined };
   }
   const isRead = before.position !== position;
   return {
     ...seen,
     positionSince: isRead ? now : before.positionSince,
-    startsSince: before.starts === starts ? before.startsSince : now,
+    startableSince: undefined,
     frontierSince: before.frontier === frontier ? before.frontierSince : now,
     behindSince: isRead ? undefined : before.behindSince,
     unanswered: isRead ? undefined : before.unanswered,
   };
+}
+
+/** Whether it has records that nobody has said are to wait. */
+function mayStart({ phase, isSuspended, ledger }: OwnedPartition): boolean {
+  return phase === 'active' && !isSuspended && ledger.openCount > 0;
 }

@@ -408,6 +408,28 @@ describe('a partition that is revoked', () => {
     await stop(kafka, worker);
   });
 
+  it('and comes back while its revocation still waits for a handler, goes on behind what that has finished', async () => {
+    const kafka = clusterWith([['a', 'b'], ['x']]);
+    const gate = new Gate((value) => value === 'a');
+    const order: string[] = [];
+    const worker = await startWorker(kafka, gate.handler);
+    worker.on('assigned', ({ partitions }) => order.push(`assigned ${partitions.map((p) => p.partition).join()}`));
+    worker.on('revoked', ({ partitions }) => order.push(`revoked ${partitions.map((p) => p.partition).join()}`));
+    await kafka.clock.advance(100);
+    kafka.group('g').revoke([at(0)]);
+    await kafka.clock.advance(100);
+    kafka.group('g').assign([at(0)]);
+    await kafka.clock.advance(2_000);
+    expect(order).toEqual(['assigned 0,1']);
+    expect(gate.started).toEqual(['a', 'x']);
+    gate.open('a');
+    await kafka.clock.advance(2_000);
+    expect(order).toEqual(['assigned 0,1', 'revoked 0', 'assigned 0']);
+    expect(gate.started).toEqual(['a', 'x', 'b']);
+    await stop(kafka, worker);
+    expect([...kafka.committed('g', 't').values()]).toEqual([2, 1]);
+  });
+
   it('is told in the order in which it happened, however long each takes', async () => {
     const kafka = clusterWith([['a'], ['x']]);
     const order: string[] = [];

@@ -1,5 +1,4 @@
 import type { Engine } from './engine.ts';
-import type { OwnedPartition } from './owned-partition.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 
 /**
@@ -18,10 +17,10 @@ export function stallsOf(
   for (const owner of engine.assignment) {
     const { topic, partition, ledger } = owner;
     const name = `${topic}/${partition}`;
-    const notStartedMs = now - (engine.progress.of(owner)?.startsSince ?? now);
-    if (isStartable(owner, engine) && notStartedMs >= stallMs)
+    const startableSince = engine.progress.startableSince(owner);
+    if (startableSince !== undefined && now - startableSince >= stallMs)
       reasons.push(
-        `${name}: none of its ${ledger.openCount} records has been started for ${seconds(notStartedMs)}, from offset ${ledger.nextOffset} on, although nothing runs`,
+        `${name}: none of its ${ledger.openCount} records has been started for ${seconds(now - startableSince)}, from offset ${ledger.nextOffset} on, although nothing is in their way`,
       );
     const behindSince = engine.progress.of(owner)?.behindSince;
     if (behindSince !== undefined && now - behindSince >= stallMs)
@@ -37,10 +36,6 @@ export function stallsOf(
     );
   }
   return reasons;
-}
-
-function isStartable(owner: OwnedPartition, engine: Engine): boolean {
-  return owner.phase === 'active' && !owner.isSuspended && owner.ledger.openCount > 0 && engine.isIdle;
 }
 
 export function seconds(ms: number): string {

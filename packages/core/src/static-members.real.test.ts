@@ -117,6 +117,18 @@ onRealKafka.each(['classic', 'consumer'] as const)('a static member on real Kafk
     expect(new Set(names).size).toBe(names.length);
   });
 
+  it.each([0, 100])('leaves at once also %d ms after its start, when the group has not taken it in yet', async (ms) => {
+    const { one, other, start } = await twoMembers(protocol);
+    const third = await start('third');
+    await sleep(ms);
+    const startedAt = Date.now();
+    expect(await third.worker.stop({ leaveGroup: true })).not.toHaveProperty('error');
+    // A member that is still waited for is given partitions when the others have joined again: nobody would handle those.
+    await sleep(1_500);
+    await until(() => one.owned.length + other.owned.length === PARTITIONS, 'all for those that stay');
+    expect(Date.now() - startedAt).toBeLessThan(SESSION_MS - 1_000);
+  });
+
   it('leaves at once where it says that it does not return', async () => {
     const { one, other, send } = await twoMembers(protocol);
     const startedAt = Date.now();

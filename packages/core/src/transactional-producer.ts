@@ -31,7 +31,7 @@ export interface TransactionalProducer {
    * @throws InvalidOptionError at once (synchronously) for a message that can never be sent
    * @throws ProduceError; one that is not retriable says that this message can never be written, any other is about its transaction
    */
-  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }>;
+  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number | undefined }>;
   /** Adds offsets of the consumer's group, as the member that it is now: refused as `abortable` when the group has gone on without it. */
   sendOffsets(offsets: readonly NextOffset[], consumer: KafkaConsumer, timeoutMs: number): Promise<void>;
   /** Resolves when the broker has made the transaction's outcome final. */

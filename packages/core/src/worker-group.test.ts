@@ -152,6 +152,21 @@ describe('WorkerGroup', () => {
     ]);
   });
 
+  it('goes on when one is taken out while it starts: a removal is no ending', async () => {
+    const kafka = clusterWith('a', 'b');
+    const [a, b] = [workerOf(kafka, 'a'), workerOf(kafka, 'b')];
+    const group = new WorkerGroup([a, b]);
+    const starting = group.start();
+    const removing = group.remove(b);
+    await kafka.clock.advance(10_000);
+    await starting;
+    expect(await removing).toMatchObject({ state: 'stopped' });
+    expect([group.state, a.state, group.workers]).toEqual(['running', 'running', [a]]);
+    const stopping = group.stop();
+    await kafka.clock.advance(1_000);
+    expect(await stopping).toMatchObject([{ state: 'stopped', handled: 2 }]);
+  });
+
   it('waits at its end for one that is being removed', async () => {
     const kafka = clusterWith('a', 'b');
     const slow = workerOf(kafka, 'b', taking(kafka, 5_000));

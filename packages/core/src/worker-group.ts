@@ -26,7 +26,7 @@ export class WorkerGroup implements AsyncDisposable {
   readonly name: string;
   readonly #workers = new Set<AnyWorker>();
   /** Taken out, or never taken in for good: how these end changes nothing. */
-  readonly #leaving = new Set<AnyWorker>();
+  readonly #leaving = new WeakSet<AnyWorker>();
   readonly #removing = new Set<Promise<WorkerSummary>>();
   /** Of removed workers whose handlers have not returned. */
   readonly #stuck: WorkerSummary[] = [];
@@ -86,7 +86,14 @@ export class WorkerGroup implements AsyncDisposable {
       const forget = (): void => signal.removeEventListener('abort', onAbort);
       this.finished.then(forget, forget);
     }
-    const starting = Array.from(this.#workers, (worker) => this.#startOne(worker, options));
+    const starting = Array.from(this.#workers, async (worker) => {
+      try {
+        await this.#startOne(worker, options);
+      } catch (error) {
+        // One that was taken out meanwhile was stopped by that.
+        if (!this.#leaving.has(worker)) throw error;
+      }
+    });
     if (signal?.aborted === true) void this.stop();
     const started = await Promise.allSettled(starting);
     const refused = started.find((one) => one.status === 'rejected');

@@ -334,6 +334,27 @@ describe('a stop', () => {
     expect(await inner).toBe(summary);
   });
 
+  it('that is asked for by whoever hears that it starts waits for what has begun by then', async () => {
+    const kafka = clusterWith(['a']);
+    const steps: string[] = [];
+    const slow = {
+      name: 'slow',
+      start: async () => {
+        await new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 1_000));
+        steps.push('started');
+      },
+      stop: async () => void steps.push('stopped'),
+    };
+    const worker = workerOn(kafka, () => void steps.push('handled'), { plugins: [slow] });
+    worker.on('state', ({ to }) => {
+      if (to === 'starting') void worker.stop();
+    });
+    const starting = expect(worker.start()).rejects.toThrow('the worker was stopped');
+    await kafka.clock.advance(10_000);
+    await starting;
+    expect([steps, worker.state, kafka.clock.pendingTimers]).toEqual([['started', 'stopped'], 'stopped', 0]);
+  });
+
   it('hands over in drain mode what waits for its batch to fill', async () => {
     const kafka = clusterWith(['a']);
     const batches: number[] = [];

@@ -267,6 +267,8 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   async #shutDown(cause: Error | undefined, options: Required<StopOptions>): Promise<WorkerSummary> {
     if (this.state === 'starting' && cause === undefined && !this.#starting.signal.aborted) {
       this.#starting.abort(new IllegalStateError('the worker was stopped'));
+      // A listener may stop it in the middle of `start`, which has not begun then.
+      await Promise.resolve();
       // A plugin or a delivery that hangs while it starts must not keep the stop.
       await withTimeout(this.#started?.catch(() => {}) ?? Promise.resolve(), options.timeoutMs, this.#options.clock);
     }

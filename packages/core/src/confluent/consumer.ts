@@ -225,6 +225,7 @@ export class ConfluentConsumer implements KafkaConsumer {
     // A failed connect has disconnected already: then nothing native may be called any more.
     const { properties, logger, isStaticMember } = this.#options;
     const isLeavingStatic = isStaticMember && leavesGroup && this.#raw.isUsable && this.#topics.length > 0;
+    const wasMember = this.#member?.wasTold === true;
     if (this.#raw.isUsable) await this.#member?.leave(leavesGroup ? 'leave-group' : 'keep-membership');
     if (isLeavingStatic) await pauseFor(FAREWELL_MS);
     await this.#stop();
@@ -235,7 +236,7 @@ export class ConfluentConsumer implements KafkaConsumer {
         done();
       });
     });
-    if (isLeavingStatic && needsDeparture(properties)) {
+    if (isLeavingStatic && needsDeparture(properties, wasMember)) {
       const consumer = (other: ClientProperties): ConfluentConsumer =>
         new ConfluentConsumer({ ...this.#options, properties: other });
       await departForGood({ properties, topics: this.#topics, logger, consumer });

@@ -70,6 +70,11 @@ export class GroupMember {
     return this.#groupProtocol === 'consumer' && Date.now() - this.#askedAt >= NO_NEWS_MS;
   }
 
+  /** Whether the group has taken it in and told it so, and not lost it since. */
+  get wasTold(): boolean {
+    return this.#isTold;
+  }
+
   /**
    * A mark of its membership as it is: undefined when there is none, another one after every loss. While it stays the same, nothing was lost,
    * also nothing that has not been reported yet.

@@ -10,6 +10,7 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const PRODUCE = 0;
 const INIT_PRODUCER_ID = 22;
 const OUT_OF_ORDER_SEQUENCE = 45;
+const DUPLICATE_SEQUENCE = 46;
 const CLUSTER_AUTHORIZATION_FAILED = 31;
 
 describe('ConfluentProducer', () => {
@@ -37,7 +38,13 @@ describe('ConfluentProducer', () => {
       retriable: false,
       message: expect.stringContaining('librdkafka["queue.buffering.max.kbytes"]'),
     });
-    expect((await next).offset).toBe((await fits).offset + 1);
+    expect((await next).offset).toBe(((await fits).offset ?? Number.NaN) + 1);
+  });
+
+  it('does not know the offset of a message of which the broker only says that it has it already', async () => {
+    await using repeating = await producer();
+    kafka.pushErrors(PRODUCE, [DUPLICATE_SEQUENCE]);
+    expect(await repeating.send({ topic: 't', value: 'x' })).toEqual({ topic: 't', partition: 0, offset: undefined });
   });
 
   it('says that it is of no more use once its idempotence has failed, and that another may send the message', async () => {

@@ -25,7 +25,7 @@ const FLUSH_MS = 50;
 
 const deadProducerCodes: ReadonlySet<number> = new Set([nativeCode.fatal, nativeCode.fenced]);
 
-type Delivered = TopicPartition & { readonly offset: number };
+type Delivered = TopicPartition & { readonly offset: number | undefined };
 
 interface Sending {
   readonly message: NativeMessage;
@@ -163,7 +163,9 @@ export class ConfluentProducer implements KafkaProducer {
 
   #delivered(error: unknown, { topic, partition, offset, opaque }: DeliveryReport): void {
     if (opaque === undefined || !this.#sent.delete(opaque)) return;
-    if (error === null || error === undefined) opaque.resolve({ topic, partition, offset });
+    // A negative one stands for "acknowledged, and it is not known where".
+    const known = offset >= 0 ? offset : undefined;
+    if (error === null || error === undefined) opaque.resolve({ topic, partition, offset: known });
     else opaque.reject(this.#produceError(topic, error));
     if (this.#waiting.length > 0) this.#tryAgain();
     this.#checkQuiet();
@@ -187,6 +189,7 @@ export class ConfluentProducer implements KafkaProducer {
   }
 }
 
-interface DeliveryReport extends Delivered {
+interface DeliveryReport extends TopicPartition {
+  readonly offset: number;
   readonly opaque?: Sending;
 }

@@ -7,7 +7,7 @@ import type { ClientProperties } from './client-options.ts';
 const CONNECT_MS = 3_000;
 const JOIN_MS = 3_000;
 
-/** What a static member of a KIP-848 group cannot do by itself. */
+/** What a static member cannot do by itself, of a KIP-848 group, or while its group has not taken it in. */
 export interface StaticDeparture {
   readonly properties: ClientProperties;
   readonly topics: readonly string[];
@@ -16,23 +16,22 @@ export interface StaticDeparture {
   readonly consumer: (properties: ClientProperties) => KafkaConsumer;
 }
 
-/** Whether librdkafka's own leaving would only say that a static member is away. */
-export function needsDeparture(properties: ClientProperties): boolean {
-  return properties['group.protocol'] === 'consumer';
+/**
+ * Whether librdkafka's own leaving leaves a static member behind. Of the classic protocol it needs the id that the group gives a member when it takes it
+ * in: one that still waits for that cannot take its request back, and is taken in when it is gone.
+ */
+export function needsDeparture(properties: ClientProperties, wasMember: boolean): boolean {
+  return properties['group.protocol'] === 'consumer' || !wasMember;
 }
 
 /**
- * Ends the membership of a static member of a KIP-848 group that has been closed. However it leaves, librdkafka says that such a member is away (epoch
+ * Ends the membership of a static member that has been closed. However it leaves a KIP-848 group, librdkafka says that such a member is away (epoch
  * -2), and the group keeps its partitions for a session timeout. A member of the classic protocol leaves for good, and Kafka takes one into such a group,
- * in the place of the one that is away: so one comes under its id, and leaves. Never rejects: at worst the session timeout ends the membership.
+ * in the place of the one that is away, or that waits to be taken in: so one comes under its id, and leaves. Never rejects: at worst the session timeout
+ * ends the membership.
  */
 export async function departForGood({ properties, topics, logger, consumer }: StaticDeparture): Promise<void> {
-  const { 'group.remote.assignor': _, ...rest } = properties;
-  const successor = consumer({
-    ...rest,
-    'group.protocol': 'classic',
-    'partition.assignment.strategy': 'cooperative-sticky',
-  });
+  const successor = consumer(asClassic(properties));
   try {
     await successor.connect({ timeoutMs: CONNECT_MS });
     successor.subscribe(topics);
@@ -47,4 +46,10 @@ export async function departForGood({ properties, topics, logger, consumer }: St
   } finally {
     await successor.close({ leaveGroup: true });
   }
+}
+
+function asClassic(properties: ClientProperties): ClientProperties {
+  if (properties['group.protocol'] !== 'consumer') return properties;
+  const { 'group.remote.assignor': _, ...rest } = properties;
+  return { ...rest, 'group.protocol': 'classic', 'partition.assignment.strategy': 'cooperative-sticky' };
 }

@@ -62,7 +62,7 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
     return this.#call('a transaction cannot be begun', BEGIN_MS, (native, _ms, done) => native.beginTransaction(done));
   }
 
-  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
+  send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number | undefined }> {
     return this.#producer.send(message).catch(async (thrown: unknown) => {
       throw (await this.#refusals.explain(thrown)) ?? transactionalSendError(thrown);
     });

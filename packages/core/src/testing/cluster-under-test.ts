@@ -101,7 +101,9 @@ export class TestClients {
   }
 
   /** Sends in order, and waits for every acknowledgement. */
-  async send(messages: readonly OutgoingRecord[]): Promise<(TopicPartition & { offset: number })[]> {
+  async send(
+    messages: readonly OutgoingRecord[],
+  ): Promise<(TopicPartition & { readonly offset: number | undefined })[]> {
     const producer = await this.producer();
     return Promise.all(messages.map((message) => producer.send(message)));
   }

@@ -353,6 +353,34 @@ describe('a worker with a handler in threads', () => {
   });
 });
 
+/** A file that a program beside its thread lets grow for as long as the thread is there, and that is never loaded. */
+function beating(never: string): { url: URL; began: () => Promise<void>; grows: () => Promise<boolean> } {
+  const directory = mkdtempSync(join(tmpdir(), 'beating-'));
+  open.push({ [Symbol.asyncDispose]: async () => rmSync(directory, { recursive: true }) });
+  const [path, beats] = [join(directory, 'handler.mjs'), join(directory, 'beats')];
+  writeFileSync(
+    path,
+    `import { appendFileSync } from 'node:fs';
+    import { Worker } from 'node:worker_threads';
+    new Worker(
+      \`const { appendFileSync } = require('node:fs'); setInterval(() => appendFileSync(${JSON.stringify(beats)}, '.'), 10);\`,
+      { eval: true },
+    );
+    appendFileSync(${JSON.stringify(beats)}, '.');
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    ${never}`,
+  );
+  const began = async (): Promise<void> => {
+    while (!existsSync(beats)) await sleep(5);
+  };
+  const grows = async (): Promise<boolean> => {
+    const { size } = statSync(beats);
+    await sleep(300);
+    return statSync(beats).size > size;
+  };
+  return { url: pathToFileURL(path), began, grows };
+}
+
 describe('a file that is no handler', () => {
   const start = async (url: URL): Promise<unknown> => {
     const { worker } = workerOf(threaded({}, url), []);
@@ -378,6 +406,30 @@ describe('a file that is no handler', () => {
     const error = await start(pathToFileURL(throwing));
     expect(error).toMatchObject({ cause: { message: 'no configuration' } });
     rmSync(directory, { recursive: true });
+  });
+
+  it.each(['await new Promise(() => {});', 'for (;;);'])(
+    'makes the start reject when it is never loaded, and leaves no thread: %s',
+    async (never) => {
+      const { url, grows } = beating(never);
+      const { worker } = workerOf(threaded({ threads: 1, loadTimeoutMs: 2_000 }, url), []);
+      await expect(worker.start()).rejects.toMatchObject({
+        ...{ code: 'INVALID_OPTION', option: 'file' },
+        message: expect.stringContaining('has not been loaded within 2000 ms'),
+      });
+      expect(await grows()).toBe(false);
+    },
+  );
+
+  it('does not outlive the stop of a worker that waits for it to load', async () => {
+    const { url, grows, began } = beating('await new Promise(() => {});');
+    const { worker } = workerOf(threaded({ threads: 1 }, url), []);
+    const starting = worker.start().catch((error: unknown) => error);
+    await began();
+    expect(await grows()).toBe(true);
+    expect(await worker.stop({ timeoutMs: 10 })).toMatchObject({ state: 'stopped', handled: 0 });
+    expect(await grows()).toBe(false);
+    expect(await starting).toMatchObject({ cause: { message: 'the threads were ended' } });
   });
 
   it('must not load the native client, and says where that runs', async () => {
@@ -408,6 +460,7 @@ describe('the arguments of inThreads', () => {
     [new URL('./handler.js', import.meta.url), null, 'options'],
     [new URL('./handler.js', import.meta.url), { threads: 0 }, 'threads'],
     [new URL('./handler.js', import.meta.url), { threads: 1.5 }, 'threads'],
+    [new URL('./handler.js', import.meta.url), { loadTimeoutMs: 0 }, 'loadTimeoutMs'],
     [new URL('./handler.js', import.meta.url), { execArgv: '--import tsx' }, 'execArgv'],
     [new URL('./handler.js', import.meta.url), { execArgv: [1] }, 'execArgv'],
   ])('are refused: %s %j', (url, options, option) => {

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { InvalidOptionError } from '../errors.ts';
+import { IllegalStateError, InvalidOptionError } from '../errors.ts';
 import { type Handler, type HandlerContext, handlerPlugin } from '../handler.ts';
-import { check, has, optional, positiveInteger } from '../option-checks.ts';
+import { atLeastOne, check, has, optional, positiveInteger } from '../option-checks.ts';
 import type { Plugin } from '../plugin.ts';
 import type { KafkaRecord } from '../record.ts';
 import { checkObject } from '../worker-checks.ts';
@@ -13,7 +13,12 @@ export interface ThreadOptions {
   readonly threads?: number;
   /** Node's options for the threads, such as `['--import', 'tsx']` for a file in TypeScript. @defaultValue the process's own */
   readonly execArgv?: readonly string[];
+  /** How long the file may take to load when the worker starts, with what it awaits at its top level. In milliseconds. @defaultValue 30_000 */
+  readonly loadTimeoutMs?: number;
 }
+
+/** A connection that the file opens takes no longer than the worker's own may. */
+const LOAD_TIMEOUT_MS = 30_000;
 
 /** A handler that runs in threads. The worker that it is given to starts and ends them; whoever calls it otherwise disposes of it. */
 export interface ThreadedHandler extends Handler<unknown, unknown, object>, AsyncDisposable {}
@@ -26,7 +31,7 @@ const LOADS_MORE = /^(--import|--require|-r|--loader|--experimental-loader|--exp
  * time, while the worker goes on polling. It is a handler like any other: order is what `concurrency` says, an error in the thread is the record's
  * failure, and `signal`, `log` and `send` work from there. With more calls at once than threads, calls wait for one, and their time runs.
  *
- * The file is loaded when the worker starts, which rejects when it cannot be. It must not load the Kafka client, which runs on the main thread only. A
+ * The file is loaded when the worker starts, which rejects when it cannot be, or not in time. It must not load the Kafka client, which runs on the main thread only. A
  * thread that ends in the middle of a record, by `process.exit` or for want of memory, is that record's failure, and is replaced.
  *
  * Needs `piscina`.
@@ -35,8 +40,8 @@ const LOADS_MORE = /^(--import|--require|-r|--loader|--experimental-loader|--exp
  */
 export function inThreads(file: URL, options: ThreadOptions = {}): ThreadedHandler {
   checkArguments(file, options);
-  const { threads = availableParallelism(), execArgv } = options;
-  const pool = new SharedPool(() => ThreadPool.open({ file, threads, execArgv }));
+  const { threads = availableParallelism(), execArgv, loadTimeoutMs = LOAD_TIMEOUT_MS } = options;
+  const pool = new SharedPool((closing) => ThreadPool.open({ file, threads, execArgv, loadTimeoutMs, closing }));
   const handler = async (record: KafkaRecord<unknown, unknown>, context: HandlerContext): Promise<void> => {
     if (Array.isArray(record))
       throw new InvalidOptionError('handler', 'one record: inThreads() is no batchHandler', record);
@@ -48,16 +53,18 @@ export function inThreads(file: URL, options: ThreadOptions = {}): ThreadedHandl
 /** One pool for all workers that have the handler: opened with the first, or the first call, and closed with the last. */
 class SharedPool implements Plugin {
   readonly name = 'threads';
-  readonly #open: () => Promise<ThreadPool>;
+  readonly #open: (closing: AbortSignal) => Promise<ThreadPool>;
   #users = 0;
   #pool: Promise<ThreadPool> | undefined;
+  #closing = new AbortController();
 
-  constructor(open: () => Promise<ThreadPool>) {
+  /** @param open gives up when its signal is aborted */
+  constructor(open: (closing: AbortSignal) => Promise<ThreadPool>) {
     this.#open = open;
   }
 
   opened(): Promise<ThreadPool> {
-    this.#pool ??= this.#open();
+    this.#pool ??= this.#open(this.#closing.signal);
     return this.#pool;
   }
 
@@ -74,6 +81,9 @@ class SharedPool implements Plugin {
   async close(): Promise<void> {
     const pool = this.#pool;
     this.#pool = undefined;
+    // A file that is still being loaded may never be.
+    this.#closing.abort(new IllegalStateError('the threads were ended'));
+    this.#closing = new AbortController();
     // One that could not be opened has nothing to close, and whoever opened it knows.
     await (await pool?.catch(() => undefined))?.close();
   }
@@ -83,8 +93,9 @@ function checkArguments(file: unknown, options: unknown): void {
   const isFile = (value: unknown): boolean => has('href', 'protocol')(value) && (value as URL).protocol === 'file:';
   check('file', file, "the URL of a file, such as new URL('./handler.js', import.meta.url)", isFile);
   checkObject('options', options);
-  const { threads, execArgv } = options as { readonly threads?: unknown; readonly execArgv?: unknown };
+  const { threads, execArgv, loadTimeoutMs } = options as Readonly<Record<keyof ThreadOptions, unknown>>;
   optional('threads', threads, positiveInteger);
+  optional('loadTimeoutMs', loadTimeoutMs, atLeastOne);
   const areTexts = (value: unknown): boolean => Array.isArray(value) && value.every((one) => typeof one === 'string');
   if (execArgv !== undefined) check('execArgv', execArgv, "an array of Node's options", areTexts);
   const { href, pathname } = file as URL;

@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
+import { systemClock } from '../clock.ts';
 import { InvalidOptionError, NonRetriableError, toError } from '../errors.ts';
 import type { HandlerContext } from '../handler.ts';
 import { stderrLogger } from '../logger.ts';
@@ -19,6 +20,10 @@ export interface ThreadPoolParts {
   readonly file: URL;
   readonly threads: number;
   readonly execArgv: readonly string[] | undefined;
+  /** How long the file may take to load. */
+  readonly loadTimeoutMs: number;
+  /** Aborted when the pool is not wanted any more. */
+  readonly closing: AbortSignal;
 }
 
 /** Threads that call the default export of a file. */
@@ -34,9 +39,9 @@ export class ThreadPool {
   /**
    * Starts the first thread, and loads the file in it.
    * @throws MissingDependencyError without piscina
-   * @throws InvalidOptionError when the file cannot be loaded, or exports no function
+   * @throws InvalidOptionError when the file cannot be loaded in time, or exports no function
    */
-  static async open({ file, threads, execArgv }: ThreadPoolParts): Promise<ThreadPool> {
+  static async open({ file, threads, execArgv, loadTimeoutMs, closing }: ThreadPoolParts): Promise<ThreadPool> {
     const { Piscina } = await import('piscina').catch((error: unknown) => {
       throw piscinaNotLoaded(error);
     });
@@ -50,12 +55,19 @@ export class ThreadPool {
       stderrLogger.warn('a thread of inThreads() ended', { error: toError(error) }),
     );
     const pool = new ThreadPool(piscina, file.href);
+    const late = new AbortController();
+    const timer = systemClock.setTimeout(
+      () => late.abort(new Error(`it has not been loaded within ${loadTimeoutMs} ms: does it await something?`)),
+      loadTimeoutMs,
+    );
     try {
-      await pool.#check();
+      await pool.#check(AbortSignal.any([late.signal, closing]));
       return pool;
     } catch (error) {
       await pool.close();
       throw error;
+    } finally {
+      timer.clear();
     }
   }
 
@@ -84,8 +96,8 @@ export class ThreadPool {
     await this.#piscina.destroy();
   }
 
-  async #check(): Promise<void> {
-    const { type, error } = await this.#piscina.run({ url: this.#url, call: undefined });
+  async #check(signal: AbortSignal): Promise<void> {
+    const { type, error } = await this.#loaded(signal);
     const expected = 'a module whose default export is a function (record, context)';
     if (error === undefined && type === 'function') return;
     if (error === undefined) throw new InvalidOptionError('file', `${expected}, and not of type ${type}`, this.#url);
@@ -97,6 +109,16 @@ export class ThreadPool {
     );
     refused.cause = cause;
     throw refused;
+  }
+
+  /** Ends the thread that still loads the file when the signal is aborted. */
+  async #loaded(signal: AbortSignal): Promise<ThreadOutcome> {
+    try {
+      signal.throwIfAborted();
+      return await this.#piscina.run({ url: this.#url, call: undefined }, { signal });
+    } catch (thrown) {
+      return { error: toCrossing(signal.aborted ? signal.reason : thrown) };
+    }
   }
 }
 
