@@ -8,13 +8,14 @@ import {
   type KafkaRecord,
   type NextOffset,
   NonRetriableError,
+  type PartitionProgress,
   type Progress,
   RetriableError,
   type StartOffset,
   type TopicPartition,
 } from '@kafka-worker/core';
 import { beginStoring, type CallPart, DoneElsewhere, DoneInPart, storedOf } from './call-part.ts';
-import type { Claim, Stored } from './claim.ts';
+import { type Claim, missingOf, type Stored } from './claim.ts';
 import type { Database } from './database.ts';
 import { Deadline } from './deadline.ts';
 import { FencedError } from './fenced-error.ts';
@@ -143,9 +144,11 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
     const failures: CommitFailure[] = [];
     const durable: NextOffset[] = [];
     let cause: unknown;
-    for (const next of partitions) {
+    // What is to be committed was found out under these claims: it is no word of later ones.
+    const claimed = partitions.map((next) => [next, this.#claims.get(nameOf(next))] as const);
+    for (const [next, claim] of claimed) {
       try {
-        await this.#storeProgress(next);
+        if (claim !== undefined) await this.#storeProgress(claim, next);
         durable.push(next);
       } catch (error) {
         cause = error;
@@ -176,10 +179,9 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
   }
 
   /** What was skipped, written elsewhere, or is no record, is stored here; what a handler call stands for is there already. */
-  async #storeProgress({ topic, partition, offset, metadata }: NextOffset): Promise<void> {
-    const claim = this.#claims.get(nameOf({ topic, partition }));
-    if (claim === undefined || (claim.nextOffset !== undefined && offset <= claim.nextOffset)) return;
-    const stored = { nextOffset: offset, metadata, finished: [] };
+  async #storeProgress(claim: Claim, progress: PartitionProgress): Promise<void> {
+    const stored = missingOf(claim, progress);
+    if (stored === undefined || this.#claims.get(nameOf(claim)) !== claim) return;
     try {
       await this.#answered(this.#parts.store.storeAlone(claim, stored));
     } catch (error) {
