@@ -106,6 +106,7 @@ export function describeDecidedInDatabase(opened: () => DatabaseUnderTest): void
       const next = new DatabaseWorker(under, [8], { group, options: { concurrency: perKey() } });
       next.worker.pause();
       await next.start();
+      await until([next], () => next.worker.status().partitions.length === 1);
       // Time passes for the old one alone, until its commit is due.
       await until([old], () => old.warnings.join().includes('counts no more'), 1_000);
       expect(await finishedOf(group)).toEqual(HANDLED);
@@ -141,6 +142,7 @@ export function describeDecidedInDatabase(opened: () => DatabaseUnderTest): void
         group,
       ]);
       const second = await new DatabaseWorker(under, [8], { group }).start();
+      await second.idle();
       await second.stop();
       expect(await finishedOf(group)).toEqual(['0@9']);
     });
