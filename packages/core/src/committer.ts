@@ -154,7 +154,7 @@ export class Committer {
     const offsets = this.#progressOf(partitions);
     if (offsets.length === 0) return undefined;
     const error = notAcknowledged(offsets);
-    this.#parts.events.emit('commit-failed', { offsets: offsets.map(withoutSends), error });
+    this.#parts.events.emit('commit-failed', { offsets: offsets.map(nextOffsetOf), error });
     return error;
   }
 
@@ -224,10 +224,11 @@ export class Committer {
     turns.run(() => {
       const failed = new Set(failedPartitions(error, offsets));
       const committed = offsets.filter((offset) => !failed.has(`${offset.topic}/${offset.partition}`));
-      for (const { topic, partition, offset } of committed) {
+      for (const progress of committed) {
+        const { topic, partition, offset } = progress;
         const owner = partitions.find((one) => one.topic === topic && one.partition === partition);
         if (owner === undefined) continue;
-        owner.committedOffset = offset;
+        owner.noteCommitted(progress);
         this.#parts.keptSends?.landed(owner, offset);
         // What is new, or was too much for one commit, follows in the next.
         if (owner.phase === 'active' && owner.progress() !== undefined) this.#hasProgress = true;
@@ -236,10 +237,10 @@ export class Committer {
       this.#isBehind = error === undefined && this.#parts.keptSends?.isCut === true;
       this.#failures = error === undefined ? 0 : this.#failures + 1;
       if (committed.length > 0)
-        events.emit('committed', { offsets: committed.map(withoutSends), durationMs: clock.now() - startedAt });
+        events.emit('committed', { offsets: committed.map(nextOffsetOf), durationMs: clock.now() - startedAt });
       if (error !== undefined) {
         events.emit('commit-failed', {
-          offsets: offsets.filter((o) => failed.has(`${o.topic}/${o.partition}`)).map(withoutSends),
+          offsets: offsets.filter((o) => failed.has(`${o.topic}/${o.partition}`)).map(nextOffsetOf),
           error,
         });
       }
@@ -282,14 +283,14 @@ function notAcknowledged(offsets: readonly NextOffset[]): CommitError {
   return new CommitError(failures, { retriable: true });
 }
 
-function progressOf(partitions: readonly OwnedPartition[]): NextOffset[] {
+function progressOf(partitions: readonly OwnedPartition[]): PartitionProgress[] {
   return partitions.flatMap((owned) => (owned.phase === 'ended' ? [] : (owned.progress() ?? [])));
 }
 
-/** For those who listen: what is written with them is no offset. */
-function withoutSends(progress: PartitionProgress): NextOffset {
-  if (progress.sends === undefined) return progress;
-  const { sends: _, ...next } = progress;
+/** For those who listen: what else is committed with it is no next offset. */
+function nextOffsetOf(progress: PartitionProgress): NextOffset {
+  if (progress.sends === undefined && progress.finished === undefined) return progress;
+  const { sends: _, finished: __, ...next } = progress;
   return next;
 }
 

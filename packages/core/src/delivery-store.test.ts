@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { stopPolicy } from './defaults.ts';
 import type { Delivery, DeliveryContext, DeliverySession } from './delivery.ts';
-import { InvalidOptionError, RetriableError } from './errors.ts';
+import { CommitError, InvalidOptionError, RetriableError } from './errors.ts';
 import type { FailurePolicy } from './failure.ts';
 import type { NextOffset } from './record.ts';
 import { type FakeKafka, fakeKafka } from './testing/fake-kafka.ts';
@@ -103,6 +103,59 @@ describe('a delivery with a store of its own', () => {
     expect(handled).toEqual([0, 2, 3, 4]);
     expect(count).toBe(4);
     expect(kafka.committed('g', 't').get(0)).toBe(6);
+  });
+
+  it('is told what is finished above the next offset and what it does not know, until that is durable', async () => {
+    const kafka = cluster(6);
+    const known = new Set<number>();
+    const commits: (readonly [number, readonly number[] | undefined])[] = [];
+    const told: NextOffset[] = [];
+    let refusals = 2;
+    let release = (): void => {};
+    const worker = await started(kafka, {
+      concurrency: { kind: 'concurrency', name: 'all', lanes: { by: 'all', active: 1, inside: { width: 10 } } },
+      delivery: delivery({
+        session: () => ({
+          async around(records, run) {
+            await run();
+            for (const { offset } of records) known.add(offset);
+          },
+          isFinished: ({ offset }) => known.has(offset),
+          async commit({ partitions }) {
+            for (const { offset, finished } of partitions) commits.push([offset, finished]);
+            const refused = partitions.filter(({ finished }) => finished !== undefined);
+            if (refused.length === 0 || refusals-- <= 0) return;
+            const failures = refused.map((one) => ({ ...one, kafkaCode: -1, reason: 'no' }));
+            throw new CommitError(failures, { retriable: true });
+          },
+        }),
+      }),
+      onFailure: { kind: 'failure', name: 'skip', decide: () => ({ do: 'skip' }) },
+      plugins: [
+        {
+          name: 'keeps a failure to itself',
+          aroundRecord: ({ offset }, _context, next) => (offset === 4 ? next().catch(() => {}) : next()),
+        },
+      ],
+      handler: async ({ offset }) => {
+        if (offset === 0)
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+        if (offset === 2 || offset === 4) throw new Error('bad');
+      },
+    });
+    worker.on('committed', ({ offsets }) => told.push(...offsets));
+    await kafka.clock.advance(5_000);
+    expect([...known].sort()).toEqual([1, 3, 5]);
+    // What nobody has stored, however that came; and when it is stored, never again.
+    expect(commits.filter(([, finished]) => finished !== undefined)).toEqual(Array(3).fill([0, [2, 4]]));
+    release();
+    await stopped(kafka, worker);
+    expect(commits.at(-1)).toEqual([6, undefined]);
+    expect(told.map((one) => Object.keys(one).sort())).toEqual(
+      told.map(() => ['metadata', 'offset', 'partition', 'topic']),
+    );
   });
 
   it('gives the context more when it runs the call, and learns what there would be to commit after it', async () => {

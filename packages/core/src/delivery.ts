@@ -64,6 +64,11 @@ export interface KeptSend {
 export interface PartitionProgress extends NextOffset {
   /** Under a session that keeps what is sent: what the records between the next offset before and this one have sent, in offset order. */
   readonly sends?: readonly KeptSend[];
+  /**
+   * Under a session with `isFinished`: offsets above the next offset that are finished, and were not when the session was asked; none where it is left out.
+   * They come with each commit until one succeeds, also when the next offset stays where it is.
+   */
+  readonly finished?: readonly number[];
 }
 
 /** Per partition the next offset: everything before it is finished. */
@@ -77,7 +82,10 @@ export interface DeliverySession<Extra extends object = object> {
   startOffsets?(partitions: readonly TopicPartition[]): Promise<StartOffset[]>;
   /** What is committed, for a delivery with a store of its own: asked after `startOffsets`, and instead of Kafka's offsets, whatever those say. */
   committed?(partitions: readonly TopicPartition[]): Promise<CommittedOffset[]>;
-  /** Whether a record is finished already, as the store knows: it is settled without a handler call. Asked when it is received. */
+  /**
+   * Whether a record is finished already, as the store knows. Asked when it is received: then it is settled without a handler call. And asked when it is
+   * settled: what the store does not know then, and lies above the next offset (it was skipped, or has become a dead letter), comes to `commit`.
+   */
   isFinished?(record: KafkaRecord): boolean;
   /**
    * Awaited before any of a polled chunk is dispatched; `next` is what lies behind the chunk. What a `CommitError` that

@@ -355,9 +355,10 @@ export class Engine {
   }
 
   #settle(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered'): void {
-    const { keptSends } = this.#parts;
+    const { keptSends, session } = this.#parts;
     keptSends?.settled(call, item, outcome);
     this.#finished(item.owner, item.received);
+    if (session.isFinished?.(item.received) === false) item.owner.noteUnstored(item.received.offset);
     keptSends?.noteFinished(item.owner);
   }
 

@@ -1,3 +1,4 @@
+import type { PartitionProgress } from './delivery.ts';
 import { Ledger } from './ledger.ts';
 import type { NextOffset, TopicPartition } from './record.ts';
 
@@ -60,6 +61,8 @@ export class OwnedPartition implements TopicPartition {
   isDraining = false;
   readonly #idle: (() => void)[] = [];
   readonly #finished: (() => void)[] = [];
+  /** Finished above the frontier, and nothing that the delivery's store knows. */
+  readonly #unstored = new Set<number>();
 
   readonly #narrowed: () => void;
 
@@ -103,13 +106,25 @@ export class OwnedPartition implements TopicPartition {
   }
 
   /** What there is to commit, if anything. */
-  progress(): NextOffset | undefined {
+  progress(): PartitionProgress | undefined {
     const { topic, partition, commitMetadata, committedOffset } = this;
-    const offset = this.ledger.nextOffset;
     // A delivery may have committed more than is finished, where that is what it promises.
-    return committedOffset !== undefined && offset <= committedOffset
-      ? undefined
-      : { topic, partition, offset, metadata: commitMetadata };
+    const offset = Math.max(this.ledger.nextOffset, committedOffset ?? 0);
+    for (const one of this.#unstored) if (one < offset) this.#unstored.delete(one);
+    if (this.#unstored.size > 0)
+      return { topic, partition, offset, metadata: commitMetadata, finished: [...this.#unstored] };
+    return offset === committedOffset ? undefined : { topic, partition, offset, metadata: commitMetadata };
+  }
+
+  /** A finished record is nothing that the delivery's store knows: it is committed by itself, unless the frontier passes it before. */
+  noteUnstored(offset: number): void {
+    if (offset >= this.ledger.nextOffset) this.#unstored.add(offset);
+  }
+
+  /** This much of its progress is durable. */
+  noteCommitted({ offset, finished = [] }: PartitionProgress): void {
+    this.committedOffset = offset;
+    for (const one of finished) this.#unstored.delete(one);
   }
 
   /** What there would be to commit if these were finished too. */

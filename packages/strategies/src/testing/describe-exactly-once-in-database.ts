@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe } from '@jest/globals';
 import type { DatabaseUnderTest } from './database-under-test.ts';
+import { describeDecidedInDatabase } from './describe-decided-in-database.ts';
 import { describeHandlersInDatabase } from './describe-handlers-in-database.ts';
 import { describeOwnersInDatabase } from './describe-owners-in-database.ts';
 import { describeRecordsInDatabase } from './describe-records-in-database.ts';
@@ -16,6 +17,7 @@ export function describeExactlyOnceInDatabase(name: string, open: () => Promise<
 
     for (const suite of [
       describeRecordsInDatabase,
+      describeDecidedInDatabase,
       describeOwnersInDatabase,
       describeHandlersInDatabase,
       describeTroublesOfDatabase,

@@ -1,4 +1,4 @@
-import type { TopicPartition } from '@kafka-worker/core';
+import type { PartitionProgress, TopicPartition } from '@kafka-worker/core';
 
 /**
  * A partition that this worker has taken in the database, and what the database has of it. Exact as long as the claim is good: nobody else may write
@@ -71,6 +71,13 @@ export class Claim implements TopicPartition {
       for (let offset = before; offset < nextOffset; offset++) this.finished.delete(offset);
     else for (const offset of this.finished) if (offset < nextOffset) this.finished.delete(offset);
   }
+}
+
+/** Of a partition's progress, what the database does not have; undefined when it has all of it. */
+export function missingOf(claim: Claim, { offset, metadata, finished = [] }: PartitionProgress): Stored | undefined {
+  const nextOffset = claim.nextOffset === undefined || offset > claim.nextOffset ? offset : undefined;
+  const missing = finished.filter((one) => one >= offset && !claim.isFinished(one));
+  return nextOffset === undefined && missing.length === 0 ? undefined : { nextOffset, metadata, finished: missing };
 }
 
 /** What one transaction stores of a partition. */

@@ -8,21 +8,25 @@ import {
   type KafkaRecord,
   type NextOffset,
   NonRetriableError,
+  type PartitionProgress,
   type Progress,
   RetriableError,
   type StartOffset,
   type TopicPartition,
 } from '@kafka-worker/core';
 import { beginStoring, type CallPart, DoneElsewhere, DoneInPart, storedOf } from './call-part.ts';
-import type { Claim, Stored } from './claim.ts';
+import { type Claim, missingOf, type Stored } from './claim.ts';
+import { Claims } from './claims.ts';
 import type { Database } from './database.ts';
 import { Deadline } from './deadline.ts';
 import { FencedError } from './fenced-error.ts';
 import { lend } from './lend.ts';
 import type { OffsetStore } from './offset-store.ts';
-import { isConflict, isConnectionLost, isLockTimeout, isRefused, passes } from './sql-state.ts';
+import { partitionName } from './partition-name.ts';
+import { isConflict, isConnectionLost, isRefused, passes } from './sql-state.ts';
 import { UndoneError } from './undone-error.ts';
 import { within } from './within.ts';
+import { wordsOf } from './words-of.ts';
 
 /** What a session is made of. */
 export interface DatabaseSessionParts<Transaction> {
@@ -40,27 +44,16 @@ interface Gained<Transaction> {
 /** Handler calls in database transactions, each of which stores the offsets of its records, and only while its partitions are this worker's. */
 export class DatabaseSession<Transaction> implements DeliverySession<Gained<Transaction>> {
   readonly #parts: DatabaseSessionParts<Transaction>;
-  readonly #claims = new Map<string, Claim>();
-  /** Partitions of which a claim was found to be good no more: before the next one it is asked whether they are ours. */
-  readonly #fenced = new Set<string>();
+  readonly #claims: Claims<Transaction>;
 
   constructor(parts: DatabaseSessionParts<Transaction>) {
     this.#parts = parts;
+    const { store, context } = parts;
+    this.#claims = new Claims({ store, context, answered: (promise) => this.#answered(promise) });
   }
 
   async startOffsets(partitions: readonly TopicPartition[]): Promise<StartOffset[]> {
-    await this.#checkMembership(partitions.filter((one) => this.#fenced.has(nameOf(one))));
-    const claims = await Promise.allSettled(partitions.map((one) => this.#claim(one)));
-    const failed = claims.find((one) => one.status === 'rejected');
-    if (failed !== undefined) this.#claimFailed(partitions, claims);
-    return claims.flatMap((one) => {
-      if (one.status === 'rejected') return [];
-      const claim = one.value;
-      this.#claims.set(nameOf(claim), claim);
-      this.#fenced.delete(nameOf(claim));
-      const { topic, partition, nextOffset } = claim;
-      return nextOffset === undefined ? [] : [{ topic, partition, offset: nextOffset }];
-    });
+    return await this.#claims.take(partitions);
   }
 
   async committed(partitions: readonly TopicPartition[]): Promise<CommittedOffset[]> {
@@ -78,7 +71,7 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
   }
 
   isFinished(record: KafkaRecord): boolean {
-    return this.#claims.get(nameOf(record))?.finished.has(record.offset) === true;
+    return this.#claims.of(record)?.finished.has(record.offset) === true;
   }
 
   async around(
@@ -124,7 +117,7 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
       }
       if (error instanceof FencedError)
         this.#restart(
-          parts.filter(({ claim }) => nameOf(claim) === nameOf(error)),
+          parts.filter(({ claim }) => partitionName(claim) === partitionName(error)),
           error,
         );
       // Everything was stored, so it was the commit that failed: whether it is done, only the database knows.
@@ -143,9 +136,11 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
     const failures: CommitFailure[] = [];
     const durable: NextOffset[] = [];
     let cause: unknown;
-    for (const next of partitions) {
+    // What is to be committed was found out under these claims: it is no word of later ones.
+    const claimed = partitions.map((next) => [next, this.#claims.of(next)] as const);
+    for (const [next, claim] of claimed) {
       try {
-        await this.#storeProgress(next);
+        if (claim !== undefined) await this.#storeProgress(claim, next);
         durable.push(next);
       } catch (error) {
         cause = error;
@@ -165,10 +160,7 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
   }
 
   lost(partitions: readonly TopicPartition[]): void {
-    for (const one of partitions) {
-      this.#claims.delete(nameOf(one));
-      this.#fenced.delete(nameOf(one));
-    }
+    this.#claims.drop(partitions);
   }
 
   close(): Promise<void> {
@@ -176,10 +168,9 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
   }
 
   /** What was skipped, written elsewhere, or is no record, is stored here; what a handler call stands for is there already. */
-  async #storeProgress({ topic, partition, offset, metadata }: NextOffset): Promise<void> {
-    const claim = this.#claims.get(nameOf({ topic, partition }));
-    if (claim === undefined || (claim.nextOffset !== undefined && offset <= claim.nextOffset)) return;
-    const stored = { nextOffset: offset, metadata, finished: [] };
+  async #storeProgress(claim: Claim, progress: PartitionProgress): Promise<void> {
+    const stored = missingOf(claim, progress);
+    if (stored === undefined || !this.#claims.holds(claim)) return;
     try {
       await this.#answered(this.#parts.store.storeAlone(claim, stored));
     } catch (error) {
@@ -195,15 +186,15 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
     const parts = new Map<string, { readonly claim: Claim; readonly offsets: number[] }>();
     for (const record of records) {
       const { topic, partition, offset } = record;
-      const claim = this.#claims.get(nameOf(record));
+      const claim = this.#claims.of(record);
       if (claim === undefined) throw new IllegalStateError(`${topic}/${partition} is not taken in the database`);
       if (claim.firstOffset !== undefined && offset < claim.firstOffset)
         throw new NonRetriableError(
           `${topic}/${partition} offset ${offset} is done, as the database has it, which goes on at ${claim.firstOffset}: it is not handled again. To do so all the same, stop the worker and set next_offset`,
         );
-      const part = parts.get(nameOf(record)) ?? { claim, offsets: [] };
+      const part = parts.get(partitionName(record)) ?? { claim, offsets: [] };
       part.offsets.push(offset);
-      parts.set(nameOf(record), part);
+      parts.set(partitionName(record), part);
     }
     // In one order everywhere, so that no two transactions wait for each other.
     return [...parts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, part]) => part);
@@ -211,29 +202,10 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
 
   /** Only what is still claimed as it was: a claim of before says nothing about the one of now. */
   #restart(parts: readonly CallPart[], reason: Error): void {
-    const current = parts.map(({ claim }) => claim).filter((claim) => this.#claims.get(nameOf(claim)) === claim);
-    for (const claim of current) this.#fenced.add(nameOf(claim));
+    const current = parts.map(({ claim }) => claim).filter((claim) => this.#claims.holds(claim));
+    this.#claims.doubt(current);
     const partitions = current.map(({ topic, partition }) => ({ topic, partition }));
     if (partitions.length > 0) this.#parts.context.restart(partitions, reason);
-  }
-
-  /**
-   * A worker that stood still may have been expelled without knowing: it must not take a partition from the next owner. The group's coordinator
-   * takes a commit from a present member only.
-   */
-  async #checkMembership(partitions: readonly TopicPartition[]): Promise<void> {
-    if (partitions.length === 0) return;
-    const { consumer } = this.#parts.context;
-    try {
-      const known = await consumer.committed(partitions);
-      const offsets = known.flatMap(({ topic, partition, offset, metadata = '' }) => {
-        const next = this.#claims.get(nameOf({ topic, partition }))?.nextOffset ?? offset;
-        return next === undefined ? [] : [{ topic, partition, offset: next, metadata }];
-      });
-      if (offsets.length > 0) await consumer.commit(offsets);
-    } catch (error) {
-      throw new RetriableError('the group does not say that the partitions are still ours', { cause: error });
-    }
   }
 
   /** What a handler has rejected with, or what the database has done to it: it loses connections, and undoes what is in the way of others. */
@@ -247,30 +219,6 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
     return error;
   }
 
-  async #claim(partition: TopicPartition): Promise<Claim> {
-    let isWanted = true;
-    try {
-      return await this.#answered(this.#parts.store.claim(partition, () => isWanted));
-    } finally {
-      isWanted = false;
-    }
-  }
-
-  #claimFailed(partitions: readonly TopicPartition[], claims: readonly PromiseSettledResult<Claim>[]): never {
-    const failures = claims.flatMap((one, i) => {
-      const partition = partitions[i];
-      return one.status === 'rejected' && partition !== undefined ? [{ partition, error: one.reason as unknown }] : [];
-    });
-    const names = failures.map(({ partition }) => nameOf(partition)).join(', ');
-    const [first] = failures;
-    const final = failures.find(({ error }) => !passes(error));
-    if (final !== undefined) throw final.error;
-    const why = isLockTimeout(first?.error) ? 'a transaction of the owner before is open still' : wordsOf(first?.error);
-    const error = new RetriableError(`${names} cannot be taken in the database yet: ${why}`, { cause: first?.error });
-    this.#parts.context.logger.warn('partitions cannot be taken in the database yet', { partitions: names, error });
-    throw error;
-  }
-
   /** As the database answers; rejects when it does not. */
   async #answered<T>(promise: Promise<T>): Promise<T> {
     const { answerTimeoutMs, context } = this.#parts;
@@ -280,12 +228,4 @@ export class DatabaseSession<Transaction> implements DeliverySession<Gained<Tran
 
 function unknownOutcome(error: unknown): Error {
   return new Error(`whether a transaction was committed is not known: ${wordsOf(error)}`, { cause: error });
-}
-
-function wordsOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

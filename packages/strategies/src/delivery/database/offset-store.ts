@@ -64,13 +64,17 @@ export class OffsetStore<Transaction> {
         key,
       );
       const next = row === undefined ? undefined : Number(row.next_offset);
-      const above = finished.map(({ finished_offset }) => Number(finished_offset));
-      return new Claim(
-        { topic, partition },
-        String(owner?.epoch),
-        next,
-        above.filter((one) => one >= (next ?? 0)),
-      );
+      const rows = finished.map(({ finished_offset }) => Number(finished_offset));
+      const above = rows.filter((one) => one >= (next ?? 0));
+      // A row whose commit nobody has heard of was not known when the frontier passed it.
+      if (above.length < rows.length)
+        await database.query(
+          transaction,
+          `DELETE FROM ${schema}.finished_offsets
+           WHERE group_id = $1 AND topic = $2 AND partition = $3 AND finished_offset < $4`,
+          [...key, next],
+        );
+      return new Claim({ topic, partition }, String(owner?.epoch), next, above);
     });
   }
 
