@@ -96,7 +96,7 @@ describe('logging', () => {
     ['stands still with what is behind it', freezePartition(), 'error', { scope: 'partition' }],
   ])('tells of a failure what becomes of it: the record %s', async (what, onFailure, level, more) => {
     const lines = await logged(clusterWith('a'), {
-      options: { handler: failing(1), onFailure } as Partial<WorkerOptions>,
+      options: { handler: failing(1), onFailure },
     });
     expect(of(lines, `handler failed, record ${what}`)).toEqual([
       {
@@ -124,7 +124,7 @@ describe('logging', () => {
     const handler: WorkerOptions['handler'] = ({ value }, { log }) =>
       log.info('order handled', { total: 12, what: { value } });
     const lines = await logged(clusterWith('a', 'b'), {
-      options: { handler } as Partial<WorkerOptions>,
+      options: { handler },
       plugins: [tracing({ tracerProvider })],
     });
     const [first, second] = of(lines, 'order handled');
@@ -178,7 +178,7 @@ describe('logging', () => {
     circle.self = circle;
     const handler: WorkerOptions['handler'] = (_record, { log }) =>
       log.info('odd', { circle, deep: { a: { b: { c: { d: { e: { f: 1 } } } } } } });
-    const [odd] = of(await logged(clusterWith('a'), { options: { handler } as Partial<WorkerOptions> }), 'odd');
+    const [odd] = of(await logged(clusterWith('a'), { options: { handler } }), 'odd');
     expect(odd).toMatchObject({ circle: { self: '[…]' }, deep: { a: { b: { c: { d: { e: '[…]' } } } } } });
     const undecodable = await logged(clusterWith('a'), {
       options: { deserialize: { key: json() }, onFailure: skip() } as unknown as Partial<WorkerOptions>,
@@ -189,7 +189,7 @@ describe('logging', () => {
     };
     const kafka = clusterWith('a');
     await logged(kafka, {
-      options: { handler } as Partial<WorkerOptions>,
+      options: { handler },
       logging: { logger: { debug: throwing, info: throwing, warn: throwing, error: throwing } },
     });
     expect(kafka.committed('g', 't').get(0)).toBe(1);
@@ -208,7 +208,7 @@ describe('logging', () => {
     kafka.failCommits(1, { kafkaCode: 14, retriable: true });
     kafka.failSends(1, { retriable: true });
     const onFailure = retry({ maxAttempts: 2, backoff: { initialMs: 100 }, then: deadLetter({ topic: 'dead' }) });
-    const lines = await logged(kafka, { options: { handler: failing(3), onFailure } as Partial<WorkerOptions> });
+    const lines = await logged(kafka, { options: { handler: failing(3), onFailure } });
     const byMessage = new Map(Object.values(logTable).map((line) => [line.message, line]));
     for (const { level, message, worker, suppressed: _, ...fields } of lines) {
       const expected = byMessage.get(message);
@@ -278,9 +278,8 @@ describe('loggers of others', () => {
 
   it('winston writes message and fields as they are', () => {
     const { stream, lines } = written();
-    const logger = winstonLogger(
-      winston.createLogger({ level: 'debug', transports: [new winston.transports.Stream({ stream })] }),
-    );
+    const transports = new winston.transports.Stream({ stream }) as unknown as winston.transport;
+    const logger = winstonLogger(winston.createLogger({ level: 'debug', transports }));
     logger.debug('plain');
     logger.error('handler failed', { offset: 7, message: 'a field', error: { name: 'E', message: 'inner' } });
     expect(lines()).toEqual([

@@ -3,7 +3,7 @@ import { planOf } from '../simulation-plan.ts';
 import type { Mutation } from './mutation.ts';
 
 /** A mutation that survives so many runs has not been noticed. */
-export const MAX_HUNTED_RUNS = 500;
+const MAX_HUNTED_RUNS = 500;
 
 /** How a mutation was noticed. */
 export interface Hunt {
