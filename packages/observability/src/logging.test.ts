@@ -180,8 +180,9 @@ describe('logging', () => {
       log.info('odd', { circle, deep: { a: { b: { c: { d: { e: { f: 1 } } } } } } });
     const [odd] = of(await logged(clusterWith('a'), { options: { handler } }), 'odd');
     expect(odd).toMatchObject({ circle: { self: '[…]' }, deep: { a: { b: { c: { d: { e: '[…]' } } } } } });
+    const readsKey = ({ key }: { readonly key: unknown }): unknown => key;
     const undecodable = await logged(clusterWith('a'), {
-      options: { deserialize: { key: json() }, onFailure: skip() } as unknown as Partial<WorkerOptions>,
+      options: { key: json(), handler: readsKey, onFailure: skip() } as unknown as Partial<WorkerOptions>,
     });
     expect(of(undecodable, 'handler failed, record is skipped').map(({ keyHash }) => keyHash)).toEqual([null]);
     const throwing = (): never => {
