@@ -14,17 +14,17 @@ export interface DatabaseVerdict extends RecordsVerdict {
 export class DatabaseWorld implements FaultedWorld<DatabaseVerdict> {
   readonly schema: string = `eo_${randomUUID().replaceAll('-', '')}`;
   readonly pool: pg.Pool;
-  readonly #records: NumberedRecords;
+  readonly input: NumberedRecords;
 
-  private constructor(records: NumberedRecords, postgresUrl: string) {
-    this.#records = records;
+  private constructor(input: NumberedRecords, postgresUrl: string) {
+    this.input = input;
     this.pool = new pg.Pool({ connectionString: postgresUrl, max: 3, application_name: 'verdict' });
     this.pool.on('error', () => {});
   }
 
   static async open(brokers: string, postgresUrl: string): Promise<DatabaseWorld> {
-    const records = await NumberedRecords.create(brokers, `exactly-once-database-${randomUUID()}`);
-    const world = new DatabaseWorld(records, postgresUrl);
+    const input = await NumberedRecords.create(brokers, `exactly-once-database-${randomUUID()}`);
+    const world = new DatabaseWorld(input, postgresUrl);
     const { schema, pool } = world;
     await pool.query(exactlyOnceMigration(schema));
     // No constraint keeps anything from being there twice.
@@ -34,18 +34,6 @@ export class DatabaseWorld implements FaultedWorld<DatabaseVerdict> {
       CREATE TABLE ${schema}.effects (key text, sequence bigint, previous bigint, record_partition integer, record_offset bigint,
         writer text, written_at timestamptz DEFAULT clock_timestamp())`);
     return world;
-  }
-
-  get topic(): string {
-    return this.#records.topic;
-  }
-
-  get produced(): number {
-    return this.#records.produced;
-  }
-
-  async produce(count: number): Promise<void> {
-    await this.#records.produce(count);
   }
 
   /** How many effects there are; undefined while the server is away. */
@@ -74,8 +62,8 @@ export class DatabaseWorld implements FaultedWorld<DatabaseVerdict> {
       (SELECT count(*) FROM ${schema}.finished_offsets) AS left_rows`);
     const [row = {}] = rows;
     return {
-      records: this.produced,
-      lost: this.produced - Number(row.written),
+      records: this.input.produced,
+      lost: this.input.produced - Number(row.written),
       repeated: Number(row.repeated),
       orderViolations: Number(row.out_of_order),
       leftRows: Number(row.left_rows),
@@ -85,6 +73,6 @@ export class DatabaseWorld implements FaultedWorld<DatabaseVerdict> {
   async close(): Promise<void> {
     await this.pool.query(`DROP SCHEMA ${this.schema} CASCADE`).catch(() => {});
     await this.pool.end();
-    await this.#records.close();
+    await this.input.close();
   }
 }

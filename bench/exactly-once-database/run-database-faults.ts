@@ -32,7 +32,7 @@ export async function runDatabaseFaults(
   const { brokers, postgresUrl, records, minimums, seed, restartServer, restartBroker, say, signal } = options;
   const world = await DatabaseWorld.open(brokers, postgresUrl);
   const fleet = new DatabaseFleet({
-    ...{ brokers, postgresUrl, schema: world.schema, topic: world.topic, groupId: world.topic },
+    ...{ brokers, postgresUrl, schema: world.schema, topic: world.input.topic, groupId: world.input.topic },
     ...{ idleInTransactionTimeoutMs: 8_000, lockTimeoutMs: 1_000, abortedShare: 0.005 },
   });
   const random = seededRandom(seed);

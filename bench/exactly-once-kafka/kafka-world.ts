@@ -26,7 +26,7 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
   readonly outputTopic: string = `outputs-${randomUUID()}`;
   readonly deadLetterTopic: string = `dead-letters-${randomUUID()}`;
   readonly #brokers: readonly string[];
-  readonly #records: NumberedRecords;
+  readonly input: NumberedRecords;
   readonly #tally = new OutputTally(NumberedRecords.keys, isUnwritable);
   readonly #reader: KafkaConsumer;
   /** Up to where everything is read, by topic and partition. */
@@ -35,9 +35,9 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
   #reading: Promise<void> | undefined;
   #failure: Error | undefined;
 
-  private constructor(brokers: string, records: NumberedRecords) {
+  private constructor(brokers: string, input: NumberedRecords) {
     this.#brokers = brokers.split(',');
-    this.#records = records;
+    this.input = input;
     // The isolation of readers is read_committed unless it is set.
     this.#reader = confluentKafka({ brokers: this.#brokers }).consumer({
       ...{ ...clients, groupId: `reader-${randomUUID()}`, groupProtocol: 'classic' },
@@ -45,8 +45,8 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
   }
 
   static async open(brokers: string): Promise<KafkaWorld> {
-    const records = await NumberedRecords.create(brokers, `exactly-once-kafka-${randomUUID()}`);
-    const world = new KafkaWorld(brokers, records);
+    const input = await NumberedRecords.create(brokers, `exactly-once-kafka-${randomUUID()}`);
+    const world = new KafkaWorld(brokers, input);
     const admin = confluentKafka({ brokers: world.#brokers }).admin(clients);
     await Promise.all([admin, world.#reader].map((client) => client.connect({ timeoutMs: 30_000 })));
     const config = { 'max.message.bytes': String(OUTPUT_LIMIT_BYTES) };
@@ -55,18 +55,6 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
     await admin.close();
     world.#startReading();
     return world;
-  }
-
-  get topic(): string {
-    return this.#records.topic;
-  }
-
-  get produced(): number {
-    return this.#records.produced;
-  }
-
-  async produce(count: number): Promise<void> {
-    await this.#records.produce(count);
   }
 
   /** How many different records have been read: what is there twice hides none that is not there. */
@@ -88,14 +76,14 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
         throw new Error(`the reader did not get to the end of ${unread().map(nameOf).join(', ')} within ${END_MS} ms`);
       await sleep(50);
     }
-    return this.#tally.verdict(this.produced);
+    return this.#tally.verdict(this.input.produced);
   }
 
   async close(): Promise<void> {
     this.#isOver = true;
     await this.#reading;
     await this.#reader.close();
-    await this.#records.close();
+    await this.input.close();
   }
 
   #startReading(): void {

@@ -34,7 +34,8 @@ const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 export async function runKafkaFaults(options: KafkaFaultsOptions): Promise<FaultsVerdict<OutputVerdict, KafkaFaults>> {
   const { brokers, delivery, records, minimums, seed, restartBroker, say, signal } = options;
   const world = await KafkaWorld.open(brokers);
-  const { topic, outputTopic, deadLetterTopic } = world;
+  const { outputTopic, deadLetterTopic } = world;
+  const { topic } = world.input;
   const fleet = new WorkerProcesses<KafkaWorkerOptions>(
     new URL('./kafka-worker-process.ts', import.meta.url),
     (index) => ({ brokers, topic, outputTopic, deadLetterTopic, groupId: topic, delivery, name: `worker-${index}` }),

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { NumberedRecords } from './numbered-records.ts';
 import type { WorkerProcess, WorkerProcesses } from './worker-processes.ts';
 
 /** Where workers write what they make of the records of a topic. */
 export interface FaultedWorld<Verdict> {
-  readonly produced: number;
-  /** Resolves when the broker has so many more. */
-  produce(count: number): Promise<void>;
+  readonly input: Pick<NumberedRecords, 'produced' | 'produce'>;
   /** How much the workers have written; undefined while nobody knows. */
   written(): Promise<number | undefined>;
   /** Once no worker runs any more. */
@@ -64,7 +63,7 @@ export async function runFaults<
   const made = new FaultMaker(options);
   for (let i = 0; i < WORKERS; i++) fleet.join();
   const isOver = new AbortController();
-  const feeding = feed(options, () => made.isDone && world.produced >= records, isOver.signal);
+  const feeding = feed(options, () => made.isDone && world.input.produced >= records, isOver.signal);
   feeding.catch(() => {});
   try {
     await made.run(feeding);
@@ -95,7 +94,7 @@ async function feed<Verdict, Kinds>(
   while (!isDone() && !isOver.aborted) {
     signal.throwIfAborted();
     const written = await world.written();
-    if (written !== undefined && world.produced - written < BACKLOG) await world.produce(CHUNK);
+    if (written !== undefined && world.input.produced - written < BACKLOG) await world.input.produce(CHUNK);
     else await sleep(50);
   }
 }
@@ -107,11 +106,13 @@ async function untilWritten<Verdict, Kinds>({ world, fleet, signal }: RunFaultsO
     signal.throwIfAborted();
     const written = (await world.written()) ?? last;
     // More of them would be seen as repeated.
-    if (written >= world.produced) break;
+    if (written >= world.input.produced) break;
     if (written !== last) since = Date.now();
     last = written;
     if (Date.now() - since > STALLED_MS)
-      throw new Error(`nothing is written any more after ${written} of ${world.produced}: ${fleet.failed.join('; ')}`);
+      throw new Error(
+        `nothing is written any more after ${written} of ${world.input.produced}: ${fleet.failed.join('; ')}`,
+      );
     await sleep(200);
   }
   // What is written twice may come after everything has been written once.
