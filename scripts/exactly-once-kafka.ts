@@ -11,6 +11,7 @@ await faultsCommand('exactly-once-kafka.ts', true, ({ faults, isBroken, ...given
     ...given,
     delivery: isBroken ? 'atLeastOnce' : 'exactlyOnce',
     minimums: {
+      // The broker ends in either way, at once and in order.
       ...{ kills: often, rebalances: often, pauses: less, brokerRestarts: seldom + 1 },
       // There is no transactional id to fence where nothing is transactional.
       ...{ fencings: isBroken ? 0 : often, abortedTransactions: often },

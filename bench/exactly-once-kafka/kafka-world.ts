@@ -88,8 +88,8 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
 
   #startReading(): void {
     this.#reader.subscribe([this.outputTopic, this.deadLetterTopic]);
-    this.#reading = this.#read().catch((error: Error) => {
-      this.#failure = error;
+    this.#reading = this.#read().catch((error: unknown) => {
+      this.#failure = error instanceof Error ? error : new Error(String(error));
     });
   }
 
