@@ -7,6 +7,8 @@ export interface WorkerProcess {
   readonly child: ChildProcess;
   /** What it has said, line by line. */
   readonly lines: string[];
+  /** The end of what it has said on stderr. */
+  readonly errors: () => string;
   /** Its exit code, or the signal that ended it. */
   readonly exited: Promise<number | string>;
 }
@@ -54,7 +56,7 @@ export class WorkerProcesses<Options extends { readonly name: string }> {
       child.once('error', (error) => resolve(error.message));
       child.once('close', (code, signal) => resolve(code ?? signal ?? 'gone'));
     });
-    const worker: WorkerProcess = { name: options.name, child, lines, exited };
+    const worker: WorkerProcess = { name: options.name, child, lines, errors: () => errors, exited };
     void exited.then((how) => {
       const at = this.members.indexOf(worker);
       if (at >= 0) this.members.splice(at, 1);
@@ -75,7 +77,7 @@ export class WorkerProcesses<Options extends { readonly name: string }> {
     const how = await this.#end(worker, 'SIGTERM');
     // One that has said nothing yet was still loading, and had nothing to end.
     const isInOrder = how === 0 || (how === 'SIGTERM' && worker.lines.length === 0);
-    if (!isInOrder) this.failed.push(`${worker.name} did not leave in order: ${how}`);
+    if (!isInOrder) this.failed.push(`${worker.name} did not leave in order: ${how}: ${worker.errors()}`);
   }
 
   async close(): Promise<void> {
