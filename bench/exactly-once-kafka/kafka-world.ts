@@ -8,7 +8,7 @@ import { OutputTally, type OutputVerdict } from './output-tally.ts';
 
 /** What the broker takes as an output. Less than what the client itself would refuse. */
 export const OUTPUT_LIMIT_BYTES = 20_000;
-export const TRANSACTION_TIMEOUT_MS = 5_000;
+export const TRANSACTION_TIMEOUT_MS = 3_000;
 
 const PARTITIONS = 6;
 /** It has to get over what a killed worker has left open, and over a broker that has only just come back. */

@@ -137,8 +137,9 @@ class FaultMaker<Verdict, Kinds extends { readonly [Kind in keyof Kinds]: number
 
   /** Until each kind has its minimum, and as many records are written as there have to be. Rejects as the feeding does. */
   async run(feeding: Promise<void>): Promise<void> {
-    const { world, staged, minimums, random, signal, say, records } = this.#options;
+    const { world, fleet, staged, minimums, random, signal, say, records } = this.#options;
     const failed = feeding.then(() => {});
+    let told = 0;
     while (!signal.aborted) {
       const missing = this.#kinds.filter((kind) => this.#counts[kind] < minimums[kind]);
       const isEnough = this.counts().abortedTransactions >= minimums.abortedTransactions;
@@ -149,6 +150,8 @@ class FaultMaker<Verdict, Kinds extends { readonly [Kind in keyof Kinds]: number
         say(`${String(kind)}, after ${(await world.written()) ?? 'some'} records`);
         await staged[kind](this.#counts[kind]);
         this.#counts[kind]++;
+        for (const failure of fleet.failed.slice(told)) say(`VIOLATED: ${failure}`);
+        told = fleet.failed.length;
       }
       await Promise.race([failed, sleep(300 + random() * 2_000)]);
     }
