@@ -169,8 +169,12 @@ class FaultMaker<Verdict, Kinds extends { readonly [Kind in keyof Kinds]: number
       signal.throwIfAborted();
       const written = await world.written();
       if (written !== undefined && written >= (before ?? 0) + Math.floor(records / (2 * all))) return;
-      if (fleet.members.length === 0 || Date.now() > deadline)
-        throw new Error(`too little is written, ${written} by now: ${fleet.failed.join('; ')}`);
+      if (fleet.members.length === 0 || Date.now() > deadline) {
+        const said = fleet.members.map(
+          ({ name, lines, errors }) => `${name} said ${lines.slice(-3).join(', ')}, and on stderr ${errors()}`,
+        );
+        throw new Error(`too little is written, ${written} by now: ${[...fleet.failed, ...said].join('; ')}`);
+      }
       await sleep(100);
     }
   }
