@@ -45,6 +45,14 @@ const proofs: readonly Proof[] = [
     program: ['scripts/chaos.ts', '--seconds', '300', '--json'],
   },
   {
+    name: 'exactly-once-kafka',
+    claim:
+      'what handlers send is there once, in order per key, for a reader with read_committed, while workers die, stand still and move, transactions fail, and the broker restarts',
+    // A Kafka of its own, which it stops and starts.
+    needsKafka: false,
+    program: ['scripts/exactly-once-kafka.ts', '--json'],
+  },
+  {
     name: 'exactly-once-database',
     claim:
       'what handlers write to PostgreSQL is there once, in order, while workers die, stand still and move, and connections, the database and the broker fail',

@@ -1,7 +1,6 @@
 // A worker that writes to PostgreSQL, in a process of its own. Argument: a DatabaseWorkerOptions as JSON. Says what it does in lines, and ends when its
 // starter does.
 
-import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runUntilSignal, Worker } from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
@@ -15,6 +14,8 @@ import {
   stop,
 } from '@kafka-worker/strategies';
 import pg from 'pg';
+import { sessionProperties } from '../faults/process-faults.ts';
+import { say, serveStarter } from '../faults/starter.ts';
 
 /** What a worker process is told. */
 export interface DatabaseWorkerOptions {
@@ -41,11 +42,6 @@ const WRITE = (schema: string): string => `WITH before AS (SELECT last FROM ${sc
 
 const options = JSON.parse(process.argv[2] ?? '') as DatabaseWorkerOptions;
 const { schema, name, holdAt } = options;
-const say = (line: string): void => void writeSync(1, `${line}\n`);
-
-// Whoever started this holds the other end, and holds it no more once it is gone.
-process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL')).resume();
-process.stdin.unref();
 
 const pool = new pg.Pool({
   connectionString: options.postgresUrl,
@@ -75,7 +71,7 @@ const database: Database<pg.PoolClient> = {
 const worker = new Worker({
   kafka: confluentKafka({
     brokers: options.brokers.split(','),
-    librdkafka: { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 500 },
+    librdkafka: sessionProperties,
   }),
   ...{ groupId: options.groupId, topics: options.topic, name, connectTimeoutMs: 60_000 },
   concurrency: options.strategy === 'perKey' ? perKey({ concurrency: 8 }) : perPartition(),
@@ -95,8 +91,7 @@ const worker = new Worker({
     }
   },
 });
-worker.on('assigned', ({ partitions }) => say(`assigned ${partitions.length}`));
-worker.on('revoked', ({ partitions, lost }) => say(`revoked ${partitions.length}${lost ? ' lost' : ''}`));
+serveStarter(worker);
 let said = '';
 setInterval(() => {
   const reason = worker.health().reasons.find((one) => one.includes('has been waiting for'));

@@ -24,8 +24,8 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
     async (where) => {
       const world = await DatabaseWorld.open(brokers ?? '', postgresUrl ?? '');
       const fleet = new DatabaseFleet({
-        ...{ brokers: brokers ?? '', postgresUrl: postgresUrl ?? '', schema: world.schema, topic: world.topic },
-        ...{ groupId: world.topic, idleInTransactionTimeoutMs: IDLE_MS, lockTimeoutMs: 500, abortedShare: 0 },
+        ...{ brokers: brokers ?? '', postgresUrl: postgresUrl ?? '', schema: world.schema, topic: world.input.topic },
+        ...{ groupId: world.input.topic, idleInTransactionTimeoutMs: IDLE_MS, lockTimeoutMs: 500, abortedShare: 0 },
       });
       const count = async (sql: string, values: unknown[] = []): Promise<number> => {
         const { rows } = await world.pool.query<{ count: string }>(sql, values);
@@ -39,7 +39,7 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
           [name],
         );
       try {
-        await world.produce(RECORDS);
+        await world.input.produce(RECORDS);
         // One partition's record 40; the others are somewhere meanwhile.
         const old = fleet.join({ name: 'old', strategy: 'perPartition', holdAt: { offset: 40, where, forMs: 3_000 } });
         await until(() => old.lines.includes(`holding ${where}`));
@@ -56,7 +56,7 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
         if (where === 'stored') expect(waited).toBe(true);
         old.child.kill('SIGCONT');
         // It goes on where it was, hears that it is an owner no more, and comes back as a member.
-        await world.produce(RECORDS);
+        await world.input.produce(RECORDS);
         await until(async () => (await world.written()) === 2 * RECORDS);
         await sleep(4_000);
         expect(

@@ -1,0 +1,105 @@
+import type { FaultsVerdict, RecordsVerdict } from '../bench/faults/run-faults.ts';
+import { endBroker, startBrokerAgain } from './broker-restart.ts';
+import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
+import { type Interrupted, interruption } from './interruption.ts';
+import { startPrivateKafka } from './private-kafka.ts';
+
+/** What a proof by faults is told by its command line, and given to work with. */
+export interface FaultsRun {
+  readonly records: number;
+  readonly faults: number;
+  readonly seed: number;
+  /** Whether what it proves is broken on purpose. */
+  readonly isBroken: boolean;
+  readonly brokers: string;
+  readonly restartBroker: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const options = {
+  records: { type: 'string', default: '100000' },
+  faults: { type: 'string', default: '8' },
+  seed: { type: 'string', default: '1' },
+  json: { type: 'boolean', default: false },
+} as const;
+const broken = { break: { type: 'boolean', default: false } } as const;
+
+/**
+ * Runs it with a Kafka of its own, and prints what came of it; the last line of `--json` is the verdict. A violation, or an interruption, ends the
+ * command with 1.
+ */
+export async function faultsCommand<Verdict extends RecordsVerdict, Kinds>(
+  script: string,
+  canBreak: boolean,
+  run: (given: FaultsRun) => Promise<FaultsVerdict<Verdict, Kinds>>,
+): Promise<void> {
+  const usage = `scripts/${script} [--records N] [--faults N] [--seed N]${canBreak ? ' [--break]' : ''} [--json]`;
+  try {
+    const all: typeof options & Partial<typeof broken> = canBreak ? { ...options, ...broken } : options;
+    const { values } = readCommandLine({ usage, options: all }, process.argv.slice(2));
+    const wholeNumber = (name: 'records' | 'faults' | 'seed'): number => {
+      const number = Number(values[name]);
+      if (/^\d+$/.test(values[name]) && Number.isSafeInteger(number) && number > 0) return number;
+      const given = JSON.stringify(values[name]);
+      throw new UsageError(`--${name} is a whole number from 1 on, not ${given}\nusage: ${usage}`);
+    };
+    const [records, faults, seed] = [wholeNumber('records'), wholeNumber('faults'), wholeNumber('seed')];
+    const isBroken = values.break === true;
+    await main({ records, faults, seed, isBroken, asJson: values.json }, run);
+  } catch (error) {
+    reportFailure(error);
+  }
+}
+
+/** How often each kind happens, and those that cost seconds each. */
+export function oftenAndSeldom(faults: number): {
+  readonly often: number;
+  readonly less: number;
+  readonly seldom: number;
+} {
+  return { often: faults, less: Math.max(1, Math.floor(faults / 2)), seldom: Math.max(1, Math.floor(faults / 4)) };
+}
+
+async function main<Verdict extends RecordsVerdict, Kinds>(
+  {
+    asJson,
+    ...told
+  }: Pick<FaultsRun, 'records' | 'faults' | 'seed' | 'isBroken'> & {
+    readonly asJson: boolean;
+  },
+  run: (given: FaultsRun) => Promise<FaultsVerdict<Verdict, Kinds>>,
+): Promise<void> {
+  const signal = interruption();
+  const say = (line: string): void => console.log(line);
+  try {
+    const kafka = await startPrivateKafka(say, signal, { brokers: 1, secure: false });
+    try {
+      const restartBroker = async (how: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
+        await endBroker(kafka.directory, 1, how);
+        await startBrokerAgain(kafka.directory, 1);
+      };
+      const verdict = await run({ ...told, brokers: kafka.cluster.bootstrap, restartBroker, say, signal });
+      report(verdict, told.seed, asJson, say);
+    } finally {
+      await kafka.stop();
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    console.error((signal.reason as Interrupted).message);
+    process.exitCode = 1;
+  }
+}
+
+function report(
+  { violations, ...figures }: RecordsVerdict & { readonly violations: readonly string[] },
+  seed: number,
+  asJson: boolean,
+  say: (line: string) => void,
+): void {
+  for (const [name, figure] of Object.entries(figures))
+    say(`${name}: ${typeof figure === 'object' ? JSON.stringify(figure) : figure}`);
+  for (const violation of violations) say(`VIOLATED: ${violation}`);
+  if (violations.length > 0) process.exitCode = 1;
+  if (asJson) say(JSON.stringify({ ...figures, seed, violations }));
+}
