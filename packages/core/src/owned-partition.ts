@@ -55,6 +55,8 @@ export class OwnedPartition implements TopicPartition {
    * starts but what closes its gap. `ended`: the epoch is over, nothing that still comes back counts.
    */
   phase: 'active' | 'leaving' | 'ended' = 'active';
+  /** Its last commit is done, and it is about to be released: whoever commits still must leave it out, for that would come after the release. */
+  isLetGo = false;
   /** Of one that leaves, or whose worker stops, only what lies below is started still: something above it was, and would be repeated. */
   startsBelow: number = Number.POSITIVE_INFINITY;
   /** What was received of it is handled before it is released. */
@@ -107,6 +109,7 @@ export class OwnedPartition implements TopicPartition {
 
   /** What there is to commit, if anything. */
   progress(): PartitionProgress | undefined {
+    if (this.isLetGo) return undefined;
     const { topic, partition, commitMetadata, committedOffset } = this;
     // A delivery may have committed more than is finished, where that is what it promises.
     const offset = Math.max(this.ledger.nextOffset, committedOffset ?? 0);

@@ -137,6 +137,7 @@ export class Rebalances {
         this.#parts.fail(new StuckHandlerError(stuck, options.clock.now() - startedAt));
         return;
       }
+      for (const one of owned) one.isLetGo = true;
       const letGo = session.revoking?.(owned) ?? Promise.resolve();
       if (!(await this.#waits.within(letGo, this.#remainingMs(startedAt))) && !this.#isClosed) {
         options.logger.error('the delivery did not let go of revoked partitions in time', {
