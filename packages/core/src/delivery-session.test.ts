@@ -177,6 +177,33 @@ describe('the session of a delivery', () => {
     await worker.stop();
   });
 
+  it('commits nothing of partitions that it has let go of, also for a stop that comes before they are released', async () => {
+    const kafka = clusterWith(['a'], ['b']);
+    const steps: string[] = [];
+    const delivery = deliveryWith(steps, {
+      async revoking() {
+        steps.push('revoking');
+        await new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 1_000));
+      },
+    });
+    const worker = workerOn(kafka, delivery, () => {}, { commit: { everyMs: 60_000 }, revokeDrainMs: 3_000 });
+    worker.on('revoked', () => void steps.push('revoked'));
+    await worker.start();
+    await kafka.clock.advance(10);
+    // More than the revocation has the time to repeat.
+    kafka.failCommits(9, { kafkaCode: 14, retriable: true });
+    kafka.group('g').revoke([at(1)]);
+    while (!steps.includes('revoking')) await kafka.clock.advance(100);
+    steps.splice(0);
+    kafka.failCommits(0, { kafkaCode: 14, retriable: true });
+    const stopping = worker.stop();
+    await kafka.clock.advance(60_000);
+    await stopping;
+    const commits = steps.filter((step) => step.startsWith('commit '));
+    expect(commits.length).toBeGreaterThan(0);
+    expect(commits.filter((commit) => commit.includes('1@'))).toEqual([]);
+  });
+
   it('is told of lost partitions, and is not asked to commit them', async () => {
     const kafka = clusterWith(['a'], ['x']);
     const steps: string[] = [];
