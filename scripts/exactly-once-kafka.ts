@@ -1,11 +1,12 @@
 // Workers write records from topic to topic under exactlyOnce while processes, transactions and the broker fail. Options: --records N --faults N (of
-// most kinds) --seed N --json, and --break: under atLeastOnce, which has to be noticed. The last line of --json is the verdict. It starts a Kafka of
-// its own, which it stops and starts.
+// most kinds) --seed N --json, and --break: under atLeastOnce, which has to be noticed. The last line of --json is the verdict. It starts three
+// brokers of its own, which it stops and starts one by one.
 
 import { runKafkaFaults } from '../bench/exactly-once-kafka/run-kafka-faults.ts';
+import { threeBrokers } from '../bench/faults/faulted-kafka.ts';
 import { faultsCommand, oftenAndSeldom } from './faults-command.ts';
 
-await faultsCommand('exactly-once-kafka.ts', true, ({ faults, isBroken, ...given }) => {
+await faultsCommand('exactly-once-kafka.ts', true, threeBrokers, ({ faults, isBroken, ...given }) => {
   const { often, less, seldom } = oftenAndSeldom(faults);
   return runKafkaFaults({
     ...given,

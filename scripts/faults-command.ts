@@ -1,8 +1,7 @@
+import type { StartFaultedKafka } from '../bench/faults/faulted-kafka.ts';
 import type { FaultsVerdict, RecordsVerdict } from '../bench/faults/run-faults.ts';
-import { endBroker, startBrokerAgain } from './broker-restart.ts';
 import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { type Interrupted, interruption } from './interruption.ts';
-import { startPrivateKafka } from './private-kafka.ts';
 
 /** What a proof by faults is told by its command line, and given to work with. */
 export interface FaultsRun {
@@ -32,6 +31,7 @@ const broken = { break: { type: 'boolean', default: false } } as const;
 export async function faultsCommand<Verdict extends RecordsVerdict, Kinds>(
   script: string,
   canBreak: boolean,
+  startKafka: StartFaultedKafka,
   run: (given: FaultsRun) => Promise<FaultsVerdict<Verdict, Kinds>>,
 ): Promise<void> {
   const usage = `scripts/${script} [--records N] [--faults N] [--seed N]${canBreak ? ' [--break]' : ''} [--json]`;
@@ -46,7 +46,7 @@ export async function faultsCommand<Verdict extends RecordsVerdict, Kinds>(
     };
     const [records, faults, seed] = [wholeNumber('records'), wholeNumber('faults'), wholeNumber('seed')];
     const isBroken = values.break === true;
-    await main({ records, faults, seed, isBroken, asJson: values.json }, run);
+    await main({ records, faults, seed, isBroken, asJson: values.json }, startKafka, run);
   } catch (error) {
     reportFailure(error);
   }
@@ -68,21 +68,18 @@ async function main<Verdict extends RecordsVerdict, Kinds>(
   }: Pick<FaultsRun, 'records' | 'faults' | 'seed' | 'isBroken'> & {
     readonly asJson: boolean;
   },
+  startKafka: StartFaultedKafka,
   run: (given: FaultsRun) => Promise<FaultsVerdict<Verdict, Kinds>>,
 ): Promise<void> {
   const signal = interruption();
   const say = (line: string): void => console.log(line);
   try {
-    const kafka = await startPrivateKafka(say, signal, { brokers: 1, secure: false });
+    const { bootstrap, restartBroker, stop } = await startKafka(say, signal);
     try {
-      const restartBroker = async (how: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
-        await endBroker(kafka.directory, 1, how);
-        await startBrokerAgain(kafka.directory, 1);
-      };
-      const verdict = await run({ ...told, brokers: kafka.cluster.bootstrap, restartBroker, say, signal });
+      const verdict = await run({ ...told, brokers: bootstrap, restartBroker, say, signal });
       report(verdict, told.seed, asJson, say);
     } finally {
-      await kafka.stop();
+      await stop();
     }
   } catch (error) {
     if (!signal.aborted) throw error;
