@@ -6,7 +6,7 @@ import { oneBroker } from '../bench/faults/faulted-kafka.ts';
 import { faultsCommand, oftenAndSeldom } from './faults-command.ts';
 import { startPrivatePostgres } from './private-postgres.ts';
 
-await faultsCommand('exactly-once-database.ts', false, oneBroker, async ({ faults, ...given }) => {
+await faultsCommand({ script: 'exactly-once-database.ts', startKafka: oneBroker }, async ({ faults, ...given }) => {
   const { often, less, seldom } = oftenAndSeldom(faults);
   const postgres = await startPrivatePostgres(given.say, given.signal);
   try {
