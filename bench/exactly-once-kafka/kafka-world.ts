@@ -13,6 +13,7 @@ export const TRANSACTION_TIMEOUT_MS = 3_000;
 const PARTITIONS = 6;
 /** It has to get over what a killed worker has left open, and over a broker that has only just come back. */
 const END_MS = 60_000;
+const KNOWN_MS = 3_000;
 const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const clients = { clock: systemClock, logger: quiet };
 
@@ -55,6 +56,8 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
     await admin.createTopic(world.outputTopic, { partitions: PARTITIONS, config: limited });
     await admin.createTopic(world.deadLetterTopic, { partitions: PARTITIONS, config });
     await admin.close();
+    // Not every broker knows of them yet, and a group that asks one which does not goes without.
+    await sleep(KNOWN_MS);
     world.#startReading();
     return world;
   }

@@ -4,6 +4,7 @@ import { pauseFor } from './bounded.ts';
 import { consumeError, nativeCode, toNativeError } from './client-errors.ts';
 import { refusalOf } from './hidden-topics.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
+import { MissingTopics } from './missing-topics.ts';
 import type { NativeConsumer } from './native-client.ts';
 import type { PositionCheck } from './position-check.ts';
 import type { RawClient } from './raw-client.ts';
@@ -30,9 +31,11 @@ export interface ReadFailuresParts {
 /** What to make of an error that came in the place of records: librdkafka has a code for it, and names neither topic nor partition. */
 export class ReadFailures {
   readonly #parts: ReadFailuresParts;
+  readonly #missing: MissingTopics;
 
   constructor(parts: ReadFailuresParts) {
     this.#parts = parts;
+    this.#missing = new MissingTopics(parts);
   }
 
   failed(thrown: unknown, suspect?: TopicPartition): void {
@@ -41,6 +44,7 @@ export class ReadFailures {
     const { code, message } = toNativeError(thrown);
     if (code === nativeCode.noOffsetReset) check.oneHasStopped();
     else check.lookAtAll();
+    if (code === nativeCode.unknownTopicOrPartition) this.#missing.look();
     // The check finds out which partitions it was, and names their ranges.
     if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;
     if (thrown instanceof RangeError) {
