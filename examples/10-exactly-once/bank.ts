@@ -107,7 +107,14 @@ async function openDatabase({
   const directory = await exclusiveDirectory(resolve(data));
   try {
     const { close, ...rest } = onPGlite(await PGlite.create(join(resolve(data), 'pglite')));
-    return { ...rest, close: () => close().finally(directory.release) };
+    const closeAndRelease = async (): Promise<void> => {
+      try {
+        await close();
+      } finally {
+        await directory.release();
+      }
+    };
+    return { ...rest, close: closeAndRelease };
   } catch (error) {
     await directory.release();
     throw new UsageError(`--data: expected a directory that is new, or of an earlier run: ${messageOf(error)}`);
