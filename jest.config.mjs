@@ -15,6 +15,7 @@ export default {
       },
     ],
   },
+  globalSetup: '<rootDir>/scripts/bundle-programs.mjs',
   testEnvironment: 'node',
   testEnvironmentOptions: {
     customExportConditions: ['@kafka-worker/source', 'node', 'node-addons'],

@@ -4,7 +4,7 @@ import { startPrivateKafka } from '../scripts/private-kafka.ts';
 export async function withBroker<T>(say: (line: string) => void, run: (brokers: string) => Promise<T>): Promise<T> {
   const given = process.env.KAFKA_BROKERS;
   if (given !== undefined) return run(given);
-  const kafka = await startPrivateKafka(say);
+  const kafka = await startPrivateKafka(say, undefined, { brokers: 1, secure: true, measured: true });
   try {
     return await run(kafka.cluster.bootstrap);
   } finally {

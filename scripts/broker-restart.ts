@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withDirectoryLock } from './directory-lock.ts';
-import { heapOf, isAlive, type KafkaBroker, signalBroker, spawnBroker } from './kafka-broker.ts';
+import { isAlive, jvmOptions, type KafkaBroker, signalBroker, spawnBroker } from './kafka-broker.ts';
 import { type KafkaCluster, readCluster, writeCluster } from './kafka-cluster-file.ts';
 import { kafkaJars } from './kafka-jars.ts';
 
@@ -25,7 +25,7 @@ export async function startBrokerAgain(directory: string, nodeId: number): Promi
   await withDirectoryLock(directory, async () => {
     const { cluster, broker } = find(directory, nodeId);
     if (isAlive(directory, broker)) throw new Error(`broker ${nodeId} is running`);
-    const { pid } = spawnBroker(directory, jars, nodeId, heapOf(cluster.brokers.length));
+    const { pid } = spawnBroker(directory, jars, nodeId, jvmOptions(cluster.brokers.length));
     const brokers = cluster.brokers.map((each) => (each === broker ? { ...broker, pid } : each));
     writeCluster(directory, { ...cluster, brokers });
   });

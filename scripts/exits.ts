@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { sourceProgram } from '../packages/core/src/testing/source-program.ts';
 import { root } from './child.ts';
 import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { interruption } from './interruption.ts';
@@ -42,7 +43,7 @@ async function exitOf(draw: () => number, interrupted: AbortSignal): Promise<Exi
   const isEarly = scenario === 'unreachable' || draw() < 0.3;
   const afterMs = Math.round(draw() * (isEarly ? STARTING_MS : LATEST_SIGNAL_MS));
   const again = draw() < 0.2;
-  const node = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, scenario];
+  const node = sourceProgram(program, scenario);
   const child = spawn(process.execPath, node, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');
   interrupted.addEventListener('abort', kill);

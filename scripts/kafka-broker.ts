@@ -42,14 +42,14 @@ export async function prepareBroker(
 }
 
 /** Starts a broker that was prepared. It outlives its starter: who starts it writes down its process id at once. */
-export function spawnBroker(directory: string, jars: string, nodeId: number, heap: '512m' | '1g'): SpawnedBroker {
+export function spawnBroker(directory: string, jars: string, nodeId: number, jvm: readonly string[]): SpawnedBroker {
   const home = join(directory, `broker-${nodeId}`);
   const log = openSync(join(home, 'log'), 'a');
   // Its own session and no pipe of ours: the broker outlives the terminal and nobody waits for its output.
   const child = spawn(
     'java',
     [
-      ...[`-Xmx${heap}`, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'],
+      ...[...jvm, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'],
       ...['-Dorg.slf4j.simpleLogger.showDateTime=true', '-cp', join(jars, '*')],
       ...[mainClass, propertiesFile(directory, nodeId)],
     ],
@@ -62,9 +62,13 @@ export function spawnBroker(directory: string, jars: string, nodeId: number, hea
   return { child, pid: child.pid };
 }
 
-/** What a broker may use, beside how many others. */
-export function heapOf(brokers: number): '512m' | '1g' {
-  return brokers === 1 ? '1g' : '512m';
+/**
+ * How the JVM of a broker runs that has so many beside it. One that lives for minutes has no use of optimised code, nor of collecting on several
+ * threads: both cost it more than half of its CPU time. One that is `measured` has them, as it would have them in earnest.
+ */
+export function jvmOptions(brokers: number, measured = false): readonly string[] {
+  const brief = measured ? [] : ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
+  return [brokers === 1 ? '-Xmx1g' : '-Xmx512m', ...brief];
 }
 
 /** Sends a signal to a broker that is alive, or has just ended by itself. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import confluent from '@confluentinc/kafka-javascript';
 import { withDirectoryLock } from './directory-lock.ts';
-import { heapOf, isAlive, logTail, prepareBroker, signalBroker, spawnBroker } from './kafka-broker.ts';
+import { isAlive, jvmOptions, logTail, prepareBroker, signalBroker, spawnBroker } from './kafka-broker.ts';
 import { type KafkaCluster, readCluster, readIfThere, removeCluster, writeCluster } from './kafka-cluster-file.ts';
 import { kafkaJars, whyNoKafka } from './kafka-jars.ts';
 import { isListening, refusePortsInUse } from './kafka-ports.ts';
@@ -18,6 +18,8 @@ export interface StartKafkaOptions {
   readonly brokers: 1 | 3;
   readonly secure: boolean;
   readonly ports: readonly BrokerPorts[];
+  /** Its speed is what is looked at. */
+  readonly measured?: boolean | undefined;
   readonly say?: (line: string) => void;
   /** Gives up and stops what was started. */
   readonly signal?: AbortSignal | undefined;
@@ -71,7 +73,7 @@ export async function brokersThatAnswer(bootstrap: string): Promise<number> {
 }
 
 async function startAlone(options: StartKafkaOptions, say: (line: string) => void): Promise<KafkaCluster> {
-  const { directory, secure, ports, signal } = options;
+  const { directory, secure, ports, measured, signal } = options;
   const running = runningKafka(directory);
   if (running !== undefined) {
     if (running.brokers.length !== options.brokers || (running.secure !== undefined) !== secure) {
@@ -99,7 +101,7 @@ async function startAlone(options: StartKafkaOptions, say: (line: string) => voi
   try {
     signal?.throwIfAborted();
     for (const [index, own] of ports.entries()) {
-      const { child, pid } = spawnBroker(directory, jars, index + 1, heapOf(ports.length));
+      const { child, pid } = spawnBroker(directory, jars, index + 1, jvmOptions(ports.length, measured));
       children.push(child);
       cluster = { ...cluster, brokers: [...cluster.brokers, { nodeId: index + 1, pid, ports: own }] };
       // With nothing awaited since the broker was spawned: whoever kills this process now leaves none that nobody knows.

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import confluent from '@confluentinc/kafka-javascript';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { jvmOptions } from './kafka-broker.ts';
 import type { KafkaCluster } from './kafka-cluster-file.ts';
 import { missingForKafka } from './kafka-jars.ts';
 import { processIdentity } from './process-identity.ts';
@@ -14,8 +15,10 @@ const timeoutMs = 120_000;
 
 (hasRealTier ? describe : describe.skip)('npm run kafka -- start --brokers 3, on a real Kafka', () => {
   let directory: string;
+  // These live for half a minute.
+  const env = { ...process.env, JDK_JAVA_OPTIONS: jvmOptions(3).join(' ') };
   const kafka = (command: string, ...args: readonly string[]) =>
-    scriptProcess(['scripts/kafka.ts', command, '--directory', directory, ...args]).ended;
+    scriptProcess(['scripts/kafka.ts', command, '--directory', directory, ...args], env).ended;
   const cluster = () => JSON.parse(readFileSync(join(directory, 'cluster.json'), 'utf8')) as KafkaCluster;
 
   beforeAll(() => {

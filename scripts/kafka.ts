@@ -45,7 +45,8 @@ async function start(): Promise<void> {
   const brokers = values.brokers === '1' ? 1 : 3;
   const directory = resolve(values.directory);
   const ports = values['free-ports'] ? await freePorts(brokers) : defaultPorts(brokers);
-  await startKafka({ directory, brokers, secure: values.secure, ports, say: console.log, signal: interruption() });
+  const shape = { brokers, secure: values.secure, ports, measured: true } as const;
+  await startKafka({ directory, ...shape, say: console.log, signal: interruption() });
   status(directory);
   console.log(`ready after ${((performance.now() - started) / 1_000).toFixed(1)} s`);
 }

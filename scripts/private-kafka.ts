@@ -17,19 +17,21 @@ export interface PrivateKafka {
 export interface PrivateKafkaShape {
   readonly brokers: 1 | 3;
   readonly secure: boolean;
+  /** Its speed is what is looked at. */
+  readonly measured?: true;
 }
 
 /** Starts it, as one broker with secure listeners unless it is told; what a killed run left behind is stopped and removed first. */
 export async function startPrivateKafka(
   say: (line: string) => void,
   signal?: AbortSignal,
-  { brokers, secure }: PrivateKafkaShape = { brokers: 1, secure: true },
+  { brokers, secure, measured }: PrivateKafkaShape = { brokers: 1, secure: true },
 ): Promise<PrivateKafka> {
   for (const abandoned of abandonedDirectories(prefix)) await remove(abandoned).catch(() => {});
   const directory = makePrivateDirectory(prefix);
   try {
     const ports = await freePorts(brokers);
-    const cluster = await startKafka({ directory, brokers, secure, ports, say, signal });
+    const cluster = await startKafka({ directory, brokers, secure, ports, measured, say, signal });
     return { cluster, directory, stop: () => remove(directory) };
   } catch (error) {
     await remove(directory);

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { sourceProgram } from '../packages/core/src/testing/source-program.ts';
 import { root } from './child.ts';
 
 /** A script of this repository at work in a process of its own. */
@@ -10,8 +11,12 @@ export interface ScriptProcess {
 
 /** Runs a script as its npm command does, without the set-up. */
 export function scriptProcess(args: readonly string[], env: NodeJS.ProcessEnv = process.env): ScriptProcess {
-  const node = ['--import', 'tsx', '--conditions=@kafka-worker/source'];
-  const child = spawn(process.execPath, [...node, ...args], { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [script = '', ...own] = args;
+  const child = spawn(process.execPath, sourceProgram(script, ...own), {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   const keep = (chunk: string): void => {
     output += chunk;

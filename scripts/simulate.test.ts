@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { sourceProgram } from '../packages/core/src/testing/source-program.ts';
 import { root } from './child.ts';
 
 function simulate(...args: readonly string[]): { status: number | null; stdout: string; stderr: string } {
-  const node = ['--import', 'tsx', '--conditions=@kafka-worker/source', join(root, 'scripts', 'simulate.ts')];
-  return spawnSync(process.execPath, [...node, ...args], { encoding: 'utf8', cwd: root });
+  return spawnSync(process.execPath, sourceProgram('scripts/simulate.ts', ...args), { encoding: 'utf8', cwd: root });
 }
 
 describe('npm run simulate', () => {

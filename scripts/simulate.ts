@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { sourceProgram } from '../packages/core/src/testing/source-program.ts';
 import { hunt } from '../packages/strategies/src/testing/simulation/mutations/mutation-hunt.ts';
 import { mutations } from '../packages/strategies/src/testing/simulation/mutations/mutations.ts';
 import { simulate } from '../packages/strategies/src/testing/simulation/simulation.ts';
@@ -84,12 +85,12 @@ async function simulateInProcesses(firstSeed: number, runs: number): Promise<Sim
   const report = new SimulationReport();
   const end = firstSeed + runs;
   let next = firstSeed;
-  const program = fileURLToPath(new URL('./simulation-process.ts', import.meta.url));
+  const node = sourceProgram(fileURLToPath(new URL('./simulation-process.ts', import.meta.url)));
+  const [program, execArgv] = [node.at(-1) ?? '', node.slice(0, -1)];
   const progress = setInterval(() => console.error(`${report.result.runs} of ${runs} runs …`), PROGRESS_MS);
   const count = Math.min(availableParallelism(), Math.ceil(runs / CHUNK_RUNS));
   const all = Array.from({ length: count }, async () => {
-    // With this one's loader and export conditions.
-    const child = fork(program);
+    const child = fork(program, { execArgv });
     try {
       while (next < end) {
         const seeds: SimulatedSeeds = { firstSeed: next, runs: Math.min(CHUNK_RUNS, end - next) };

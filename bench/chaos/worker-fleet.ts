@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { sourceProgram } from '../../packages/core/src/testing/source-program.ts';
 import { machineNow } from '../machine-now.ts';
 import type { ChaosWorkerOptions } from './chaos-worker-process.ts';
 import { type TraceEntry, TraceReader } from './trace.ts';
@@ -79,7 +80,7 @@ export class WorkerFleet {
     const options: ChaosWorkerOptions = { ...this.#common, name, strategy, trace: `${path}.trace` };
     const reader = new TraceReader(options.trace);
     const log = openSync(`${path}.log`, 'a');
-    const node = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, JSON.stringify(options)];
+    const node = sourceProgram(program, JSON.stringify(options));
     // It sees by its stdin, which only we hold, that we are gone.
     const child = spawn(process.execPath, node, { stdio: ['pipe', log, log] });
     closeSync(log);

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { sourceProgram } from '../../packages/core/src/testing/source-program.ts';
 
 /** One worker process. */
 export interface WorkerProcess {
@@ -38,7 +39,7 @@ export class WorkerProcesses<Options extends { readonly name: string }> {
 
   join(more: Partial<Options> = {}): WorkerProcess {
     const options: Options = { ...this.#optionsOf(this.#all.length), ...more };
-    const node = ['--import', 'tsx', '--conditions=@kafka-worker/source', this.#program, JSON.stringify(options)];
+    const node = sourceProgram(this.#program, JSON.stringify(options));
     const child = spawn(process.execPath, node, { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stdin.on('error', () => {});
     const lines: string[] = [];

@@ -41,7 +41,7 @@ function start(trace: string, ...args: readonly string[]): Running {
 /** Kills it when so many calls have ended, and a random moment later. */
 async function killAfter({ child, ended, calls }: Running, count: number, withinMs: number): Promise<void> {
   const deadlineMs = performance.now() + AT_WORK_TIMEOUT_MS;
-  while (calls() < count && child.exitCode === null && performance.now() < deadlineMs) await sleep(5);
+  while (calls() < count && child.exitCode === null && performance.now() < deadlineMs) await sleep(20);
   await sleep(Math.random() * withinMs);
   child.kill('SIGKILL');
   const { code, output } = await ended;

@@ -45,7 +45,7 @@ async function started(kafka: FakeKafka, options: Partial<Options> & Pick<Option
     ...{ kafka, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet, random: () => 0.5 },
     onFailure: stopPolicy,
     ...options,
-  });
+  } as Options);
   worker.finished.catch(() => {});
   await worker.start();
   await kafka.clock.advance(2_000);

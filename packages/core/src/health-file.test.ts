@@ -10,6 +10,7 @@ import { type HealthFileOptions, healthFile } from './health-file.ts';
 import type { KafkaCluster } from './kafka-client.ts';
 import { embeddedKafka } from './testing/embedded-kafka.ts';
 import { fakeKafka } from './testing/fake-kafka.ts';
+import { sourceProgram } from './testing/source-program.ts';
 import { always, Stage } from './testing/stage.ts';
 import { Worker } from './worker.ts';
 import { WorkerGroup } from './worker-group.ts';
@@ -261,7 +262,7 @@ describe('a health file of a group', () => {
 
 describe('the event loop held by a handler', () => {
   it('leaves the health file as old as it was, until the handler has returned', async () => {
-    const args = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, path, '2500'];
+    const args = sourceProgram(program, path, '2500');
     const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
     const said: string[] = [];
     createInterface({ input: child.stdout }).on('line', (line) => said.push(line));

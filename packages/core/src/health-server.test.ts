@@ -9,6 +9,7 @@ import { InvalidOptionError } from './errors.ts';
 import { type HealthServer, type HealthServerOptions, healthServer } from './health-server.ts';
 import type { Runnable } from './runnable.ts';
 import { fakeKafka } from './testing/fake-kafka.ts';
+import { sourceProgram } from './testing/source-program.ts';
 import { always, Stage } from './testing/stage.ts';
 import { Worker } from './worker.ts';
 import { WorkerGroup } from './worker-group.ts';
@@ -228,7 +229,7 @@ describe('the end of a health server', () => {
   });
 
   it.each(['open', 'close'])('is not waited for by the process: %s', async (what) => {
-    const args = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, what];
+    const args = sourceProgram(program, what);
     const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 });
     expect(stdout).toBe('done\n');
   });

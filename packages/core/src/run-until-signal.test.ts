@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { InvalidOptionError, ShutdownTimeoutError } from './errors.ts';
 import { type RunUntilSignalOptions, runUntilSignal } from './run-until-signal.ts';
 import { fakeKafka } from './testing/fake-kafka.ts';
+import { sourceProgram } from './testing/source-program.ts';
 import { Worker } from './worker.ts';
 import type { WorkerSummary } from './worker-status.ts';
 
@@ -17,7 +18,7 @@ afterEach(() => {
 
 /** A process that runs a worker, what it says, and how it ends. */
 function run(scenario: string) {
-  const args = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, scenario];
+  const args = sourceProgram(program, scenario);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   processes.push(child);
   const said: string[] = [];

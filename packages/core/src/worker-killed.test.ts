@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from './clock.ts';
 import { confluentKafka } from './confluent/index.ts';
 import { TestClients, uniqueName } from './testing/cluster-under-test.ts';
+import { sourceProgram } from './testing/source-program.ts';
 
 const brokers = process.env.KAFKA_BROKERS;
 const program = fileURLToPath(new URL('./testing/worker-process.ts', import.meta.url));
@@ -19,7 +20,7 @@ afterEach(() => {
 
 /** A worker process, and what it says that it has handled: `partition:offset`, in order. */
 function startWorker(topic: string, groupId: string) {
-  const args = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, brokers ?? '', topic, groupId];
+  const args = sourceProgram(program, brokers ?? '', topic, groupId);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   processes.push(child);
   const handled: string[] = [];

@@ -12,6 +12,7 @@ import type { KafkaCluster, KafkaConsumer } from '../kafka-client.ts';
 import type { OutgoingRecord, ReceivedRecord } from '../record.ts';
 import { TestClients, uniqueName } from '../testing/cluster-under-test.ts';
 import { embeddedKafka } from '../testing/embedded-kafka.ts';
+import { sourceProgram } from '../testing/source-program.ts';
 
 const program = fileURLToPath(new URL('./kafka-worker.ts', import.meta.url));
 const PARTITIONS = 3;
@@ -31,8 +32,7 @@ interface Ended {
 
 /** The command in a process of its own. */
 function start(args: readonly string[]): { kill(signal: NodeJS.Signals): void; readonly ended: Promise<Ended> } {
-  const node = ['--import', 'tsx', '--conditions=@kafka-worker/source', program];
-  const child = spawn(process.execPath, [...node, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, sourceProgram(program, ...args), { stdio: ['ignore', 'pipe', 'pipe'] });
   const kill = (): void => void child.kill('SIGKILL');
   children.add(kill);
   let stdout = '';

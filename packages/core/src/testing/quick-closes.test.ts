@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
+import { sourceProgram } from './source-program.ts';
 
 const program = join(import.meta.dirname, 'quick-closes-process.ts');
 
@@ -10,7 +11,7 @@ describe('clients that are closed in odd moments', () => {
   it.each(['1', '2'])(
     'leave the process unharmed: every call and close ends, and so does the process (seed %s)',
     async (seed) => {
-      const ending = promisify(execFile)(process.execPath, ['--import', 'tsx', program, '30', seed], {
+      const ending = promisify(execFile)(process.execPath, sourceProgram(program, '30', seed), {
         timeout: 80_000,
         killSignal: 'SIGKILL',
       });

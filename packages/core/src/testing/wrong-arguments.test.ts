@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { sourceProgram } from './source-program.ts';
 
 const program = join(import.meta.dirname, 'wrong-arguments-process.ts');
 const SEED = 20_260_101;
@@ -10,7 +11,7 @@ const SEED = 20_260_101;
  * ends by itself, or not at all.
  */
 function run(...parameters: string[]): Promise<string> {
-  const child = spawn(process.execPath, ['--import', 'tsx', program, ...parameters], {
+  const child = spawn(process.execPath, sourceProgram(program, ...parameters), {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -72,7 +72,7 @@ function signalOf(port: MessagePort): AbortSignal {
   port.on('message', hear);
   const isAborted = (): boolean => {
     if (!hasAborted(controller)) {
-      const heard = receiveMessageOnPort(port) as { readonly message: ToThread } | undefined;
+      const heard: { readonly message: ToThread } | undefined = receiveMessageOnPort(port);
       if (heard !== undefined) hear(heard.message);
     }
     return hasAborted(controller);

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
+import { sourceProgram } from '../../../core/src/testing/source-program.ts';
 
 const brokers = process.env.KAFKA_BROKERS;
 const onRealKafka = brokers === undefined ? describe.skip : describe;
@@ -22,7 +23,7 @@ afterEach(() => {
 
 /** A worker process; the records that it has begun are added to `begun`. */
 function startWorker(topic: string, groupId: string, begun: string[]) {
-  const args = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, brokers ?? '', topic, groupId];
+  const args = sourceProgram(program, brokers ?? '', topic, groupId);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   processes.push(child);
   const lines = createInterface({ input: child.stdout });

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type KafkaCluster, type KafkaConsumer, systemClock, Worker } from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
+import { sourceProgram } from '../../../core/src/testing/source-program.ts';
 import { skip } from '../index.ts';
 import { exactlyOnce } from './exactly-once.ts';
 
@@ -27,7 +28,7 @@ afterEach(() => {
 
 /** A worker process. `commits` counts what it has heard of. */
 function startWorker(...names: readonly string[]): { readonly child: ChildProcess; commits: number } {
-  const args = ['--import', 'tsx', '--conditions=@kafka-worker/source', program, brokers ?? '', ...names];
+  const args = sourceProgram(program, brokers ?? '', ...names);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   processes.push(child);
   const started = { child, commits: 0 };
