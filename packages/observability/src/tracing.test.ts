@@ -11,7 +11,6 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import { spanAttributes, spanEvents, spans } from './span-table.ts';
 import { type TracingOptions, tracing } from './tracing.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
@@ -332,26 +331,6 @@ describe('the span of a batch', () => {
     });
     const batches = spans.filter(({ attributes }) => 'messaging.batch.message_count' in attributes);
     expect([batches.length, spans.length]).toEqual([2, 3]);
-  });
-});
-
-describe('the table of spans', () => {
-  const namesOf = (of: readonly ReadableSpan[]): { attributes: string[]; events: string[] } => ({
-    attributes: [...new Set(of.flatMap(({ attributes }) => Object.keys(attributes)))].sort(),
-    events: [...new Set(of.flatMap(({ events }) => events.map(({ name }) => name)))].sort(),
-  });
-  const tableOf = (which: 'record' | 'batch'): { attributes: string[]; events: string[] } => ({
-    attributes: spans[which].attributes.map((key) => spanAttributes[key].name).sort(),
-    events: spans[which].events.map((key) => spanEvents[key].name).sort(),
-  });
-
-  it('has every attribute and event that spans have, and no other', async () => {
-    const kafka = clusterWith({ key: 'a' }, { key: 'b', value: null });
-    const onFailure = retry({ maxAttempts: 2, backoff: { initialMs: 100 }, then: skip() });
-    const all = await traced(kafka, { batchHandler: failing(3), onFailure });
-    const batches = all.filter(({ attributes }) => 'messaging.batch.message_count' in attributes);
-    expect(namesOf(batches)).toEqual(tableOf('batch'));
-    expect(namesOf(all.filter((span) => !batches.includes(span)))).toEqual(tableOf('record'));
   });
 });
 
