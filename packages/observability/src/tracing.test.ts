@@ -1,5 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type BatchHandler, type Handler, type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
+import {
+  type BatchHandler,
+  type Deserializer,
+  type Handler,
+  json,
+  type Plugin,
+  Worker,
+  type WorkerOptions,
+} from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, freezePartition, perKey, retry, skip, stop } from '@kafka-worker/strategies';
 import { context, SpanKind, SpanStatusCode, type TracerProvider, trace } from '@opentelemetry/api';
@@ -47,6 +55,7 @@ interface Run {
   readonly handler?: Handler<Buffer | null, Buffer | null, object>;
   readonly batchHandler?: BatchHandler<Buffer | null, Buffer | null, object>;
   readonly onFailure?: WorkerOptions['onFailure'];
+  readonly value?: Deserializer<unknown>;
   readonly tracing?: TracingOptions;
   readonly plugins?: readonly Plugin[];
   readonly errors?: Error[];
@@ -61,8 +70,9 @@ async function traced(kafka: FakeKafka, run: Run): Promise<ReadableSpan[]> {
   const worker = new Worker({
     ...{ kafka, groupId: 'g', name: 'w', topics: 't', clock: kafka.clock, logger: quiet, onFailure },
     ...{ concurrency: perKey({ concurrency: 10 }), plugins: [plugin, ...(run.plugins ?? [])] },
+    ...(run.value !== undefined && { value: run.value }),
     ...(batchHandler === undefined ? { handler: handler ?? (() => {}) } : { batchHandler }),
-  });
+  } as WorkerOptions);
   worker.finished.catch(() => {});
   worker.on('error', ({ error }) => void errors.push(error));
   const starting = worker.start();
@@ -178,6 +188,16 @@ describe('the span of a record', () => {
     expect(rest).toEqual([]);
     expect(span?.status).toEqual({ code: SpanStatusCode.ERROR, message: 'no' });
     expect(span?.attributes).toMatchObject({ 'error.type': 'TypeError', 'kafka_worker.outcome': outcome });
+  });
+
+  it('is there also for a record that cannot be decoded, which is no tombstone', async () => {
+    const kafka = clusterWith({ value: '{' });
+    const errors: Error[] = [];
+    const handler: Handler<Buffer | null, Buffer | null, object> = ({ value }) => void value;
+    const [span] = await traced(kafka, { handler, value: json(), onFailure: skip(), errors });
+    expect(errors).toEqual([]);
+    expect(span?.attributes).toMatchObject({ 'error.type': 'DeserializationError', 'kafka_worker.outcome': 'skipped' });
+    expect(span?.attributes).not.toHaveProperty('kafka.message.tombstone');
   });
 
   it('ends without an error when its record is left to another one', async () => {
