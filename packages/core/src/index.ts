@@ -52,6 +52,14 @@ export type { UnfreezeTarget } from './freezer.ts';
 export type { BatchContext, BatchHandler, Handler, HandlerContext } from './handler.ts';
 export { type HealthFileOptions, healthFile } from './health-file.ts';
 export { type HealthServer, type HealthServerOptions, healthServer } from './health-server.ts';
+export {
+  type HttpAnswer,
+  type HttpPath,
+  type HttpServer,
+  type HttpServerOptions,
+  jsonAnswer,
+  openHttpServer,
+} from './http-server.ts';
 export type {
   AssignmentEvent,
   CommittedOffset,

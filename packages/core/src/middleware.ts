@@ -89,7 +89,7 @@ function wrapped(who: string, what: string, inner: Invoke, around: Around): Invo
     try {
       result = around(call, () => way.next());
     } catch (error) {
-      result = Promise.reject(error);
+      result = rejectedAfter(undefined, error);
     }
     way.returned(result);
     return Promise.resolve(result).then(
@@ -163,7 +163,7 @@ class WayOn {
     try {
       return Promise.resolve(this.#inner(this.#call));
     } catch (error) {
-      return Promise.reject(error);
+      return rejectedAfter(undefined, error);
     }
   }
 
@@ -193,6 +193,7 @@ class WayOn {
   }
 }
 
+/** Whatever was thrown. */
 async function rejectedAfter(running: Promise<unknown> | undefined, error: unknown): Promise<void> {
   await running?.catch(() => {});
   throw error;
