@@ -1,5 +1,6 @@
 // For applications.
 export type { AssignmentHookContext, OnAssigned, OnRevoked, RevocationHookContext } from './assignment-hooks.ts';
+export type { BrokerStatistics, ClientStatistics } from './client-statistics.ts';
 export { type Clock, systemClock, type Timer } from './clock.ts';
 // For authors of strategies, deliveries and Kafka clients.
 export type { ConcurrencyStrategy, LaneRule, LaneTurn, LaneWidth } from './concurrency.ts';

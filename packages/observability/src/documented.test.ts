@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Logger, Worker, type WorkerOptions } from '@kafka-worker/core';
+import { type ClientStatistics, type Logger, Worker, type WorkerOptions } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, freezePartition, perKey, retry, skip, stop } from '@kafka-worker/strategies';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
@@ -36,6 +36,12 @@ const logger = Object.fromEntries(
   ]),
 ) as unknown as Logger;
 
+/** The cluster in memory keeps none. */
+const clientStatistics: ClientStatistics = {
+  ...{ client: 'consumer', queuedRecords: 1, queuedBytes: 2, sentBytes: 3, receivedBytes: 4 },
+  brokers: [{ id: 1, rttMs: 5, openRequests: 6 }],
+};
+
 interface Trouble {
   readonly options: Partial<WorkerOptions> | { readonly handler: undefined; readonly batchHandler: () => void };
   /** While the worker runs. */
@@ -51,6 +57,11 @@ async function run({ options, then }: Trouble): Promise<void> {
   ]);
   const registry = new Registry();
   const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(told.exporter)] });
+  const consumer = kafka.consumer.bind(kafka);
+  kafka.consumer = (given) => {
+    given.statistics?.(() => clientStatistics);
+    return consumer(given);
+  };
   const worker = new Worker({
     ...{ kafka, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet, onFailure: stop(), handler: () => {} },
     ...{ concurrency: perKey({ concurrency: 10 }), stuckAfterMs: 1_000, revokeDrainMs: 3_000 },
