@@ -6,6 +6,7 @@ import type { Bench, BenchResult } from './bench.ts';
 import { engineBench } from './engine.ts';
 import { exactlyOnceBench } from './exactly-once.ts';
 import { ledgerBench } from './ledger.ts';
+import { observabilityBench } from './observability.ts';
 import { strategiesBench } from './strategies.ts';
 import { threadsBench } from './threads.ts';
 import { throughputBench } from './throughput.ts';
@@ -17,6 +18,7 @@ const benches: readonly Bench[] = [
   strategiesBench,
   threadsBench,
   exactlyOnceBench,
+  observabilityBench,
 ];
 
 const usage = 'npm run bench -- NAME [--json] [--quick]';

@@ -29,6 +29,7 @@ const proofs: readonly Proof[] = [
     'what transactions cost, beside acknowledged produces and beside a transaction per record',
     true,
   ),
+  bench('observability', 'what metrics, traces and logs cost a record, beside the bare calls of OpenTelemetry', false),
   bench('threads', 'handlers that compute use the second core when they run in threads', false),
   {
     name: 'simulation',

@@ -1,5 +1,6 @@
 // node --import tsx scripts/sync-docs.ts [--check]: copies what docs quote from source files into them.
-// A quote stands between `<!-- from PATH -->` (or `PATH#NAME`, from `// #region NAME` to `// #endregion`) and `<!-- end -->`.
+// A quote stands between `<!-- from PATH -->` (or `PATH#NAME`, from `// #region NAME` to `// #endregion`) and `<!-- end -->`; a table of metrics, spans
+// or log lines between `<!-- table NAME -->` and `<!-- end -->`.
 // --check writes nothing and fails when a quote differs, an example does not compile, or a link, a file or a test that is named does not exist.
 
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { readCommandLine, reportFailure } from './command-line.ts';
 import { brokenReferences, filesBelow } from './doc-references.ts';
 import { brokenSnippets } from './doc-snippets.ts';
 import { missingTests } from './named-tests.ts';
+import { telemetryTables } from './telemetry-tables.ts';
 
 const usage = 'node --import tsx scripts/sync-docs.ts [--check]';
 const options = { check: { type: 'boolean', default: false } } as const;
@@ -29,9 +31,12 @@ function syncDocs(isCheck: boolean): string[] {
   for (const doc of docs) {
     const file = join(root, doc);
     const text = readFileSync(file, 'utf8');
-    const synced = withQuotes(doc, text);
+    const synced = withTables(doc, withQuotes(doc, text));
     if (synced === text) continue;
-    if (isCheck) problems.push(`${doc} differs from what it quotes: run node --import tsx scripts/sync-docs.ts`);
+    if (isCheck)
+      problems.push(
+        `${doc} differs from what it quotes, or from the tables: run node --import tsx scripts/sync-docs.ts`,
+      );
     else {
       writeFileSync(file, synced);
       console.log(`written: ${doc}`);
@@ -47,6 +52,15 @@ function withQuotes(doc: string, text: string): string {
     const [path = '', region] = source.split('#');
     const code = quoted(doc, path, region);
     return `<!-- from ${source} -->\n\`\`\`${extname(path).slice(1)}\n${code}\n\`\`\`\n<!-- end -->`;
+  });
+}
+
+function withTables(doc: string, text: string): string {
+  return text.replaceAll(/<!-- table (\S+) -->\n.*?<!-- end -->/gs, (_all, name: string) => {
+    const made = Object.hasOwn(telemetryTables, name) ? telemetryTables[name]?.() : undefined;
+    if (made === undefined)
+      throw new Error(`${doc}: there is no table ${name} (there are ${Object.keys(telemetryTables).join(', ')})`);
+    return `<!-- table ${name} -->\n${made}\n<!-- end -->`;
   });
 }
 

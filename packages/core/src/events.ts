@@ -1,3 +1,4 @@
+import type { ClientStatistics } from './client-statistics.ts';
 import { InvalidOptionError, toError } from './errors.ts';
 import type { Decision, Failure } from './failure.ts';
 import type { WorkerState } from './lifecycle.ts';
@@ -59,6 +60,11 @@ export interface WorkerEvents {
   stuck(event: TopicPartition & { readonly offset: number; readonly waitedMs: number }): void;
   committed(event: { readonly offsets: readonly NextOffset[]; readonly durationMs: number }): void;
   'commit-failed'(event: { readonly offsets: readonly NextOffset[]; readonly error: Error }): void;
+  /**
+   * What the consumer, or the producer of `context.send` and dead letters, says of itself. Only with a client that keeps statistics and is told to, as
+   * `confluentKafka` is by librdkafka's `statistics.interval.ms`.
+   */
+  statistics(event: ClientStatistics): void;
   /** Something went wrong that no other event tells: a broker went away, a listener threw, … */
   error(event: { readonly error: Error }): void;
 }
@@ -68,7 +74,7 @@ type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
 const eventNames: Readonly<Record<keyof WorkerEvents, true>> = {
   ...{ state: true, assigned: true, revoked: true, polled: true, settled: true, failed: true, committed: true },
   ...{ 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true, turned: true },
-  ...{ 'commit-failed': true, error: true },
+  ...{ 'commit-failed': true, error: true, statistics: true },
 };
 
 /** The typed listeners of one worker. A listener that throws or rejects is reported and changes nothing; none is awaited. */

@@ -1,5 +1,6 @@
 // For applications.
 export type { AssignmentHookContext, OnAssigned, OnRevoked, RevocationHookContext } from './assignment-hooks.ts';
+export type { BrokerStatistics, ClientStatistics } from './client-statistics.ts';
 export { type Clock, systemClock, type Timer } from './clock.ts';
 // For authors of strategies, deliveries and Kafka clients.
 export type { ConcurrencyStrategy, LaneRule, LaneTurn, LaneWidth } from './concurrency.ts';
@@ -52,6 +53,14 @@ export type { UnfreezeTarget } from './freezer.ts';
 export type { BatchContext, BatchHandler, Handler, HandlerContext } from './handler.ts';
 export { type HealthFileOptions, healthFile } from './health-file.ts';
 export { type HealthServer, type HealthServerOptions, healthServer } from './health-server.ts';
+export {
+  type HttpAnswer,
+  type HttpPath,
+  type HttpServer,
+  type HttpServerOptions,
+  jsonAnswer,
+  openHttpServer,
+} from './http-server.ts';
 export type {
   AssignmentEvent,
   CommittedOffset,

@@ -1,3 +1,4 @@
+import type { ClientStatistics } from './client-statistics.ts';
 import type { Clock } from './clock.ts';
 import type { KafkaWorkerError } from './errors.ts';
 import type { Logger } from './logger.ts';
@@ -36,6 +37,8 @@ export interface KafkaClientOptions {
   readonly clientId?: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Called from time to time by a client that keeps statistics and is told to; they are read only by whoever wants them. */
+  readonly statistics?: (read: () => ClientStatistics) => void;
 }
 
 export interface KafkaConsumerOptions extends KafkaClientOptions {

@@ -140,22 +140,28 @@ describe('withMiddleware', () => {
     });
 
     it.each([
-      ['succeeds', undefined],
-      ['fails', new Error('handler')],
-    ])('fails the call when it does not await next, but not before the handler, which %s', async (_how, error) => {
-      const handler = held();
-      let isOver = false;
-      const result = run(handler.invoke, async (next) => {
-        void next();
-      }).finally(() => {
-        isOver = true;
-      });
-      result.catch(() => {});
-      await tick();
-      expect([isOver, handler.running()]).toEqual([false, 1]);
-      handler.ends[0]?.(error);
-      await expect(result).rejects.toThrow(`${who} did not await next() in ${what}`);
-    });
+      ['at once, succeeds', undefined, 0],
+      ['at once, fails', new Error('handler'), 0],
+      ['later, succeeds', undefined, 1],
+      ['later, fails', new Error('handler'), 1],
+    ])(
+      'fails the call when it does not await next, but not before the handler, which, called %s',
+      async (_how, error, waits) => {
+        const handler = held();
+        let isOver = false;
+        const result = run(handler.invoke, async (next) => {
+          if (waits > 0) await Promise.resolve();
+          void next();
+        }).finally(() => {
+          isOver = true;
+        });
+        result.catch(() => {});
+        await tick();
+        expect([isOver, handler.running()]).toEqual([false, 1]);
+        handler.ends[0]?.(error);
+        await expect(result).rejects.toThrow(`${who} did not await next() in ${what}`);
+      },
+    );
 
     it('fails with its own error when it gives up on the handler, but not before that has returned', async () => {
       const handler = held();
@@ -183,6 +189,11 @@ describe('withMiddleware', () => {
           void next();
         },
         (next: Next) => Promise.allSettled([next(), next()]),
+        (next: Next) => {
+          const first = next();
+          void next();
+          return first;
+        },
       ]) {
         let calls = 0;
         await expect(run(() => calls++, around)).rejects.toThrow(`${who} called next() twice in ${what}`);

@@ -83,48 +83,118 @@ function offsetsOf(call: HandlerCall, owner: OwnedPartition): ReadonlySet<number
  * handler has not seen, or not finished, is not handled. Does not settle while the handler runs.
  */
 function wrapped(who: string, what: string, inner: Invoke, around: Around): Invoke {
-  return async (call) => {
-    let running: Promise<void> | undefined;
-    let state = 'before' as 'before' | 'running' | 'settled' | 'over';
-    let violation: IllegalStateError | undefined;
-    const next = (): Promise<void> => {
-      if (state !== 'before') {
-        const when = state === 'over' ? 'too late' : 'twice';
-        const error = new IllegalStateError(`${who} called next() ${when} in ${what}`);
-        violation ??= error;
-        return unwatched(Promise.reject(error));
-      }
-      state = 'running';
-      // Whoever does not await it is told below; the handler's own failure needs nobody else then.
-      running = unwatched(
-        (async () => {
-          try {
-            await inner(call);
-          } finally {
-            if (state === 'running') state = 'settled';
-          }
-        })(),
-      );
-      return running;
-    };
+  return (call) => {
+    const way = new WayOn(who, what, inner, call);
+    let result: unknown;
     try {
-      await around(call, next);
-    } finally {
-      const wasAwaited = state !== 'running';
-      const wasCalled = state !== 'before';
-      state = 'over';
-      if (!wasCalled) violation ??= new IllegalStateError(`${who} did not call next() in ${what}`);
-      if (!wasAwaited) {
-        violation ??= new IllegalStateError(`${who} did not await next() in ${what}: it was done before the handler`);
-        await running?.catch(() => {});
-      }
+      result = around(call, () => way.next());
+    } catch (error) {
+      result = rejectedAfter(undefined, error);
     }
-    if (violation !== undefined) throw violation;
+    way.returned(result);
+    return Promise.resolve(result).then(
+      () => way.over(),
+      (error: unknown) => way.failed(error),
+    );
   };
 }
 
-/** A promise whose rejection is nobody's fault who does not look at it. */
-function unwatched<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {});
-  return promise;
+/**
+ * The only way on to what is inside: before it is called, running, settled, or over, when what wraps around it is done. Promises cost much where
+ * contexts follow them, as with tracing: so `next` gives the handler's own, and what wraps around it and gives that back needs no further one.
+ */
+class WayOn {
+  readonly #who: string;
+  readonly #what: string;
+  readonly #inner: Invoke;
+  readonly #call: HandlerCall;
+  #state: 'before' | 'running' | 'settled' | 'over' = 'before';
+  #running: Promise<unknown> | undefined;
+  /** What wraps around it has given its promise. */
+  #hasReturned = false;
+  #violation: IllegalStateError | undefined;
+
+  constructor(who: string, what: string, inner: Invoke, call: HandlerCall) {
+    this.#who = who;
+    this.#what = what;
+    this.#inner = inner;
+    this.#call = call;
+  }
+
+  next(): Promise<void> {
+    if (this.#state !== 'before') {
+      const when = this.#state === 'over' ? 'too late' : 'twice';
+      const error = new IllegalStateError(`${this.#who} called next() ${when} in ${this.#what}`);
+      this.#violation ??= error;
+      const refused = Promise.reject<void>(error);
+      // Nobody has to look at it.
+      refused.catch(() => {});
+      return refused;
+    }
+    this.#state = 'running';
+    const running = this.#run();
+    this.#running = running;
+    if (this.#hasReturned) this.#watch(running);
+    return running as Promise<void>;
+  }
+
+  /** `result` is what it has given, and may be what `next` gave. */
+  returned(result: unknown): void {
+    this.#hasReturned = true;
+    const running = this.#running;
+    if (running === undefined) return;
+    if (running === result) this.#state = 'settled';
+    else this.#watch(running);
+  }
+
+  /** Whoever does not await it is told when it is over; the handler's own failure needs nobody else then. */
+  #watch(running: Promise<unknown>): void {
+    running.then(
+      () => this.#settled(),
+      () => this.#settled(),
+    );
+  }
+
+  #settled(): void {
+    if (this.#state === 'running') this.#state = 'settled';
+  }
+
+  #run(): Promise<unknown> {
+    try {
+      return Promise.resolve(this.#inner(this.#call));
+    } catch (error) {
+      return rejectedAfter(undefined, error);
+    }
+  }
+
+  /** What wraps around it has returned. */
+  over(): Promise<void> | undefined {
+    const running = this.#end();
+    const violation = this.#violation;
+    if (violation === undefined) return undefined;
+    return rejectedAfter(running, violation);
+  }
+
+  /** What wraps around it has thrown. */
+  failed(error: unknown): Promise<void> {
+    return rejectedAfter(this.#end(), error);
+  }
+
+  /** What still runs, if anything does. */
+  #end(): Promise<unknown> | undefined {
+    const state = this.#state;
+    this.#state = 'over';
+    if (state === 'before')
+      this.#violation ??= new IllegalStateError(`${this.#who} did not call next() in ${this.#what}`);
+    if (state !== 'running') return undefined;
+    const text = `${this.#who} did not await next() in ${this.#what}: it was done before the handler`;
+    this.#violation ??= new IllegalStateError(text);
+    return this.#running;
+  }
+}
+
+/** Whatever was thrown. */
+async function rejectedAfter(running: Promise<unknown> | undefined, error: unknown): Promise<void> {
+  await running?.catch(() => {});
+  throw error;
 }

@@ -5,7 +5,7 @@ import { Engine } from './engine.ts';
 import { IllegalStateError, type KafkaWorkerError, ShutdownTimeoutError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { HandlerCall } from './handler-call.ts';
-import type { KafkaConsumer } from './kafka-client.ts';
+import type { KafkaClientOptions, KafkaConsumer } from './kafka-client.ts';
 import { KeptSends } from './kept-sends.ts';
 import { logLateErrors } from './late-errors.ts';
 import { passOutgoing } from './outgoing-plugins.ts';
@@ -58,16 +58,20 @@ export class WorkerRun {
     this.#events = events;
     this.#fail = fail;
     const { kafka, groupId, groupInstanceId, groupProtocol, clock, logger, connectTimeoutMs, plugins } = options;
+    const statistics: KafkaClientOptions['statistics'] = (read) => {
+      if (events.has('statistics')) events.emit('statistics', read());
+    };
     this.consumer = kafka.consumer({
       groupId,
       groupProtocol,
       clock,
       logger,
+      statistics,
       ...(groupInstanceId === undefined ? {} : { groupInstanceId }),
     });
     this.#subscription = new Subscription(this.consumer, options.topics, clock, logger);
     this.#sender = new Sender({
-      makeProducer: () => kafka.producer({ clock, logger }),
+      makeProducer: () => kafka.producer({ clock, logger, statistics }),
       connect: { timeoutMs: connectTimeoutMs },
       pass: passOutgoing(plugins),
       acknowledged: (call) => this.engine?.turns.run(() => this.engine?.dispatcher.acknowledged(call)),

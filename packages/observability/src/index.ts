@@ -6,4 +6,5 @@
 export { type PinoLike, pinoLogger, type WinstonLike, winstonLogger } from './foreign-loggers.ts';
 export { type LoggingOptions, logging } from './logging.ts';
 export { type MetricsOptions, metrics } from './metrics.ts';
+export { metricsServer } from './metrics-server.ts';
 export { type TracingOptions, tracing } from './tracing.ts';

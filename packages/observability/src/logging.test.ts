@@ -10,7 +10,6 @@ import pino from 'pino';
 import winston from 'winston';
 import { pinoLogger, winstonLogger } from './foreign-loggers.ts';
 import { LogRate } from './log-rate.ts';
-import { logTable } from './log-table.ts';
 import { type LoggingOptions, logging } from './logging.ts';
 import { tracing } from './tracing.ts';
 
@@ -202,31 +201,6 @@ describe('logging', () => {
     const lines = await logged(clusterWith(...values), { options, logging: { maxPerMinute: 3 } });
     expect(of(lines, 'handler failed, record is skipped')).toHaveLength(3);
     expect(of(lines, 'worker changes state')).toHaveLength(3);
-  });
-
-  it('has a level, a message and the fields of the table, in every line', async () => {
-    const kafka = clusterWith('a', 'b');
-    kafka.failCommits(1, { kafkaCode: 14, retriable: true });
-    kafka.failSends(1, { retriable: true });
-    const onFailure = retry({ maxAttempts: 2, backoff: { initialMs: 100 }, then: deadLetter({ topic: 'dead' }) });
-    const lines = await logged(kafka, { options: { handler: failing(3), onFailure } });
-    const byMessage = new Map(Object.values(logTable).map((line) => [line.message, line]));
-    for (const { level, message, worker, suppressed: _, ...fields } of lines) {
-      const expected = byMessage.get(message);
-      expect([message, level, worker, Object.keys(fields).sort()]).toEqual([
-        message,
-        expected?.level,
-        'w',
-        [...(expected?.fields ?? [])].sort(),
-      ]);
-    }
-    const seen = new Set(lines.map(({ message }) => message));
-    const unseen = Object.values(logTable).filter(({ message }) => !seen.has(message));
-    expect(unseen.map(({ message }) => message).sort()).toEqual(
-      ['revoked', 'lost', 'skipped', 'frozen', 'stopped', 'unfrozen', 'stuck', 'error']
-        .map((key) => logTable[key as keyof typeof logTable].message)
-        .sort(),
-    );
   });
 
   it.each([

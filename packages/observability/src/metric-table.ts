@@ -19,6 +19,8 @@ export const metricLabels = {
   phase: '`poll`, `idle`, `dispatch` or `commit`',
   state: '`idle`, `starting`, `running`, `draining`, `stopped` or `failed`',
   code: "the library's code of the error, or `OTHER`",
+  client: '`consumer` or `producer`',
+  broker: 'the id of a broker of the cluster',
   stat: '`mean`, `p99` or `max`',
 } as const;
 
@@ -59,7 +61,13 @@ export type MetricKey =
   | 'state'
   | 'live'
   | 'ready'
-  | 'eventLoopDelay';
+  | 'eventLoopDelay'
+  | 'clientQueued'
+  | 'clientQueuedBytes'
+  | 'clientSentBytes'
+  | 'clientReceivedBytes'
+  | 'brokerRtt'
+  | 'brokerRequests';
 
 const partition = ['worker', 'topic', 'partition'] as const;
 
@@ -233,6 +241,48 @@ export const metricTable: Readonly<Record<MetricKey, MetricDefinition>> = {
     unit: 'seconds',
     labels: ['worker', 'phase'],
     help: 'Where the time of the loop goes: polls that brought records, polls that brought none, taking records in and starting handlers, and commits. Polls and commits go on beside the rest, so the sum may be more than the time that passed.',
+  },
+  clientQueued: {
+    name: 'client_queue_records',
+    kind: 'gauge',
+    unit: 'records',
+    labels: ['worker', 'client'],
+    help: "Records in the client's own queue: fetched and not polled, or sent and not acknowledged. Like every metric of a client it is there only with librdkafka's statistics.interval.ms.",
+  },
+  clientQueuedBytes: {
+    name: 'client_queue_bytes',
+    kind: 'gauge',
+    unit: 'bytes',
+    labels: ['worker', 'client'],
+    help: "Bytes of the records in the client's own queue.",
+  },
+  clientSentBytes: {
+    name: 'client_sent_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    labels: ['worker', 'client'],
+    help: 'Bytes that the client has sent to brokers.',
+  },
+  clientReceivedBytes: {
+    name: 'client_received_bytes_total',
+    kind: 'counter',
+    unit: 'bytes',
+    labels: ['worker', 'client'],
+    help: 'Bytes that the client has received from brokers.',
+  },
+  brokerRtt: {
+    name: 'client_broker_rtt_seconds',
+    kind: 'gauge',
+    unit: 'seconds',
+    labels: ['worker', 'client', 'broker'],
+    help: "How long a broker's answers took in the last interval of the statistics, at the mean; left out when there were none.",
+  },
+  brokerRequests: {
+    name: 'client_broker_requests_open',
+    kind: 'gauge',
+    unit: 'calls',
+    labels: ['worker', 'client', 'broker'],
+    help: 'Requests to a broker that wait to be sent, or for their answer.',
   },
   state: { name: 'state', kind: 'gauge', unit: 'none', labels: ['worker', 'state'], help: "1 for the worker's state." },
   live: { name: 'live', kind: 'gauge', unit: 'none', labels: ['worker'], help: '1 while the worker is live.' },

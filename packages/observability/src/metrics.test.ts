@@ -3,7 +3,6 @@ import { type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, freezePartition, perKey, retry, skip, stop } from '@kafka-worker/strategies';
 import { Registry } from 'prom-client';
-import { metricLabels, metricTable } from './metric-table.ts';
 import { type MetricsOptions, metrics } from './metrics.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -124,48 +123,6 @@ describe('metrics', () => {
       'kafka_worker_batch_records_total{worker="g"}': 5,
     });
     expect(calls).toBe(3);
-  });
-
-  it('are what the table says, name by name and label by label, and nothing else', async () => {
-    const registry = new Registry();
-    const kafka = clusterWith('fine', 'twice', 'dead');
-    const worker = await started(kafka, noisy(kafka), metrics({ registry, prefix: 'p_' }));
-    kafka.failSends(1, { retriable: true });
-    kafka.send([{ topic: 't', key: 'x', value: 'dead' }]);
-    await kafka.clock.advance(60_000);
-    worker.pause();
-    // The event loop's delay is measured in real time.
-    let text = await registry.metrics();
-    while (!text.includes('p_event_loop_delay_seconds{')) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-      text = await registry.metrics();
-    }
-    const definitions = Object.values(metricTable);
-    for (const { name, kind, help } of definitions) {
-      expect(text).toContain(`# HELP p_${name} ${help}\n`);
-      expect(text).toContain(`# TYPE p_${name} ${kind}\n`);
-    }
-    const byName = new Map<string, ReadonlySet<string>>(
-      definitions.map(({ name, labels }) => [name, new Set<string>(labels)]),
-    );
-    const seen = new Set<string>();
-    for (const sample of (await scrape(registry)).keys()) {
-      const [, name = '', labels = ''] = /^p_(\w+?)(?:_bucket|_sum|_count)?\{(.*)\}$/.exec(sample) ?? [];
-      const found = byName.has(name) ? name : (/^p_(\w+)\{/.exec(sample)?.[1] ?? '');
-      seen.add(found);
-      const names = new Set(
-        Array.from(labels.matchAll(/(\w+)="/g), ([, label]) => label).filter((label) => label !== 'le'),
-      );
-      expect([sample, names]).toEqual([sample, byName.get(found)]);
-    }
-    const unseen = definitions.map(({ name }) => name).filter((name) => !seen.has(name));
-    // Of batches, and of what went wrong, there is nothing in this run.
-    expect(unseen).toEqual(['batch_duration_seconds', 'batch_records_total', 'errors_total']);
-  });
-
-  it('have labels that are explained, and no others', () => {
-    const used = new Set(Object.values(metricTable).flatMap(({ labels }) => labels as readonly string[]));
-    expect([...used].sort()).toEqual(Object.keys(metricLabels).sort());
   });
 
   it('of several workers share a registry, and go away with their worker', async () => {

@@ -11,6 +11,8 @@ export interface RecordSpan {
   /** The span is active in it. */
   readonly context: Context;
   lastError: unknown;
+  /** Whose failure it was. */
+  failedAttempt: number | undefined;
 }
 
 /** The spans of the records that are being worked on. What ends a span comes from the worker's events, for only these know what has become of a record. */

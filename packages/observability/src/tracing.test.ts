@@ -1,5 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type BatchHandler, type Handler, type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
+import {
+  type BatchHandler,
+  type Deserializer,
+  type Handler,
+  json,
+  type Plugin,
+  Worker,
+  type WorkerOptions,
+} from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, freezePartition, perKey, retry, skip, stop } from '@kafka-worker/strategies';
 import { context, SpanKind, SpanStatusCode, type TracerProvider, trace } from '@opentelemetry/api';
@@ -11,7 +19,6 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import { spanAttributes, spanEvents, spans } from './span-table.ts';
 import { type TracingOptions, tracing } from './tracing.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
@@ -48,6 +55,7 @@ interface Run {
   readonly handler?: Handler<Buffer | null, Buffer | null, object>;
   readonly batchHandler?: BatchHandler<Buffer | null, Buffer | null, object>;
   readonly onFailure?: WorkerOptions['onFailure'];
+  readonly value?: Deserializer<unknown>;
   readonly tracing?: TracingOptions;
   readonly plugins?: readonly Plugin[];
   readonly errors?: Error[];
@@ -62,8 +70,9 @@ async function traced(kafka: FakeKafka, run: Run): Promise<ReadableSpan[]> {
   const worker = new Worker({
     ...{ kafka, groupId: 'g', name: 'w', topics: 't', clock: kafka.clock, logger: quiet, onFailure },
     ...{ concurrency: perKey({ concurrency: 10 }), plugins: [plugin, ...(run.plugins ?? [])] },
+    ...(run.value !== undefined && { value: run.value }),
     ...(batchHandler === undefined ? { handler: handler ?? (() => {}) } : { batchHandler }),
-  });
+  } as WorkerOptions);
   worker.finished.catch(() => {});
   worker.on('error', ({ error }) => void errors.push(error));
   const starting = worker.start();
@@ -179,6 +188,16 @@ describe('the span of a record', () => {
     expect(rest).toEqual([]);
     expect(span?.status).toEqual({ code: SpanStatusCode.ERROR, message: 'no' });
     expect(span?.attributes).toMatchObject({ 'error.type': 'TypeError', 'kafka_worker.outcome': outcome });
+  });
+
+  it('is there also for a record that cannot be decoded, which is no tombstone', async () => {
+    const kafka = clusterWith({ value: '{' });
+    const errors: Error[] = [];
+    const handler: Handler<Buffer | null, Buffer | null, object> = ({ value }) => void value;
+    const [span] = await traced(kafka, { handler, value: json(), onFailure: skip(), errors });
+    expect(errors).toEqual([]);
+    expect(span?.attributes).toMatchObject({ 'error.type': 'DeserializationError', 'kafka_worker.outcome': 'skipped' });
+    expect(span?.attributes).not.toHaveProperty('kafka.message.tombstone');
   });
 
   it('ends without an error when its record is left to another one', async () => {
@@ -332,26 +351,6 @@ describe('the span of a batch', () => {
     });
     const batches = spans.filter(({ attributes }) => 'messaging.batch.message_count' in attributes);
     expect([batches.length, spans.length]).toEqual([2, 3]);
-  });
-});
-
-describe('the table of spans', () => {
-  const namesOf = (of: readonly ReadableSpan[]): { attributes: string[]; events: string[] } => ({
-    attributes: [...new Set(of.flatMap(({ attributes }) => Object.keys(attributes)))].sort(),
-    events: [...new Set(of.flatMap(({ events }) => events.map(({ name }) => name)))].sort(),
-  });
-  const tableOf = (which: 'record' | 'batch'): { attributes: string[]; events: string[] } => ({
-    attributes: spans[which].attributes.map((key) => spanAttributes[key].name).sort(),
-    events: spans[which].events.map((key) => spanEvents[key].name).sort(),
-  });
-
-  it('has every attribute and event that spans have, and no other', async () => {
-    const kafka = clusterWith({ key: 'a' }, { key: 'b', value: null });
-    const onFailure = retry({ maxAttempts: 2, backoff: { initialMs: 100 }, then: skip() });
-    const all = await traced(kafka, { batchHandler: failing(3), onFailure });
-    const batches = all.filter(({ attributes }) => 'messaging.batch.message_count' in attributes);
-    expect(namesOf(batches)).toEqual(tableOf('batch'));
-    expect(namesOf(all.filter((span) => !batches.includes(span)))).toEqual(tableOf('record'));
   });
 });
 

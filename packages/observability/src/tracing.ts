@@ -15,6 +15,7 @@ import {
   propagation,
   ROOT_CONTEXT,
   SpanKind,
+  type SpanOptions,
   SpanStatusCode,
   type TextMapPropagator,
   type Tracer,
@@ -57,6 +58,12 @@ export function tracing(options: TracingOptions = {}): Plugin {
   return new Tracing(options);
 }
 
+/** How a span begins. */
+interface SpanStart {
+  readonly name: string;
+  readonly attributes: Attributes;
+}
+
 class Tracing implements Plugin {
   readonly name = 'tracing';
   readonly listeners: NonNullable<Plugin['listeners']>;
@@ -64,6 +71,7 @@ class Tracing implements Plugin {
   readonly #tracer: Tracer;
   readonly #spans = new RecordSpans();
   readonly #health = new PluginHealth('tracing');
+  readonly #starts = new Map<string, SpanStart[]>();
   #common: Attributes = {};
 
   constructor(options: TracingOptions) {
@@ -98,17 +106,12 @@ class Tracing implements Plugin {
     };
   }
 
-  async aroundRecord(record: AnyRecord, { attempt }: HandlerContext, next: () => Promise<void>): Promise<void> {
+  aroundRecord(record: AnyRecord, { attempt }: HandlerContext, next: () => Promise<void>): Promise<void> {
     const { spanPer = 'record' } = this.#options;
     const own = spanPer === 'batch' ? undefined : this.#guard(() => this.#spanOf(record));
     if (spanPer !== 'record') return this.#inBatch([record], own === undefined ? [] : [own], attempt, next);
-    if (own === undefined) return next();
-    try {
-      await otel.with(own.context, next);
-    } catch (error) {
-      this.#guard(() => callFailed(own, error));
-      throw error;
-    }
+    // What fails comes by the worker's event: a promise for each record costs more than the rest of this.
+    return own === undefined ? next() : otel.with(own.context, next);
   }
 
   async aroundBatch(
@@ -122,7 +125,7 @@ class Tracing implements Plugin {
     try {
       await next();
     } catch (error) {
-      for (const one of own) this.#guard(() => callFailed(one, error));
+      for (const one of own) this.#guard(() => callFailed(one, error, attempt));
       throw error;
     }
   }
@@ -156,26 +159,39 @@ class Tracing implements Plugin {
     if (open !== undefined) return open;
     const producer = this.#producerOf(record);
     const isLink = this.#options.relation === 'link';
-    const producedBy = trace.getSpanContext(producer);
-    const { topic, partition, offset, value } = record;
-    const span = this.#tracer.startSpan(
-      `process ${topic}`,
-      {
-        kind: SpanKind.CONSUMER,
-        attributes: {
-          ...this.#common,
-          [spanAttributes.topic.name]: topic,
-          [spanAttributes.partition.name]: String(partition),
-          [spanAttributes.offset.name]: offset,
-          ...(value === null && { [spanAttributes.tombstone.name]: true }),
-        },
-        ...(isLink && producedBy !== undefined && { links: [{ context: producedBy }] }),
-      },
-      isLink ? ROOT_CONTEXT : producer,
-    );
-    const begun: RecordSpan = { span, context: trace.setSpan(producer, span), lastError: undefined };
+    const { name, attributes } = this.#startOf(record);
+    const options: SpanOptions = { kind: SpanKind.CONSUMER, attributes };
+    const producedBy = isLink ? trace.getSpanContext(producer) : undefined;
+    if (producedBy !== undefined) options.links = [{ context: producedBy }];
+    const span = this.#tracer.startSpan(name, options, isLink ? ROOT_CONTEXT : producer);
+    const begun: RecordSpan = {
+      span,
+      context: trace.setSpan(producer, span),
+      lastError: undefined,
+      failedAttempt: undefined,
+    };
     this.#spans.add(record, begun);
     return begun;
+  }
+
+  /** What a record's span is called and says from its start. What is the same for a partition's records is made once. */
+  #startOf(record: AnyRecord): SpanStart {
+    const { topic, partition } = record;
+    let starts = this.#starts.get(topic);
+    if (starts === undefined) {
+      starts = [];
+      this.#starts.set(topic, starts);
+    }
+    let start = starts[partition];
+    if (start === undefined) {
+      const place = { [spanAttributes.topic.name]: topic, [spanAttributes.partition.name]: String(partition) };
+      start = { name: `process ${topic}`, attributes: { ...this.#common, ...place } };
+      starts[partition] = start;
+    }
+    const attributes: Attributes = { ...start.attributes };
+    attributes[spanAttributes.offset.name] = record.offset;
+    if (isTombstone(record)) attributes[spanAttributes.tombstone.name] = true;
+    return { name: start.name, attributes };
   }
 
   /** What produced the record, with the baggage that it sent along. */
@@ -196,7 +212,7 @@ class Tracing implements Plugin {
       await otel.with(trace.setSpan(ROOT_CONTEXT, batch), next);
     } catch (error) {
       this.#guard(() => {
-        for (const one of own) callFailed(one, error);
+        for (const one of own) callFailed(one, error, attempt);
         batch.recordException(exceptionOf(error));
         batch.setAttribute(spanAttributes.errorType.name, classOf(error));
         batch.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
@@ -240,7 +256,8 @@ class Tracing implements Plugin {
   #failed({ record, error, attempt, decision }: Parameters<WorkerEvents['failed']>[0]): void {
     const own = this.#spans.of(record);
     // One that failed alone in its batch, or after its handler had returned, has not failed where the call is.
-    if (own !== undefined && own.lastError !== error) callFailed(own, error);
+    const isKnown = own?.failedAttempt === attempt && own.lastError === error;
+    if (own !== undefined && !isKnown) callFailed(own, error, attempt);
     if (decision.do === 'retry') this.#spans.retried(record, attempt, decision.afterMs);
     else if (decision.do === 'stop') this.#spans.ended(record, 'stopped', attempt);
   }
@@ -251,8 +268,18 @@ class Tracing implements Plugin {
   }
 }
 
-function callFailed(own: RecordSpan, error: unknown): void {
+/** A value that cannot be decoded is there. */
+function isTombstone(record: AnyRecord): boolean {
+  try {
+    return record.value === null;
+  } catch {
+    return false;
+  }
+}
+
+function callFailed(own: RecordSpan, error: unknown, attempt: number): void {
   own.lastError = error;
+  own.failedAttempt = attempt;
   own.span.recordException(exceptionOf(error));
 }
 

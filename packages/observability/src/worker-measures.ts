@@ -1,4 +1,4 @@
-import { type AnyWorker, isKafkaWorkerError, type WorkerEvents } from '@kafka-worker/core';
+import { type AnyWorker, type ClientStatistics, isKafkaWorkerError, type WorkerEvents } from '@kafka-worker/core';
 import { DurationHistogram } from './duration-histogram.ts';
 import { DURATION_BUCKETS, type MetricKey } from './metric-table.ts';
 
@@ -39,6 +39,7 @@ export class WorkerMeasures {
   readonly #batches = new DurationHistogram(DURATION_BUCKETS);
   readonly #commits = new DurationHistogram(DURATION_BUCKETS);
   readonly #drains = new DurationHistogram(DURATION_BUCKETS);
+  readonly #clients = new Map<ClientStatistics['client'], ClientStatistics>();
   #batchRecords = 0;
   #received = 0;
   #receivedBytes = 0;
@@ -78,6 +79,8 @@ export class WorkerMeasures {
       stuck: () => {
         this.#stuck++;
       },
+      // The last of each: its totals are totals already.
+      statistics: (said) => void this.#clients.set(said.client, said),
       error: ({ error }) => add(this.#errors, isKafkaWorkerError(error) ? error.code : 'OTHER', 1),
     };
   }
@@ -112,6 +115,7 @@ export class WorkerMeasures {
     for (const [topic, value] of this.#deadLetterFailures)
       yield { metric: 'deadLetterFailures', labels: { ...labels, topic }, value };
     for (const [code, value] of this.#errors) yield { metric: 'errors', labels: { ...labels, code }, value };
+    for (const said of this.#clients.values()) yield* ofClient(labels, said);
     yield* now(worker);
   }
 
@@ -124,6 +128,19 @@ export class WorkerMeasures {
     }
     this.#last = counts;
     return counts;
+  }
+}
+
+function* ofClient(of: { readonly worker: string }, said: ClientStatistics): Generator<Sample> {
+  const { client, queuedRecords, queuedBytes, sentBytes, receivedBytes, brokers } = said;
+  const labels = { ...of, client };
+  yield { metric: 'clientQueued', labels, value: queuedRecords };
+  yield { metric: 'clientQueuedBytes', labels, value: queuedBytes };
+  yield { metric: 'clientSentBytes', labels, value: sentBytes };
+  yield { metric: 'clientReceivedBytes', labels, value: receivedBytes };
+  for (const { id, rttMs, openRequests } of brokers) {
+    if (rttMs !== undefined) yield { metric: 'brokerRtt', labels: { ...labels, broker: id }, value: rttMs / 1_000 };
+    yield { metric: 'brokerRequests', labels: { ...labels, broker: id }, value: openRequests };
   }
 }
 

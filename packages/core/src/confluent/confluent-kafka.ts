@@ -55,12 +55,21 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
       checkMemberOptions(member);
       const properties = consumerProperties(kafka, member);
       const isStaticMember = member.groupInstanceId !== undefined;
-      return new ConfluentConsumer({ brokers, properties, token, isStaticMember, logger: member.logger });
+      const { logger, statistics } = member;
+      return new ConfluentConsumer({
+        brokers,
+        properties,
+        token,
+        isStaticMember,
+        logger,
+        ...(statistics && { statistics }),
+      });
     },
     producer: (options: KafkaProducerOptions): KafkaProducer => {
       checkClientOptions(options);
-      const { clientId, logger } = options;
-      return new ConfluentProducer({ brokers, properties: producerProperties(kafka, clientId), token, logger });
+      const { clientId, logger, statistics } = options;
+      const properties = producerProperties(kafka, clientId);
+      return new ConfluentProducer({ brokers, properties, token, logger, ...(statistics && { statistics }) });
     },
     transactionalProducer: (options: TransactionalProducerOptions): TransactionalProducer => {
       checkTransactionalOptions(options);

@@ -2,6 +2,7 @@ import { ClientError, IllegalStateError, type KafkaWorkerError, TransactionError
 import type {
   CommittedOffset,
   ConnectOptions,
+  KafkaClientOptions,
   KafkaConsumer,
   LogPosition,
   Poll,
@@ -32,6 +33,7 @@ import { Polling, type Take } from './polling.ts';
 import { PositionCheck } from './position-check.ts';
 import { RawClient } from './raw-client.ts';
 import { ReadFailures } from './read-failures.ts';
+import { readStatistics } from './read-statistics.ts';
 import { withGroup } from './refusals.ts';
 import { seekNatively } from './seek.ts';
 import { departForGood, needsDeparture } from './static-departure.ts';
@@ -55,6 +57,7 @@ export interface ConfluentConsumerOptions {
   readonly token: (() => Promise<OAuthBearerToken>) | undefined;
   readonly isStaticMember: boolean;
   readonly logger: Logger;
+  readonly statistics?: KafkaClientOptions['statistics'];
 }
 
 /** The port's consumer on librdkafka: the group's member (control side) and the reader of its records (data side) behind one `poll`. */
@@ -74,7 +77,9 @@ export class ConfluentConsumer implements KafkaConsumer {
     this.#options = options;
     const { brokers, properties, token, logger } = options;
     const report = (error: KafkaWorkerError): void => this.#report(error);
-    this.#raw = new RawClient({ brokers, properties, token, logger, report, newAdmin: newNativeAdmin }, (callbacks) =>
+    const statistics = (text: string): void => options.statistics?.(() => readStatistics('consumer', text));
+    const rawOptions = { brokers, properties, token, logger, report, statistics, newAdmin: newNativeAdmin };
+    this.#raw = new RawClient(rawOptions, (callbacks) =>
       newNativeConsumer(properties, {
         ...callbacks,
         rebalance_cb: (error: unknown, partitions: TopicPartition[]) =>

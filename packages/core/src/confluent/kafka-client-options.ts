@@ -10,8 +10,10 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** @throws InvalidOptionError */
 export function checkClientOptions(options: unknown): void {
   if (typeof options !== 'object' || options === null) throw new InvalidOptionError('options', 'an object', options);
-  const { clientId, logger } = options as { clientId?: unknown; logger?: unknown };
+  const { clientId, logger, statistics } = options as { clientId?: unknown; logger?: unknown; statistics?: unknown };
   if (clientId !== undefined) nativeText('clientId', clientId);
+  if (statistics !== undefined && typeof statistics !== 'function')
+    throw new InvalidOptionError('statistics', 'a function', statistics);
   if (!isLogger(logger)) throw new InvalidOptionError('logger', 'a logger with debug, info, warn and error', logger);
 }
 

@@ -1,5 +1,5 @@
 import { ClientError, IllegalStateError, type KafkaWorkerError, ProduceError } from '../errors.ts';
-import type { ConnectOptions, KafkaProducer } from '../kafka-client.ts';
+import type { ConnectOptions, KafkaClientOptions, KafkaProducer } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import type { OutgoingRecord, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
@@ -10,6 +10,7 @@ import { checkConnectOptions, checkTimeout } from './kafka-client-options.ts';
 import { type Done, type NativeProducer, newNativeProducer } from './native-client.ts';
 import { type NativeMessage, toNativeMessage } from './outgoing-message.ts';
 import { RawClient } from './raw-client.ts';
+import { readStatistics } from './read-statistics.ts';
 
 /** Messages that may wait here while librdkafka's own queue is full. */
 const MAX_WAITING = 10_000;
@@ -39,6 +40,7 @@ export interface ConfluentProducerOptions {
   readonly properties: ClientProperties;
   readonly token: (() => Promise<OAuthBearerToken>) | undefined;
   readonly logger: Logger;
+  readonly statistics?: KafkaClientOptions['statistics'];
   /** Told what the native client says without being asked. */
   readonly heard?: (line: ClientLogLine) => void;
 }
@@ -64,7 +66,8 @@ export class ConfluentProducer implements KafkaProducer {
       // Connections come and go below; what concerns a message comes back with its delivery report.
       logger.debug('kafka producer reports', { error: error.message });
     };
-    this.#raw = new RawClient({ ...options, report }, (callbacks) => {
+    const statistics = (text: string): void => options.statistics?.(() => readStatistics('producer', text));
+    this.#raw = new RawClient({ ...options, report, statistics }, (callbacks) => {
       const native = newNativeProducer(properties, { ...callbacks, dr_cb: true });
       if (options.heard !== undefined) native.on('event.log', options.heard);
       native.on('delivery-report', (error: unknown, report: DeliveryReport) => this.#delivered(error, report));

@@ -1,4 +1,10 @@
-import { AuthenticationError, ConnectionError, IllegalStateError, type KafkaWorkerError } from '../errors.ts';
+import {
+  AuthenticationError,
+  ClientError,
+  ConnectionError,
+  IllegalStateError,
+  type KafkaWorkerError,
+} from '../errors.ts';
 import type { ConnectOptions } from '../kafka-client.ts';
 import type { Logger } from '../logger.ts';
 import { pauseFor, settledWithin, within } from './bounded.ts';
@@ -36,6 +42,8 @@ export interface RawClientOptions {
   readonly token: (() => Promise<OAuthBearerToken>) | undefined;
   readonly logger: Logger;
   readonly report: (error: KafkaWorkerError) => void;
+  /** Gets librdkafka's statistics, if its interval is set. */
+  readonly statistics?: ((text: string) => void) | undefined;
   /** Makes an admin client on the client's connections, for those that have admin calls to make. */
   readonly newAdmin?: (client: NativeClient) => NativeAdmin;
 }
@@ -194,6 +202,15 @@ export class RawClient<Native extends NativeClient> {
     const native = this.#create(token === undefined ? {} : { oauthbearer_token_refresh_cb: token.refresh });
     native.on('event.error', (error: { message: string }) => this.events.error(error.message));
     native.on('event.log', (line: ClientLogLine) => this.events.log(line));
+    const { statistics, report } = this.#options;
+    if (statistics !== undefined)
+      native.on('event.stats', ({ message }: { message: string }) => {
+        try {
+          statistics(message);
+        } catch (cause) {
+          report(new ClientError('the statistics of the client cannot be read', { retriable: true, cause }));
+        }
+      });
     // Without a listener an EventEmitter's 'error' ends the process.
     native.on('error', (error: Error) => token?.failed(error));
     // connect() asks for metadata once, and throws the client away when there is no answer in time. What we want is a client that

@@ -1,0 +1,83 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConcurrencyStrategy, Logger, Plugin } from '@kafka-worker/core';
+import { logging, metrics, tracing } from '@kafka-worker/observability';
+import { perPartition, serial } from '@kafka-worker/strategies';
+import { Registry } from 'prom-client';
+import { median, rounded } from '../statistics.ts';
+import type { Part } from './part.ts';
+import { type RunCost, replay, tracedRecords } from './replayed-run.ts';
+import { newTracerProvider, propagator, withContexts } from './tracer-providers.ts';
+
+const table = 'a handler of 1 ms, records per second';
+const HANDLER_MS = 1;
+
+const nowhere: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+const plugins = (): readonly Plugin[] => [
+  tracing({ tracerProvider: newTracerProvider(), propagator }),
+  metrics({ registry: new Registry() }),
+  logging({ logger: nowhere }),
+];
+
+/** So much of the processor's time, however busy the machine is. */
+function computes(): void {
+  const before = process.cpuUsage();
+  let spent = 0;
+  while (spent < HANDLER_MS * 1_000) {
+    const { user, system } = process.cpuUsage(before);
+    spent = user + system;
+  }
+}
+
+interface Case {
+  readonly name: string;
+  readonly ratio: string;
+  readonly handler: () => unknown;
+  readonly concurrency: ConcurrencyStrategy;
+  readonly records: number;
+  /** What a record takes, in microseconds. */
+  readonly costOf: (cost: RunCost, records: number) => number;
+}
+
+const byClock = ({ seconds }: RunCost, records: number): number => (seconds / records) * 1e6;
+const waits = (): unknown => sleep(HANDLER_MS);
+
+const cases: readonly Case[] = [
+  {
+    ...{ name: 'computes, one after the other (processor time)', ratio: 'allToNoneComputing', handler: computes },
+    ...{ concurrency: serial(), records: 1_000, costOf: ({ cpuMicroseconds }) => cpuMicroseconds },
+  },
+  {
+    ...{ name: 'waits, one after the other', ratio: 'allToNoneWaiting', handler: waits },
+    ...{ concurrency: serial(), records: 500, costOf: byClock },
+  },
+  {
+    ...{ name: 'waits, 8 at once', ratio: 'allToNoneWaitingEight', handler: waits },
+    ...{ concurrency: perPartition(), records: 4_000, costOf: byClock },
+  },
+];
+
+/** What is left of the throughput of a handler of 1 ms with recorded spans, metrics and logs? Rounds in which one follows the other at once. */
+export const waitingHandler: Part = ({ say, isQuick }) =>
+  withContexts(async () => {
+    const rounds = isQuick ? 1 : 7;
+    const rows = [];
+    const ratios: Record<string, number> = {};
+    for (const { name, ratio, handler, concurrency, records: count, costOf } of cases) {
+      const records = tracedRecords(isQuick ? count / 10 : count, true);
+      const costs = { none: [] as number[], all: [] as number[] };
+      // The first round warms up and does not count.
+      for (let round = 0; round <= rounds; round++) {
+        for (const which of ['none', 'all'] as const) {
+          const run = { records, handler, concurrency, plugins: which === 'none' ? [] : plugins() };
+          const cost = costOf(await replay(run), records.length);
+          if (round > 0) costs[which].push(cost);
+          say(`${round === 0 ? 'warm-up' : `round ${round}`}: ${name}, ${which}: ${Math.round(cost)} µs`);
+        }
+      }
+      const toNone = rounded(median(costs.all.map((cost, round) => (costs.none[round] ?? Number.NaN) / cost)), 3);
+      const rate = (which: 'none' | 'all'): number => Math.round(1e6 / median(costs[which]));
+      rows.push({ table, name, none: rate('none'), all: rate('all'), toNone });
+      ratios[ratio] = toNone;
+    }
+    return { rows, ratios };
+  });
