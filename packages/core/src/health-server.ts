@@ -1,26 +1,14 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { InvalidOptionError, toError } from './errors.ts';
-import { check, has, nonEmptyString, optional } from './option-checks.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { toError } from './errors.ts';
+import { check, has } from './option-checks.ts';
 import { type Runnable, statusesOf } from './runnable.ts';
-import { checkObject } from './worker-checks.ts';
+import { type HttpService, type ServeHttpOptions, serveHttp } from './serve-http.ts';
 
-/** What an answer that is under way gets, when the server is closed. */
-const CLOSE_MS = 500;
-
-/** Where the probes of a worker are served. */
-export interface HealthServerOptions {
-  /** 0 takes any free port: `url` tells which. */
-  readonly port: number;
-  /** The address to listen on. @defaultValue every address of the machine, as probes from outside need it */
-  readonly host?: string;
-}
+/** Where the probes of a worker are served: on every address of the machine, unless it has a `host`, as probes from outside need it. */
+export type HealthServerOptions = ServeHttpOptions;
 
 /** Serves until it is disposed of. */
-export interface HealthServer extends AsyncDisposable {
-  /** Without a path, such as `http://localhost:8080`. */
-  readonly url: string;
-}
+export type HealthServer = HttpService;
 
 interface Answer {
   readonly status: number;
@@ -35,57 +23,12 @@ interface Answer {
  * @throws {@link InvalidOptionError} as a rejection: for options that are none, and for a port or a host that cannot be listened on
  */
 export async function healthServer(target: Runnable, options: HealthServerOptions): Promise<HealthServer> {
-  checkArguments(target, options);
-  const { port, host } = options;
-  const server = createServer((request, response) => respond(target, request, response));
-  // The worker keeps the process, what looks at it does not.
-  server.on('connection', (socket) => socket.unref());
-  await listen(server, port, host);
-  server.unref();
-  let closed: Promise<void> | undefined;
-  return {
-    url: urlOf(server.address() as AddressInfo, host),
-    [Symbol.asyncDispose]: () => {
-      closed ??= close(server);
-      return closed;
-    },
-  };
+  checkTarget(target);
+  return serveHttp(options, (request, response) => respond(target, request, response));
 }
 
-function checkArguments(target: unknown, options: unknown): void {
+function checkTarget(target: unknown): void {
   check('target', target, 'a worker or a group, made with new', has('name', 'state', 'health', 'status'));
-  checkObject('options', options);
-  const { port, host } = options as { readonly port?: unknown; readonly host?: unknown };
-  const isPort = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65_535;
-  check('port', port, 'a whole number from 0 (any free port) to 65535', isPort);
-  optional('host', host, nonEmptyString);
-}
-
-function listen(server: Server, port: number, host: string | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    // It stays: an error that comes later, such as too many open files, ends no process.
-    server.on('error', (error: NodeJS.ErrnoException) => reject(explained(error, port, host)));
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => resolve());
-  });
-}
-
-function explained(error: NodeJS.ErrnoException, port: number, host: string | undefined): Error {
-  const { code } = error;
-  if (code === 'EADDRINUSE') {
-    const expected = 'a port that nobody listens on: take another, or 0 for any free one, or end the other process';
-    return new InvalidOptionError('port', expected, port);
-  }
-  if (code === 'EACCES')
-    return new InvalidOptionError('port', 'a port that this user may listen on, such as 8080', port);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
-    return new InvalidOptionError('host', "an address of this machine, such as '127.0.0.1' or '0.0.0.0'", host);
-  return error;
-}
-
-function urlOf({ port }: AddressInfo, host: string | undefined): string {
-  const isEvery = host === undefined || host === '::' || host === '0.0.0.0';
-  const name = isEvery ? 'localhost' : host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
 
 function respond(target: Runnable, request: IncomingMessage, response: ServerResponse): void {
@@ -126,15 +69,4 @@ function answered(target: Runnable, { method, url = '/' }: IncomingMessage): Ans
   } catch (thrown) {
     return { status: 500, body: { error: toError(thrown).message } };
   }
-}
-
-/** Connections that are kept open by the other side are ended. */
-async function close(server: Server): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
-    timer = setTimeout(() => server.closeAllConnections(), CLOSE_MS);
-  });
-  clearTimeout(timer);
 }

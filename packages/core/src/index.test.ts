@@ -70,6 +70,7 @@ describe('the package entry', () => {
       'recordToJSON',
       'retryPolicy',
       'runUntilSignal',
+      'serveHttp',
       'stopPolicy',
       'string',
       'systemClock',

@@ -78,6 +78,7 @@ export { copyRecord, HeaderList, noHeaders, OwnedRecord, type ReceivedRecord, re
 export { type Backoff, type RetryOptions, retryPolicy } from './retry-policy.ts';
 export { type RunUntilSignalOptions, runUntilSignal } from './run-until-signal.ts';
 export type { Runnable } from './runnable.ts';
+export { type HttpService, type ServeHttpOptions, serveHttp } from './serve-http.ts';
 export type { StopOptions } from './stop-options.ts';
 export type { TransactionalProducer, TransactionalProducerOptions } from './transactional-producer.ts';
 export { Worker } from './worker.ts';
