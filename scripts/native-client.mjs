@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { installDebianPackages, missingDebianPackages } from './debian-packages.mjs.mts';
+// biome-ignore lint/correctness/useImportExtensions: its types are beside it, in a file of their own
+import { installDebianPackages, missingDebianPackages } from './debian-packages.mjs';
 
 /**
  * The native part of the Kafka client. Its own install script downloads a prebuilt binary and, where the release

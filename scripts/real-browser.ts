@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { installDebianPackages, missingDebianPackages } from './debian-packages.mjs.mts';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+// biome-ignore lint/correctness/useImportExtensions: its types are beside it, in a file of their own
+import { installDebianPackages, missingDebianPackages } from './debian-packages.mjs';
 import type { FindRealTierOptions, RealTier } from './real-tier.ts';
 
 /** What Chromium is called, by who packages it. */
@@ -18,15 +21,18 @@ export interface FindBrowserOptions extends Omit<FindRealTierOptions, 'withoutRe
 export async function findRealBrowser({ say, env = process.env, install }: FindBrowserOptions): Promise<RealTier> {
   const named = env.CHROMIUM;
   if (named) {
-    const answers = runs(named, env);
-    return answers ? tierOf(named) : { failed: `CHROMIUM=${named} is no Chromium that runs: --version fails` };
+    const path = pathOf(named, env);
+    return path !== undefined
+      ? tierOf(path)
+      : { failed: `CHROMIUM=${named} is no Chromium that runs: ${named} --version fails` };
   }
   try {
-    const found = programs.find((program) => runs(program, env));
+    const found = firstOf(programs, env);
     if (found !== undefined) return tierOf(found);
     say('installing Chromium, for the tests of the page that a worker serves (about 400 MB) …');
     await (install ?? installChromium)();
-    if (runs('chromium', env)) return tierOf('chromium');
+    const installed = firstOf(programs, env);
+    if (installed !== undefined) return tierOf(installed);
     throw new Error('chromium was installed, but chromium --version fails.');
   } catch (error) {
     const reason = `${error instanceof Error ? error.message : String(error)}\n${NAME_IT}`;
@@ -34,12 +40,26 @@ export async function findRealBrowser({ say, env = process.env, install }: FindB
   }
 }
 
-function tierOf(program: string): RealTier {
-  return { env: { CHROMIUM: program }, stop: async () => {} };
+function tierOf(path: string): RealTier {
+  return { env: { CHROMIUM: path }, stop: async () => {} };
 }
 
-function runs(program: string, env: NodeJS.ProcessEnv): boolean {
-  return spawnSync(program, ['--version'], { stdio: 'ignore', env, timeout: 20_000 }).status === 0;
+function firstOf(names: readonly string[], env: NodeJS.ProcessEnv): string | undefined {
+  for (const name of names) {
+    const path = pathOf(name, env);
+    if (path !== undefined) return path;
+  }
+  return undefined;
+}
+
+/** Where a program is that runs: who starts it for the tests wants a path. */
+function pathOf(name: string, env: NodeJS.ProcessEnv): string | undefined {
+  const directories = name.includes('/') ? [''] : (env.PATH ?? '').split(delimiter);
+  const paths = directories.map((directory) => (directory === '' ? name : join(directory, name)));
+  return paths.find(
+    (path) =>
+      existsSync(path) && spawnSync(path, ['--version'], { stdio: 'ignore', env, timeout: 20_000 }).status === 0,
+  );
 }
 
 async function installChromium(): Promise<void> {

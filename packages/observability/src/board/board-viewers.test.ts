@@ -18,7 +18,10 @@ async function serve(makeSnapshot: () => object) {
     viewers.add(response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  ends.push(() => server.close(), () => viewers.close());
+  ends.push(
+    () => server.close(),
+    () => viewers.close(),
+  );
   const { port } = server.address() as AddressInfo;
   return { viewers, responses, port };
 }
