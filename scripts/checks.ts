@@ -17,6 +17,11 @@ export const checks: readonly Check[] = [
       run('biome', ['ci', '--error-on-warnings', process.stdout.isTTY ? '--colors=force' : '--colors=off', '.']),
   },
   { name: 'types (tsc)', run: () => run('tsc', ['-p', 'tsconfig.json']) },
+  { name: "types of the board's page (tsc)", run: () => run('tsc', ['-p', 'packages/observability/page']) },
+  {
+    name: "the board's page as it is served (embed-page)",
+    run: () => run(process.execPath, ['--import', 'tsx', 'scripts/embed-page.ts', '--check']),
+  },
   { name: 'typed lint (eslint)', run: () => run('eslint', ['.', '--max-warnings=0']) },
   { name: 'dead code and dependencies (knip)', run: () => run('knip', ['--no-progress']) },
   { name: 'docstrings (typedoc)', run: () => run('typedoc', []) },

@@ -17,13 +17,13 @@ interface OfWorker {
 }
 
 /** A partition, and what holds it up. */
-export interface BoardPartition extends OfWorker, Omit<PartitionStatus, 'frozen'> {
+interface BoardPartition extends OfWorker, Omit<PartitionStatus, 'frozen'> {
   /** How many of it stand still: the partition, or keys. */
   readonly frozen: number;
 }
 
 /** Where a partition, or a key, stands still. */
-export type BoardFrozen = OfWorker &
+type BoardFrozen = OfWorker &
   Pick<PartitionStatus, 'topic' | 'partition'> &
   Omit<PartitionStatus['frozen'][number], 'since'> & { readonly forMs: number };
 
