@@ -12,6 +12,8 @@ import { scriptProcess } from './script-process.ts';
 const WATCH_MS = 60_000;
 const ADDRESS_MS = 60_000;
 const MAX_BYTES = 200_000;
+const names = ['--topic', 'orders', '--group', 'billing'];
+const failing = ['--fail', '0:150', '--fail', '3:420'];
 const file = join(root, 'docs/board.png');
 
 try {
@@ -24,7 +26,7 @@ try {
 async function takeScreenshot(): Promise<void> {
   const tier = await findRealBrowser({ say: console.log });
   if (!('env' in tier)) throw new Error('skipped' in tier ? tier.skipped : tier.failed);
-  const { child, ended } = scriptProcess(['examples/run.ts', '11', '--board', '--fail', '0:150', '--fail', '3:420']);
+  const { child, ended } = scriptProcess(['examples/run.ts', '11', '--board', ...names, ...failing]);
   try {
     const address = await addressIn(child.stdout);
     const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];

@@ -39,12 +39,14 @@ async function keepSending(kafka: KafkaCluster, topic: string, signal: AbortSign
   const producer = kafka.producer(clientOptions);
   try {
     await producer.connect({ timeoutMs: CONNECT_TIMEOUT_MS });
-    const more = orders(topic, Number.POSITIVE_INFINITY, seeded.keys)[Symbol.iterator]();
-    while (!signal.aborted) {
+    const sent: Promise<unknown>[] = [];
+    for (const order of orders(topic, Number.POSITIVE_INFINITY, seeded.keys)) {
+      sent.push(producer.send(order));
       const wave = 1 + Math.sin((Date.now() / WAVE_MS) * 2 * Math.PI);
-      const messages = Array.from({ length: Math.round(4 + 12 * wave) }, () => more.next().value);
-      await Promise.all(messages.map((message) => producer.send(message)));
+      if (sent.length < 4 + 12 * wave) continue;
+      await Promise.all(sent.splice(0));
       await sleep(SEND_EVERY_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
     }
   } finally {
     await producer.close(CONNECT_TIMEOUT_MS);

@@ -4,7 +4,7 @@ import { fakeKafka } from '@kafka-worker/core/testing';
 import { freezePartition, perKey } from '@kafka-worker/strategies';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { type Board, board } from './board.ts';
-import { contrastScript, type PoorContrast } from './testing/contrast.ts';
+import { contrastScript, type Contrast } from './testing/contrast.ts';
 
 const program = process.env.CHROMIUM;
 const TOKEN = 'a-token-of-this-test';
@@ -128,7 +128,7 @@ inChromium('the page of a board, in a real browser', () => {
     const tabTo = async (name: string): Promise<void> => {
       const button = page.getByRole('button', { name });
       for (let i = 0; i < 30; i++) {
-        if (await button.evaluate((element) => element.ownerDocument.activeElement === element)) return;
+        if (await button.and(page.locator(':focus')).count()) return;
         await page.keyboard.press('Tab');
       }
       throw new Error(`no way to ${name}`);
@@ -162,15 +162,13 @@ inChromium('the page of a board, in a real browser', () => {
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360);
       const colors = await page.evaluate('getComputedStyle(document.body).backgroundColor');
       expect(colors).toBe(colorScheme === 'dark' ? 'rgb(15, 20, 25)' : 'rgb(245, 247, 249)');
-      const { looked, poor } = (await page.evaluate(contrastScript)) as { looked: number; poor: PoorContrast[] };
+      const { looked, poor } = await page.evaluate<Contrast>(contrastScript);
       expect(looked).toBeGreaterThan(40);
       expect(poor).toEqual([]);
-      const small = await page
-        .getByRole('button')
-        .evaluateAll((buttons) => buttons.map((b) => b.getBoundingClientRect().height));
-      expect(Math.min(...small)).toBeGreaterThanOrEqual(44);
+      const buttons = await page.getByRole('button').all();
+      for (const button of buttons) expect((await button.boundingBox())?.height).toBeGreaterThanOrEqual(44);
       await page.getByRole('button', { name: 'Skip orders/0 offset 1' }).tap();
-      expect(((await page.evaluate(contrastScript)) as { poor: PoorContrast[] }).poor).toEqual([]);
+      expect((await page.evaluate<Contrast>(contrastScript)).poor).toEqual([]);
       expect(complaints).toEqual([]);
     }
   });

@@ -49,8 +49,8 @@ export async function board(target: AnyWorker | WorkerGroup, options: BoardOptio
   const rates = new Rates(performance.now());
   const failures = new RecentFailures();
   const hasActions = allowActions !== undefined;
-  let watched: WatchedWorkers | undefined;
-  const idOf = (worker: AnyWorker): number => watched?.idOf(worker) ?? 0;
+  const watched = new WatchedWorkers(target, rates, failures);
+  const idOf = (worker: AnyWorker): number => watched.idOf(worker);
   const viewers = new BoardViewers(() => boardSnapshot({ target, idOf, rates, failures, hasActions }));
   const actions = new BoardActions(allowActions?.token, (id) =>
     workersOf(target).find((worker) => idOf(worker) === id),
@@ -60,7 +60,7 @@ export async function board(target: AnyWorker | WorkerGroup, options: BoardOptio
     respondWithBoard(parts, request, response).catch(() => response.destroy());
   });
   // Only now: a board that could not be served has left nothing behind.
-  watched = new WatchedWorkers(target, rates, failures);
+  watched.begin();
   const ticks = setInterval(() => {
     rates.tick(performance.now());
     failures.tick();

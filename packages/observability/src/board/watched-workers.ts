@@ -4,15 +4,25 @@ import type { RecentFailures } from './recent-failures.ts';
 
 /** Counts what happens in a worker, or in each worker of a group, and gives each a number by which the page names it. */
 export class WatchedWorkers {
+  readonly #target: AnyWorker | WorkerGroup;
+  readonly #rates: Rates;
+  readonly #failures: RecentFailures;
   readonly #ids = new WeakMap<AnyWorker, number>();
   readonly #ends = new Map<AnyWorker, () => void>();
-  readonly #unwatchGroup: () => void;
+  #unwatchGroup: () => void = () => {};
   #lastId = 0;
 
   constructor(target: AnyWorker | WorkerGroup, rates: Rates, failures: RecentFailures) {
-    const watch = (worker: AnyWorker): void => this.#watch(worker, rates, failures);
-    this.#unwatchGroup = 'onWorker' in target ? target.onWorker(watch) : () => {};
-    if (!('onWorker' in target)) watch(target);
+    this.#target = target;
+    this.#rates = rates;
+    this.#failures = failures;
+  }
+
+  /** Counts from now on. */
+  begin(): void {
+    const watch = (worker: AnyWorker): void => this.#watch(worker);
+    if ('onWorker' in this.#target) this.#unwatchGroup = this.#target.onWorker(watch);
+    else watch(this.#target);
   }
 
   idOf(worker: AnyWorker): number {
@@ -32,8 +42,9 @@ export class WatchedWorkers {
     this.#ends.clear();
   }
 
-  #watch(worker: AnyWorker, rates: Rates, failures: RecentFailures): void {
-    const of = failures.listeners(worker.name);
+  #watch(worker: AnyWorker): void {
+    const rates = this.#rates;
+    const of = this.#failures.listeners(worker.name);
     const ends = [
       worker.on('settled', ({ outcome }) => {
         if (outcome === 'handled') rates.handled.count++;

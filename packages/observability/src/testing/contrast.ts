@@ -1,7 +1,8 @@
-/** A text of the page that is hard to read. */
-export interface PoorContrast {
-  readonly text: string;
-  readonly ratio: number;
+/** How readable the texts of a page are. */
+export interface Contrast {
+  readonly looked: number;
+  /** Those that are hard to read. */
+  readonly poor: readonly { readonly text: string; readonly ratio: number }[];
 }
 
 /**
