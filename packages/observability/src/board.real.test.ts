@@ -4,7 +4,7 @@ import { fakeKafka } from '@kafka-worker/core/testing';
 import { freezePartition, perKey } from '@kafka-worker/strategies';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { type Board, board } from './board.ts';
-import { contrastScript, type Contrast } from './testing/contrast.ts';
+import { type Contrast, contrastScript } from './testing/contrast.ts';
 
 const program = process.env.CHROMIUM;
 const TOKEN = 'a-token-of-this-test';

@@ -41,7 +41,7 @@ export type Board = HttpService;
  *
  * From here to its end it counts what is handled, an addition a record. While somebody looks, the worker is asked for its status once a second, however
  * many look, and less often where that takes long. It keeps no process alive and ends with none: dispose of it when the worker has ended.
- * @throws {@link InvalidOptionError} as a rejection: for options that are none, and for a port or a host that cannot be listened on
+ * @throws InvalidOptionError as a rejection: for options that are none, and for a port or a host that cannot be listened on
  */
 export async function board(target: AnyWorker | WorkerGroup, options: BoardOptions): Promise<Board> {
   checkArguments(target, options);
