@@ -18,6 +18,11 @@ export const checks: readonly Check[] = [
   },
   // One pass of the native type checker for both: the compiler and a lint in JavaScript take ten times as long.
   { name: 'types and typed lint (oxlint)', run: () => run('oxlint', []) },
+  { name: "types of the board's page (tsc)", run: () => run('tsc', ['-p', 'packages/observability/page']) },
+  {
+    name: "the board's page as it is served (embed-page)",
+    run: () => run(process.execPath, ['--import', 'tsx', 'scripts/embed-page.ts', '--check']),
+  },
   { name: 'dead code and dependencies (knip)', run: () => run('knip', ['--no-progress']) },
   { name: 'docstrings (typedoc)', run: () => run('typedoc', []) },
   {

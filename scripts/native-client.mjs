@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
-import { StepError, step } from './step.mjs';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+// biome-ignore lint/correctness/useImportExtensions: its types are beside it, in a file of their own
+import { installDebianPackages, missingDebianPackages } from './debian-packages.mjs';
 
 /**
  * The native part of the Kafka client. Its own install script downloads a prebuilt binary and, where the release
@@ -39,7 +40,7 @@ export function nativeClientLoads(root) {
 
 /** Makes the build from source possible where no prebuilt binary can be had, or says how a person does. */
 export async function prepareNativeBuild(root) {
-  const missing = missingDebianPackages();
+  const missing = missingDebianPackages(debianPackages);
   if (missing?.length === 0) return;
   if (await prebuiltBinaryCanBeDownloaded(root)) return;
   if (missing === undefined) {
@@ -50,35 +51,11 @@ export async function prepareNativeBuild(root) {
     );
     return;
   }
-  const asRoot = commandPrefixForRoot();
-  const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
-  if (asRoot === undefined) {
-    throw new StepError(
-      'no prebuilt binary of the Kafka client can be downloaded, and the packages to build it from source are missing. ' +
-        `Install them and run this again:\n  sudo apt-get update && sudo ${command}`,
-    );
-  }
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const aptGet = async (title, ...args) => {
-    const [program, ...rest] = [...asRoot, 'apt-get', '-o', 'DPkg::Lock::Timeout=120', ...args];
-    await step(title, program, rest, env);
-  };
-  await aptGet('refreshing the list of Debian packages', 'update');
-  await aptGet(
-    `installing ${missing.join(' ')} (the Kafka client is built from source: its prebuilt binary cannot be downloaded)`,
-    ...['install', '-y', '--no-install-recommends', ...missing],
-  );
-}
-
-/** `undefined` where there is no dpkg to ask. */
-function missingDebianPackages() {
-  if (!isOnPath('dpkg-query') || !isOnPath('apt-get')) return undefined;
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholders
-  const query = spawnSync('dpkg-query', ['-W', '-f=${db:Status-Abbrev} ${Package}\\n', ...debianPackages], {
-    encoding: 'utf8',
+  await installDebianPackages(missing, {
+    title: `installing ${missing.join(' ')} (the Kafka client is built from source: its prebuilt binary cannot be downloaded)`,
+    otherwise:
+      'no prebuilt binary of the Kafka client can be downloaded, and the packages to build it from source are missing.',
   });
-  const installed = new Set(query.stdout.split('\n').flatMap((line) => /^.i\S* +(\S+)/.exec(line)?.[1] ?? []));
-  return debianPackages.filter((name) => !installed.has(name));
 }
 
 async function prebuiltBinaryCanBeDownloaded(root) {
@@ -98,22 +75,4 @@ async function prebuiltBinaryCanBeDownloaded(root) {
   } catch {
     return false;
   }
-}
-
-/** How a command is run as root without asking for a password; `undefined` if it cannot be. */
-function commandPrefixForRoot() {
-  if (process.getuid?.() === 0) return [];
-  if (isOnPath('sudo') && spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' }).status === 0) return ['sudo', '-n'];
-  return undefined;
-}
-
-function isOnPath(program) {
-  return (process.env.PATH ?? '').split(delimiter).some((directory) => {
-    try {
-      accessSync(join(directory, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
 }

@@ -1,6 +1,6 @@
 // npm test [-- example-NN | PATH PATTERN…]: every check and every test; with an argument, the tests of these files.
 // Ends with one line, `N passed, N failed, N skipped`: Jest's tests, plus one per check.
-// --without-real-kafka leaves out what needs a real broker, or a real PostgreSQL.
+// --without-real-kafka leaves out what needs a real broker, a real PostgreSQL, or a real browser.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { root, signalCurrent } from './child.ts';
 import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { type Interrupted, interruption } from './interruption.ts';
 import { runJest } from './jest-run.ts';
+import { findRealBrowser } from './real-browser.ts';
 import { findRealPostgres } from './real-postgres.ts';
 import { findRealTier, type RealTier, secureMissing } from './real-tier.ts';
 
@@ -33,6 +34,9 @@ async function testAll(patterns: readonly string[], withoutRealKafka: boolean): 
   const realPostgres: Promise<RealTier> = withoutRealKafka
     ? Promise.resolve({ skipped: 'left out as asked for; npm test has it.' })
     : findRealPostgres(options);
+  const realBrowser: Promise<RealTier> = withoutRealKafka
+    ? Promise.resolve({ skipped: 'left out as asked for; npm test has it.' })
+    : findRealBrowser(options);
   try {
     if (patterns.length === 0) {
       for (const check of checks) {
@@ -41,13 +45,19 @@ async function testAll(patterns: readonly string[], withoutRealKafka: boolean): 
     }
     const tier = await realKafka;
     const postgres = await realPostgres;
+    const browser = await realBrowser;
     reportRealTier('Kafka', tier, 'KAFKA_BROKERS');
     reportRealTier('PostgreSQL', postgres, 'POSTGRES_URL');
+    reportRealTier('browser', browser, 'CHROMIUM');
     const withoutSecure = secureMissing(tier);
     if (withoutSecure !== undefined) reportSecureMissing(withoutSecure);
     if (!interrupted.aborted) {
       heading('tests (jest)');
-      const jest = await runJest(patterns, { ...environmentOf(tier), ...environmentOf(postgres) });
+      const jest = await runJest(patterns, {
+        ...environmentOf(tier),
+        ...environmentOf(postgres),
+        ...environmentOf(browser),
+      });
       if (jest.failed > 0) failures.push(`tests (jest): ${jest.failed}`);
       counts.passed += jest.passed;
       counts.failed += jest.failed;
@@ -56,9 +66,10 @@ async function testAll(patterns: readonly string[], withoutRealKafka: boolean): 
     for (const failure of failures) console.log(`FAILED: ${failure}`);
     if ('skipped' in tier) console.log(loud(tier.skipped, notTestedOn('Kafka')));
     if ('skipped' in postgres) console.log(loud(postgres.skipped, notTestedOn('PostgreSQL')));
+    if ('skipped' in browser) console.log(loud(browser.skipped, notTestedOn('browser')));
     if (withoutSecure !== undefined) console.log(loud(withoutSecure, 'TLS AND SASL ARE NOT TESTED'));
   } finally {
-    for (const tier of await Promise.all([realKafka, realPostgres])) if ('env' in tier) await tier.stop();
+    for (const tier of await Promise.all([realKafka, realPostgres, realBrowser])) if ('env' in tier) await tier.stop();
   }
   if (interrupted.aborted) {
     console.log((interrupted.reason as Interrupted).message);

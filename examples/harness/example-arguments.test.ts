@@ -27,6 +27,11 @@ describe('parseExampleArguments', () => {
     expect(parseExampleArguments(['02', '--crash'])).toEqual({ example: '02', fail: [], crash: true, json: false });
   });
 
+  it('takes --board, which runs on and so has no figures to end with', () => {
+    expect(parseExampleArguments(['01', '--board'])).toEqual({ example: '01', fail: [], board: true, json: false });
+    expect(() => parseExampleArguments(['01', '--board', '--json'])).toThrow('leave one of them out');
+  });
+
   it('takes what example 10 knows', () => {
     const given = { example: '10', fail: [], json: false };
     expect(parseExampleArguments(['10', '--mode', 'kafka'])).toEqual({ ...given, mode: 'kafka' });

@@ -26,6 +26,8 @@ export interface ExampleArguments {
   readonly postgres?: string;
   /** A directory for that PGlite, which then outlives the process. */
   readonly data?: string;
+  /** Serves a live page of the run, and goes on until it is interrupted. */
+  readonly board?: true;
   /** Ends with the summary as one line of JSON. */
   readonly json: boolean;
 }
@@ -34,7 +36,7 @@ export interface ExampleArguments {
 type ExampleMode = 'database' | 'kafka';
 
 const usage = `npm run example -- NN [--kafka HOST:PORT] [--topic TOPIC] [--group GROUP]
-                              [--fail PARTITION:OFFSET]… [--trace FILE] [--crash] [--json]
+                              [--fail PARTITION:OFFSET]… [--trace FILE] [--crash] [--board | --json]
                               [--mode database|kafka] [--postgres URL | --data DIRECTORY]`;
 
 const options = {
@@ -44,6 +46,7 @@ const options = {
   fail: { type: 'string', multiple: true },
   trace: { type: 'string' },
   crash: { type: 'boolean' },
+  board: { type: 'boolean' },
   mode: { type: 'string' },
   postgres: { type: 'string' },
   data: { type: 'string' },
@@ -61,6 +64,8 @@ export function parseExampleArguments(argv: readonly string[], env?: NodeJS.Proc
   const { mode, postgres, data } = values;
   if (postgres !== undefined && data !== undefined)
     throw refusal('--postgres and --data: one of them says where the database is.', usage);
+  if (values.board === true && values.json === true)
+    throw refusal('--board tells its address while it runs, and --json only figures: leave one of them out.', usage);
   if (mode === 'kafka' && (postgres ?? data) !== undefined)
     throw refusal(
       `--mode kafka needs no database: leave --${postgres === undefined ? 'data' : 'postgres'} out.`,
@@ -73,6 +78,7 @@ export function parseExampleArguments(argv: readonly string[], env?: NodeJS.Proc
     ...(values.group === undefined ? {} : { group: checkName('group', values.group) }),
     ...(values.trace === undefined ? {} : { trace: checkName('trace', values.trace) }),
     ...(values.crash === true ? { crash: true } : {}),
+    ...(values.board === true ? { board: true } : {}),
     ...(mode === undefined ? {} : { mode: checkMode(mode) }),
     ...(postgres === undefined ? {} : { postgres: checkPostgres(postgres) }),
     ...(data === undefined ? {} : { data: checkName('data', data) }),

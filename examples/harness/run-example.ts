@@ -82,7 +82,8 @@ export async function runExample(
     const view = await GroupView.open(cluster.kafka, group, topic);
     try {
       // A topic that was named is read as it is; in a new embedded cluster there is none yet.
-      if (given.topic === undefined || (given.kafka === undefined && !(await view.exists()))) {
+      const isOwn = given.topic === undefined || (given.kafka === undefined && !(await view.exists()));
+      if (isOwn) {
         const { partitions, records, keys } = seeded;
         await createTopic(cluster.kafka, topic, partitions);
         await produce(cluster.kafka, orders(topic, records, keys));
@@ -91,7 +92,16 @@ export async function runExample(
       const setup = { kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] };
       const created = await createWorker(setup, given);
       if ('result' in created) opened = created;
-      const { error, ending } = await runToEnd('result' in created ? created.worker : created, view, tell, options);
+      const target = 'result' in created ? created.worker : created;
+      const watch = given.board === true ? (await import('./watched-run.ts')).watchRun : undefined;
+      const unwatch = await watch?.({ target, kafka: cluster.kafka, topic: isOwn ? topic : undefined, tell });
+      let end: Awaited<ReturnType<typeof runToEnd>>;
+      try {
+        end = await runToEnd(target, view, tell, { ...options, isEndless: given.board === true });
+      } finally {
+        await unwatch?.();
+      }
+      const { error, ending } = end;
       const result = await opened?.result();
       const summary = {
         example: given.example,
@@ -125,7 +135,7 @@ async function runToEnd(
   target: AnyWorker | WorkerGroup,
   view: GroupView,
   tell: (line: string) => void,
-  { signal, run }: RunOptions,
+  { signal, run, isEndless }: RunOptions & { readonly isEndless: boolean },
 ): Promise<Pick<ExampleRun, 'error'> & { readonly ending: RunEnding }> {
   const ends = await view.endOffsets();
   const worker = firstOf(target);
@@ -145,7 +155,7 @@ async function runToEnd(
   void ended.then(() => {
     hasEnded = true;
   });
-  while (!hasEnded && signal?.aborted !== true && !(await hasReached(ends, worker, view))) {
+  while (!hasEnded && signal?.aborted !== true && (isEndless || !(await hasReached(ends, worker, view)))) {
     const areAllHere = worker.status().partitions.length === ends.size;
     await Promise.race([ended, sleep(areAllHere ? LOOK_EVERY_MS : LOOK_ELSEWHERE_EVERY_MS)]);
   }

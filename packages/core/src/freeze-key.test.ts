@@ -62,6 +62,26 @@ describe('a key with a record that failed, under freezeKey', () => {
     expect(await stage.end()).toEqual([]);
   });
 
+  it('goes on by the offset that it stands at, whatever its bytes are, and not when it stands at another one by then', async () => {
+    const stage = stageOf([[]]);
+    stage.kafka.send([[0xff], [0xfe], [0xff]].map((key) => ({ ...at(0), key: Buffer.from(key), value: '1' })));
+    for (const name of ['0@0', '0@1', '0@2']) stage.fail(name);
+    await stage.start();
+    await stage.worker.unfreeze({ ...at(0), offset: 0, skip: true });
+    await stage.advance(100);
+    expect(stage.status().frozen).toMatchObject([{ offset: 1 }, { offset: 2 }]);
+    await expect(stage.worker.unfreeze({ ...at(0), offset: 0, skip: true })).rejects.toThrow(
+      "t/0 is not frozen at offset 0, but key '\ufffd' at 1, key '\ufffd' at 2 is: status() lists what is",
+    );
+    stage.heal('0@2');
+    await stage.worker.unfreeze({ ...at(0), offset: 2 });
+    await stage.advance(2_000);
+    expect(stage.handled).toEqual(['0@2']);
+    expect(stage.status().frozen).toMatchObject([{ offset: 1 }]);
+    expect(stage.committed()).toBe(1);
+    expect(await stage.end()).toEqual([]);
+  });
+
   it('is told from others by its bytes', async () => {
     const stage = stageOf([[]]);
     stage.kafka.send(

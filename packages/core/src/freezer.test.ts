@@ -150,6 +150,8 @@ describe('a partition with a record that failed, under freezePartition', () => {
     [{ ...at(-1) }, 'which.partition: expected'],
     [{ ...at(0), key: 5 }, 'key'],
     [{ ...at(0), skip: 'yes' }, 'skip'],
+    [{ ...at(0), offset: '7' }, 'offset'],
+    [{ ...at(0), offset: 7, key: 'a' }, 'offset: expected a whole number, and no key beside it'],
   ])('refuses to unfreeze %j', async (which, option) => {
     const stage = stageOf([['a']]);
     const worker = await stage.start();

@@ -48,6 +48,11 @@ export interface UnfreezeTarget extends TopicPartition {
   /** The record's key, compared by bytes; under `laneBy` the lane's name. Left out: the partition. */
   readonly key?: Buffer | string | null;
   /**
+   * Instead of `key`: whatever stands still at the record of this offset, as `status()` lists it, and nothing else of its partition. For somebody who has
+   * looked before: what has gone on since, and stands at another record, is left alone.
+   */
+  readonly offset?: number;
+  /**
    * One record, the first that failed of that partition or key, is passed over, and counts as finished; the others that failed are tried again.
    * Without it all of them are. @defaultValue false
    */
@@ -121,10 +126,11 @@ export class Freezer {
   }
 
   /** @throws IllegalStateError when there is nothing frozen there */
-  unfreeze({ topic, partition, key, skip = false }: UnfreezeTarget): void {
+  unfreeze({ skip = false, ...which }: UnfreezeTarget): void {
+    const { topic, partition } = which;
     const there = [...this.#frozen].filter(({ owner }) => owner.topic === topic && owner.partition === partition);
-    const found = there.filter((one) => (key === undefined ? one.scope === 'partition' : isOfKey(one, key)));
-    if (found.length === 0) throw new IllegalStateError(nothingFrozen(topic, partition, key, there));
+    const found = there.filter((one) => isMeant(one, which));
+    if (found.length === 0) throw new IllegalStateError(nothingFrozen(which, there));
     // Where records of a batch failed alone, or nothing orders them, there may be several: only the first one is passed over, the others are tried again.
     found.sort((a, b) => a.item.received.offset - b.item.received.offset);
     for (const [i, one] of found.entries()) this.#unfreeze(one, skip && i === 0);
@@ -188,6 +194,11 @@ export class Freezer {
   }
 }
 
+function isMeant(one: Frozen, { key, offset }: UnfreezeTarget): boolean {
+  if (offset !== undefined) return one.item.received.offset === offset;
+  return key === undefined ? one.scope === 'partition' : isOfKey(one, key);
+}
+
 function isOfKey({ scope, lane, item }: Frozen, key: Buffer | string | null): boolean {
   if (scope !== 'key' || lane === undefined) return false;
   if (isNamedByKey(lane)) {
@@ -208,17 +219,17 @@ function laneName(lane: Lane<HandlerCall>, item: CallItem): string | null {
 }
 
 function nothingFrozen(
-  topic: string,
-  partition: number,
-  key: Buffer | string | null | undefined,
-  there: readonly Frozen[],
+  { topic, partition, key, offset }: UnfreezeTarget,
+  there: readonly Pick<Frozen, 'scope' | 'key' | 'item'>[],
 ): string {
+  const place = offset === undefined ? '' : ` at offset ${offset}`;
   const what =
     key === undefined
       ? `${topic}/${partition} is`
       : `key ${key === null ? 'null' : `'${key.toString()}'`} of ${topic}/${partition} is`;
-  const rest = there.map((one) =>
-    one.scope === 'key' ? `key ${one.key === null ? 'null' : `'${one.key}'`}` : 'the partition',
-  );
-  return `${what} not frozen${rest.length === 0 ? '' : `, but ${rest.join(', ')} is`}: status() lists what is`;
+  const rest = there.map((one) => {
+    const name = one.scope === 'key' ? `key ${one.key === null ? 'null' : `'${one.key}'`}` : 'the partition';
+    return offset === undefined ? name : `${name} at ${one.item.received.offset}`;
+  });
+  return `${what} not frozen${place}${rest.length === 0 ? '' : `, but ${rest.join(', ')} is`}: status() lists what is`;
 }

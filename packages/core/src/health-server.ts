@@ -1,12 +1,13 @@
-import { type HttpServer, type HttpServerOptions, jsonAnswer, openHttpServer } from './http-server.ts';
+import { answerPaths, jsonAnswer } from './answer-paths.ts';
 import { check, has } from './option-checks.ts';
 import { type Runnable, statusesOf } from './runnable.ts';
+import { type HttpService, type ServeHttpOptions, serveHttp } from './serve-http.ts';
 
-/** Where the probes of a worker are served. */
-export interface HealthServerOptions extends HttpServerOptions {}
+/** Where the probes of a worker are served: on every address of the machine, unless it has a `host`, as probes from outside need it. */
+export type HealthServerOptions = ServeHttpOptions;
 
 /** Serves until it is disposed of. */
-export interface HealthServer extends HttpServer {}
+export type HealthServer = HttpService;
 
 /**
  * Serves a worker's, or a group's, health over HTTP, for probes: `/live` and `/ready` answer 200 or 503 with `{ live | ready, reasons }`, `/status`
@@ -17,8 +18,9 @@ export interface HealthServer extends HttpServer {}
  */
 export async function healthServer(target: Runnable, options: HealthServerOptions): Promise<HealthServer> {
   check('target', target, 'a worker or a group, made with new', has('name', 'state', 'health', 'status'));
-  return openHttpServer(
-    {
+  return serveHttp(
+    options,
+    answerPaths({
       '/live': () => {
         const { live, reasons } = target.health();
         return jsonAnswer(live ? 200 : 503, { live, reasons });
@@ -31,7 +33,6 @@ export async function healthServer(target: Runnable, options: HealthServerOption
         const { name, state } = target;
         return jsonAnswer(200, { name, state, health: target.health(), workers: statusesOf(target) });
       },
-    },
-    options,
+    }),
   );
 }

@@ -1,4 +1,5 @@
 // For applications.
+export { answerPaths, type HttpAnswer, type HttpPath } from './answer-paths.ts';
 export type { AssignmentHookContext, OnAssigned, OnRevoked, RevocationHookContext } from './assignment-hooks.ts';
 export type { BrokerStatistics, ClientStatistics } from './client-statistics.ts';
 export { type Clock, systemClock, type Timer } from './clock.ts';
@@ -53,14 +54,6 @@ export type { UnfreezeTarget } from './freezer.ts';
 export type { BatchContext, BatchHandler, Handler, HandlerContext } from './handler.ts';
 export { type HealthFileOptions, healthFile } from './health-file.ts';
 export { type HealthServer, type HealthServerOptions, healthServer } from './health-server.ts';
-export {
-  type HttpAnswer,
-  type HttpPath,
-  type HttpServer,
-  type HttpServerOptions,
-  jsonAnswer,
-  openHttpServer,
-} from './http-server.ts';
 export type {
   AssignmentEvent,
   CommittedOffset,
@@ -87,6 +80,7 @@ export { copyRecord, HeaderList, noHeaders, OwnedRecord, type ReceivedRecord, re
 export { type Backoff, type RetryOptions, retryPolicy } from './retry-policy.ts';
 export { type RunUntilSignalOptions, runUntilSignal } from './run-until-signal.ts';
 export type { Runnable } from './runnable.ts';
+export { type HttpService, type ServeHttpOptions, serveHttp } from './serve-http.ts';
 export type { StopOptions } from './stop-options.ts';
 export type { TransactionalProducer, TransactionalProducerOptions } from './transactional-producer.ts';
 export { Worker } from './worker.ts';

@@ -9,7 +9,16 @@ import type { WorkerHealth, WorkerStatus, WorkerSummary } from './worker-status.
 /** A worker of any types. */
 export type AnyWorker = Pick<
   Worker,
-  'name' | 'state' | 'finished' | 'start' | 'stop' | 'status' | 'health' | 'on' | typeof Symbol.asyncDispose
+  | 'name'
+  | 'state'
+  | 'finished'
+  | 'start'
+  | 'stop'
+  | 'unfreeze'
+  | 'status'
+  | 'health'
+  | 'on'
+  | typeof Symbol.asyncDispose
 >;
 
 /**

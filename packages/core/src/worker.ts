@@ -170,16 +170,19 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
   }
 
   /**
-   * Lets a frozen partition (or, with `key`, a frozen key of it) go on: the failed record is tried again, or with `skip` passed over. `skip` is for one
-   * record, the first: others of its batch, and other failed records of the key, are tried again. What it is frozen at is in `status()`.
+   * Lets a frozen partition (or, with `key`, a frozen key of it; with `offset`, what is frozen just there) go on: the failed record is tried again, or
+   * with `skip` passed over. `skip` is for one record, the first: others of its batch, and other failed records of the key, are tried again. What it is
+   * frozen at is in `status()`.
    * @throws {@link IllegalStateError} when nothing is frozen there
    * @throws {@link InvalidOptionError} for what names no partition or key
    */
   async unfreeze(which: UnfreezeTarget): Promise<void> {
     checkPartition('which', which);
-    const { key, skip } = which;
+    const { key, offset, skip } = which;
     if (key !== undefined && key !== null && typeof key !== 'string' && !Buffer.isBuffer(key))
       throw new InvalidOptionError('key', 'a string, a Buffer or null', key);
+    if (offset !== undefined && (!Number.isSafeInteger(offset) || key !== undefined))
+      throw new InvalidOptionError('offset', 'a whole number, and no key beside it', offset);
     if (skip !== undefined && typeof skip !== 'boolean') throw new InvalidOptionError('skip', 'true or false', skip);
     const engine = this.#run?.engine;
     if (engine === undefined || this.state !== 'running')

@@ -1,4 +1,10 @@
-import { type HttpServer, type HttpServerOptions, InvalidOptionError, openHttpServer } from '@kafka-worker/core';
+import {
+  answerPaths,
+  type HttpService,
+  InvalidOptionError,
+  type ServeHttpOptions,
+  serveHttp,
+} from '@kafka-worker/core';
 import type { Registry } from 'prom-client';
 
 /** Less than the ten seconds that Prometheus waits for an answer. */
@@ -12,7 +18,7 @@ const SCRAPE_MS = 9_000;
  *
  * @throws InvalidOptionError as a rejection: for options that are none, and for a port or a host that cannot be listened on
  */
-export async function metricsServer(registry: Registry, options: HttpServerOptions): Promise<HttpServer> {
+export async function metricsServer(registry: Registry, options: ServeHttpOptions): Promise<HttpService> {
   if (typeof registry?.metrics !== 'function' || typeof registry.contentType !== 'string')
     throw new InvalidOptionError('registry', 'a Registry of prom-client', registry);
   const scraped = async () => ({
@@ -20,7 +26,7 @@ export async function metricsServer(registry: Registry, options: HttpServerOptio
     contentType: registry.contentType,
     body: await inTime(registry.metrics()),
   });
-  return openHttpServer({ '/metrics': scraped }, options);
+  return serveHttp(options, answerPaths({ '/metrics': scraped }));
 }
 
 /** A metric of somebody else's may never answer. */

@@ -1,49 +1,39 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { InvalidOptionError, toError } from './errors.ts';
+import { InvalidOptionError } from './errors.ts';
 import { check, nonEmptyString, optional } from './option-checks.ts';
 import { checkObject } from './worker-checks.ts';
 
 /** What an answer that is under way gets, when the server is closed. */
 const CLOSE_MS = 500;
 
-/** Where a server listens. */
-export interface HttpServerOptions {
+/** Where something is served. */
+export interface ServeHttpOptions {
   /** 0 takes any free port: `url` tells which. */
   readonly port: number;
-  /** The address to listen on. @defaultValue every address of the machine, as probes from outside need it */
+  /** The address to listen on. @defaultValue every address of the machine */
   readonly host?: string;
 }
 
 /** Serves until it is disposed of. */
-export interface HttpServer extends AsyncDisposable {
+export interface HttpService extends AsyncDisposable {
   /** Without a path, such as `http://localhost:8080`. */
   readonly url: string;
 }
 
-/** What a path is answered with. */
-export interface HttpAnswer {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-}
-
-/** Answers one path; a promise has to have a bound of its own. */
-export type HttpPath = () => HttpAnswer | Promise<HttpAnswer>;
-
 /**
- * Serves a few paths over HTTP, to GET and HEAD: for probes and scrapers. A path that throws is a 500 with the reason. It keeps no process alive, and ends
- * with none: dispose of it.
+ * Serves over HTTP beside a worker, for plugins that have something to show. It keeps no process alive, its connections neither, and an error that comes
+ * later ends nothing. Disposing of it frees the port at once, and gives answers that are under way 500 ms.
  *
  * @throws {@link InvalidOptionError} as a rejection: for options that are none, and for a port or a host that cannot be listened on
  */
-export async function openHttpServer(
-  paths: Readonly<Record<string, HttpPath>>,
-  options: HttpServerOptions,
-): Promise<HttpServer> {
+export async function serveHttp(
+  options: ServeHttpOptions,
+  respond: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<HttpService> {
   checkOptions(options);
   const { port, host } = options;
-  const server = createServer((request, response) => void respond(paths, request, response));
+  const server = createServer(respond);
   // The worker keeps the process, what looks at it does not.
   server.on('connection', (socket) => socket.unref());
   await listen(server, port, host);
@@ -56,11 +46,6 @@ export async function openHttpServer(
       return closed;
     },
   };
-}
-
-/** An answer of one value. */
-export function jsonAnswer(status: number, body: object): HttpAnswer {
-  return { status, contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(body)}\n` };
 }
 
 function checkOptions(options: unknown): void {
@@ -96,36 +81,6 @@ function urlOf({ port }: AddressInfo, host: string | undefined): string {
   const isEvery = host === undefined || host === '::' || host === '0.0.0.0';
   const name = isEvery ? 'localhost' : host;
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
-}
-
-async function respond(
-  paths: Readonly<Record<string, HttpPath>>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const { status, contentType, body } = await answered(paths, request);
-  response.writeHead(status, {
-    'content-type': contentType,
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    ...(status === 405 ? { allow: 'GET, HEAD' } : {}),
-  });
-  response.end(request.method === 'HEAD' ? undefined : body);
-}
-
-async function answered(
-  paths: Readonly<Record<string, HttpPath>>,
-  { method, url = '/' }: IncomingMessage,
-): Promise<HttpAnswer> {
-  if (method !== 'GET' && method !== 'HEAD') return jsonAnswer(405, { error: 'only GET and HEAD are answered here' });
-  const path = url.split('?', 1)[0] ?? '/';
-  const answer = Object.hasOwn(paths, path) ? paths[path] : undefined;
-  if (answer === undefined) return jsonAnswer(404, { error: 'there is no such path', paths: Object.keys(paths) });
-  try {
-    return await answer();
-  } catch (thrown) {
-    return jsonAnswer(500, { error: toError(thrown).message });
-  }
 }
 
 /** Connections that are kept open by the other side are ended. */

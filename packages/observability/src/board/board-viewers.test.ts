@@ -1,0 +1,72 @@
+import { createServer, get, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, it } from '@jest/globals';
+import { BoardViewers } from './board-viewers.ts';
+
+const ends: (() => unknown)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0).reverse()) end();
+});
+
+/** Viewers of something, over HTTP. */
+async function serve(makeSnapshot: () => object) {
+  const viewers = new BoardViewers(makeSnapshot);
+  const responses: ServerResponse[] = [];
+  const server = createServer((_request, response) => {
+    responses.push(response);
+    viewers.add(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ends.push(
+    () => server.close(),
+    () => viewers.close(),
+  );
+  const { port } = server.address() as AddressInfo;
+  return { viewers, responses, port };
+}
+
+function viewer(port: number): Socket {
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  socket.write('GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  ends.push(() => socket.destroy());
+  return socket;
+}
+
+it('drops a viewer that does not read, keeps no more for it than what it was sent, and goes on with the others', async () => {
+  const large = { text: 'x'.repeat(4_000_000) };
+  let made = 0;
+  const { viewers, responses, port } = await serve(() => {
+    made++;
+    return large;
+  });
+  viewer(port).pause();
+  let read = 0;
+  get(`http://127.0.0.1:${port}/`, (response) => {
+    response.on('data', (chunk: Buffer) => {
+      read += chunk.length;
+    });
+    response.on('error', () => {});
+  });
+  let most = 0;
+  while (viewers.count !== 1 || made < 4) {
+    await sleep(20);
+    most = Math.max(most, ...responses.map(({ writableLength }) => writableLength));
+  }
+  expect(responses.map(({ destroyed }) => destroyed)).toEqual([true, false]);
+  expect(most).toBeLessThan(2 * large.text.length);
+  while (read < 4 * large.text.length) await sleep(20);
+});
+
+it('makes snapshots more seldom where making one takes long', async () => {
+  let made = 0;
+  const { port } = await serve(() => {
+    made++;
+    const until = performance.now() + 100;
+    while (performance.now() < until);
+    return {};
+  });
+  viewer(port);
+  await sleep(2_500);
+  expect(made).toBe(1);
+});

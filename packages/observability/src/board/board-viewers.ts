@@ -1,0 +1,91 @@
+import type { ServerResponse } from 'node:http';
+
+const MAX_VIEWERS = 32;
+const EVERY_MS = 1_000;
+/** Making snapshots takes at most one part in so many of the process's time: where there are very many lanes, they are made more seldom. */
+const SHARE = 50;
+
+/** Who looks at the board, over Server-Sent Events. While there is nobody, no snapshot is made. */
+export class BoardViewers {
+  readonly #makeSnapshot: () => object;
+  readonly #viewers = new Set<ServerResponse>();
+  #timer: NodeJS.Timeout | undefined;
+  #last = { text: '', madeAt: Number.NEGATIVE_INFINITY, tookMs: 0 };
+  #isClosed = false;
+
+  /** @param makeSnapshot may throw: then the viewers are told why */
+  constructor(makeSnapshot: () => object) {
+    this.#makeSnapshot = makeSnapshot;
+  }
+
+  get count(): number {
+    return this.#viewers.size;
+  }
+
+  /** Sends to it until one side ends that. False when there are too many already. */
+  add(response: ServerResponse): boolean {
+    if (this.#isClosed || this.#viewers.size >= MAX_VIEWERS) return false;
+    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' });
+    response.on('close', () => this.#remove(response));
+    response.on('error', () => this.#remove(response));
+    this.#viewers.add(response);
+    this.#refresh();
+    response.write(`retry: 2000\n\n${this.#last.text}`);
+    this.#schedule();
+    return true;
+  }
+
+  /** Ends all of them at once. */
+  close(): void {
+    this.#isClosed = true;
+    for (const viewer of this.#viewers) viewer.destroy();
+    this.#viewers.clear();
+    clearTimeout(this.#timer);
+  }
+
+  #remove(response: ServerResponse): void {
+    this.#viewers.delete(response);
+    if (this.#viewers.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#refresh();
+      for (const viewer of this.#viewers) this.#send(viewer);
+      if (this.#viewers.size > 0) this.#schedule();
+    }, this.#dueInMs()).unref();
+  }
+
+  /** Whoever has not read what was sent before is gone, or too slow: nothing is kept for it. Its browser comes back by itself. */
+  #send(viewer: ServerResponse): void {
+    if (viewer.writableNeedDrain) viewer.destroy();
+    else viewer.write(this.#last.text);
+  }
+
+  /** However many come at once, they get the same snapshot. */
+  #refresh(): void {
+    if (this.#dueInMs() > 0) return;
+    const madeAt = performance.now();
+    const text = this.#snapshotText();
+    this.#last = { text, madeAt, tookMs: performance.now() - madeAt };
+  }
+
+  #dueInMs(): number {
+    const { madeAt, tookMs } = this.#last;
+    // Timers may fire a little early.
+    return Math.max(0, Math.ceil(madeAt + Math.max(EVERY_MS, tookMs * SHARE) - performance.now()));
+  }
+
+  #snapshotText(): string {
+    try {
+      return `event: snapshot\ndata: ${JSON.stringify(this.#makeSnapshot())}\n\n`;
+    } catch (thrown) {
+      const message = thrown instanceof Error ? thrown.message : String(thrown);
+      return `event: trouble\ndata: ${JSON.stringify({ message })}\n\n`;
+    }
+  }
+}
