@@ -32,7 +32,8 @@ export function traceTree(spans: readonly ReadableSpan[]): string[] {
 function linesOf(span: ReadableSpan, depth: number): string[] {
   const { name, status, duration, attributes, events } = span;
   const indent = '  '.repeat(depth);
-  const place = attributes['kafka.offset'] === undefined ? '' : ` ${partitionOf(span)}:${String(attributes['kafka.offset'])}`;
+  const place =
+    attributes['kafka.offset'] === undefined ? '' : ` ${partitionOf(span)}:${String(attributes['kafka.offset'])}`;
   const size = attributes['messaging.batch.message_count'];
   const records = size === undefined ? '' : `, ${String(size)} ${size === 1 ? 'record' : 'records'}`;
   const outcome = attributes['kafka_worker.outcome'];
