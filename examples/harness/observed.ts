@@ -3,6 +3,7 @@ import type { Plugin, Worker } from '@kafka-worker/core';
 import { SpanStatusCode } from '@opentelemetry/api';
 import type { Registry } from 'prom-client';
 import type winston from 'winston';
+import { UsageError } from '../../scripts/command-line.ts';
 import type { ExampleArguments } from './example-arguments.ts';
 import type { ExampleSpans } from './example-spans.ts';
 import { metricLines } from './metric-lines.ts';
@@ -73,7 +74,10 @@ export async function observed(
   };
 }
 
-/** On every interface: who scrapes may be a container, to which this machine is another one. */
+/**
+ * On every interface: who scrapes may be a container, to which this machine is another one.
+ * @throws UsageError when nobody can listen there
+ */
 async function metricsRoute(port: number, registry: Registry): Promise<Server> {
   const server = createServer((request, response) => {
     if (request.url !== '/metrics') {
@@ -87,6 +91,9 @@ async function metricsRoute(port: number, registry: Registry): Promise<Server> {
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, resolve);
+  }).catch((error: unknown) => {
+    unregisterSdk();
+    throw new UsageError(`--metrics-port: expected a port that is free: ${(error as Error).message}.`);
   });
   return server;
 }

@@ -96,14 +96,15 @@ export async function runExample(
     cluster ??= await openExampleCluster(given.kafka);
     const view = await GroupView.open(cluster.kafka, group, topic);
     try {
-      // Before the topic is filled: one that traces by itself then traces that too.
+      // A topic that was named is read as it is; in a new embedded cluster there is none yet.
+      const isNew = given.topic === undefined || (given.kafka === undefined && !(await view.exists()));
+      const { partitions, records, keys } = seeded;
+      if (isNew) await createTopic(cluster.kafka, topic, partitions);
       const setup = { kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [...tracing.plugins, calls] };
       const created = await createWorker(setup, given);
       if ('result' in created) opened = created;
-      // A topic that was named is read as it is; in a new embedded cluster there is none yet.
-      if (given.topic === undefined || (given.kafka === undefined && !(await view.exists()))) {
-        const { partitions, records, keys } = seeded;
-        await createTopic(cluster.kafka, topic, partitions);
+      if (isNew) {
+        // Only now: an example that traces by itself then traces this too.
         await produce(cluster.kafka, traced(orders(topic, records, keys)));
         tell(`seeded ${cluster.name} topic ${topic}: ${records} records, ${keys} keys, ${partitions} partitions`);
       }
