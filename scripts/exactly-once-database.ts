@@ -2,10 +2,11 @@
 // The last line of --json is the verdict. It starts a Kafka and a PostgreSQL of its own, which it stops and starts.
 
 import { runDatabaseFaults } from '../bench/exactly-once-database/run-database-faults.ts';
+import { oneBroker } from '../bench/faults/faulted-kafka.ts';
 import { faultsCommand, oftenAndSeldom } from './faults-command.ts';
 import { startPrivatePostgres } from './private-postgres.ts';
 
-await faultsCommand('exactly-once-database.ts', false, async ({ faults, ...given }) => {
+await faultsCommand({ script: 'exactly-once-database.ts', startKafka: oneBroker }, async ({ faults, ...given }) => {
   const { often, less, seldom } = oftenAndSeldom(faults);
   const postgres = await startPrivatePostgres(given.say, given.signal);
   try {

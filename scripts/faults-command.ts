@@ -1,8 +1,7 @@
+import type { StartFaultedKafka } from '../bench/faults/faulted-kafka.ts';
 import type { FaultsVerdict, RecordsVerdict } from '../bench/faults/run-faults.ts';
-import { endBroker, startBrokerAgain } from './broker-restart.ts';
 import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { type Interrupted, interruption } from './interruption.ts';
-import { startPrivateKafka } from './private-kafka.ts';
 
 /** What a proof by faults is told by its command line, and given to work with. */
 export interface FaultsRun {
@@ -12,6 +11,8 @@ export interface FaultsRun {
   /** Whether what it proves is broken on purpose. */
   readonly isBroken: boolean;
   readonly brokers: string;
+  /** That a partition has. */
+  readonly replicas: number;
   readonly restartBroker: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -23,21 +24,37 @@ const options = {
   seed: { type: 'string', default: '1' },
   json: { type: 'boolean', default: false },
 } as const;
-const broken = { break: { type: 'boolean', default: false } } as const;
+const more = {
+  break: { type: 'boolean', default: false },
+  'one-broker': { type: 'boolean', default: false },
+} as const;
+
+/** A proof by faults, as a command. */
+export interface FaultsCommand {
+  /** Its file's name. */
+  readonly script: string;
+  readonly startKafka: StartFaultedKafka;
+  /** Where it can do with less, which it is told by `--one-broker`. */
+  readonly startOneBroker?: StartFaultedKafka;
+  /** Whether what it proves can be broken on purpose, by `--break`. */
+  readonly canBreak?: boolean;
+}
 
 /**
  * Runs it with a Kafka of its own, and prints what came of it; the last line of `--json` is the verdict. A violation, or an interruption, ends the
  * command with 1.
  */
 export async function faultsCommand<Verdict extends RecordsVerdict, Kinds>(
-  script: string,
-  canBreak: boolean,
+  { script, startKafka, startOneBroker, canBreak = false }: FaultsCommand,
   run: (given: FaultsRun) => Promise<FaultsVerdict<Verdict, Kinds>>,
 ): Promise<void> {
-  const usage = `scripts/${script} [--records N] [--faults N] [--seed N]${canBreak ? ' [--break]' : ''} [--json]`;
+  const known = [...(canBreak ? ['break'] : []), ...(startOneBroker === undefined ? [] : ['one-broker'])];
+  const flags = known.map((flag) => ` [--${flag}]`).join('');
+  const usage = `scripts/${script} [--records N] [--faults N] [--seed N]${flags} [--json]`;
   try {
-    const all: typeof options & Partial<typeof broken> = canBreak ? { ...options, ...broken } : options;
-    const { values } = readCommandLine({ usage, options: all }, process.argv.slice(2));
+    const { values } = readCommandLine({ usage, options: { ...options, ...more } }, process.argv.slice(2));
+    for (const flag of ['break', 'one-broker'] as const)
+      if (values[flag] && !known.includes(flag)) throw new UsageError(`there is no --${flag}\nusage: ${usage}`);
     const wholeNumber = (name: 'records' | 'faults' | 'seed'): number => {
       const number = Number(values[name]);
       if (/^\d+$/.test(values[name]) && Number.isSafeInteger(number) && number > 0) return number;
@@ -45,8 +62,8 @@ export async function faultsCommand<Verdict extends RecordsVerdict, Kinds>(
       throw new UsageError(`--${name} is a whole number from 1 on, not ${given}\nusage: ${usage}`);
     };
     const [records, faults, seed] = [wholeNumber('records'), wholeNumber('faults'), wholeNumber('seed')];
-    const isBroken = values.break === true;
-    await main({ records, faults, seed, isBroken, asJson: values.json }, run);
+    const start = values['one-broker'] ? (startOneBroker ?? startKafka) : startKafka;
+    await main({ records, faults, seed, isBroken: values.break, asJson: values.json }, start, run);
   } catch (error) {
     reportFailure(error);
   }
@@ -68,21 +85,18 @@ async function main<Verdict extends RecordsVerdict, Kinds>(
   }: Pick<FaultsRun, 'records' | 'faults' | 'seed' | 'isBroken'> & {
     readonly asJson: boolean;
   },
+  startKafka: StartFaultedKafka,
   run: (given: FaultsRun) => Promise<FaultsVerdict<Verdict, Kinds>>,
 ): Promise<void> {
   const signal = interruption();
   const say = (line: string): void => console.log(line);
   try {
-    const kafka = await startPrivateKafka(say, signal, { brokers: 1, secure: false });
+    const { bootstrap: brokers, replicas, restartBroker, stop } = await startKafka(say, signal);
     try {
-      const restartBroker = async (how: 'SIGTERM' | 'SIGKILL'): Promise<void> => {
-        await endBroker(kafka.directory, 1, how);
-        await startBrokerAgain(kafka.directory, 1);
-      };
-      const verdict = await run({ ...told, brokers: kafka.cluster.bootstrap, restartBroker, say, signal });
+      const verdict = await run({ ...told, brokers, replicas, restartBroker, say, signal });
       report(verdict, told.seed, asJson, say);
     } finally {
-      await kafka.stop();
+      await stop();
     }
   } catch (error) {
     if (!signal.aborted) throw error;

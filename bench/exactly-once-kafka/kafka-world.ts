@@ -44,14 +44,16 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
     });
   }
 
-  static async open(brokers: string): Promise<KafkaWorld> {
+  static async open(brokers: string, replicas: number): Promise<KafkaWorld> {
     const input = await NumberedRecords.create(brokers, `exactly-once-kafka-${randomUUID()}`);
     const world = new KafkaWorld(brokers, input);
     const admin = confluentKafka({ brokers: world.#brokers }).admin(clients);
     await Promise.all([admin, world.#reader].map((client) => client.connect({ timeoutMs: 30_000 })));
-    const config = { 'max.message.bytes': String(OUTPUT_LIMIT_BYTES) };
-    await admin.createTopic(world.outputTopic, { partitions: PARTITIONS, config });
-    await admin.createTopic(world.deadLetterTopic, { partitions: PARTITIONS });
+    // A record is on two brokers before it is acknowledged, where there are so many.
+    const config = { 'min.insync.replicas': String(Math.min(2, replicas)) };
+    const limited = { ...config, 'max.message.bytes': String(OUTPUT_LIMIT_BYTES) };
+    await admin.createTopic(world.outputTopic, { partitions: PARTITIONS, config: limited });
+    await admin.createTopic(world.deadLetterTopic, { partitions: PARTITIONS, config });
     await admin.close();
     world.#startReading();
     return world;

@@ -18,6 +18,8 @@ export interface KafkaFaults extends ProcessFaults {
 /** What the run is given to work with. */
 export interface KafkaFaultsOptions {
   readonly brokers: string;
+  /** That a partition has. */
+  readonly replicas: number;
   readonly records: number;
   readonly minimums: KafkaFaults & AbortedTransactions;
   readonly seed: number;
@@ -32,8 +34,8 @@ const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Workers write records from topic to topic, each once, while everything goes wrong that can. */
 export async function runKafkaFaults(options: KafkaFaultsOptions): Promise<FaultsVerdict<OutputVerdict, KafkaFaults>> {
-  const { brokers, delivery, records, minimums, seed, restartBroker, say, signal } = options;
-  const world = await KafkaWorld.open(brokers);
+  const { brokers, replicas, delivery, records, minimums, seed, restartBroker, say, signal } = options;
+  const world = await KafkaWorld.open(brokers, replicas);
   const { outputTopic, deadLetterTopic } = world;
   const { topic } = world.input;
   const fleet = new WorkerProcesses<KafkaWorkerOptions>(

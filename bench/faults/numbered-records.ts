@@ -23,7 +23,9 @@ export class NumberedRecords {
   static async create(brokers: string, topic: string): Promise<NumberedRecords> {
     const records = new NumberedRecords(brokers, topic);
     const admin = clients.RdKafka.AdminClient.create({ 'bootstrap.servers': brokers });
-    await called<void>((done) => admin.createTopic({ topic, num_partitions: PARTITIONS, replication_factor: 1 }, done));
+    // With as many replicas as the cluster gives by itself.
+    const newTopic = { topic, num_partitions: PARTITIONS, replication_factor: -1 };
+    await called<void>((done) => admin.createTopic(newTopic, done));
     admin.disconnect();
     await called((done) => records.#producer.connect({ topic, timeout: 30_000 }, done));
     return records;

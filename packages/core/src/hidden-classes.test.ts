@@ -11,11 +11,11 @@ describe('engines of one process', () => {
     const { stdout } = await promisify(execFile)(
       process.execPath,
       ['--import', 'tsx', '--allow-natives-syntax', program, '30'],
-      { timeout: 30_000 },
+      { timeout: 110_000 },
     );
     const classes = new Map(Object.entries(JSON.parse(stdout) as Record<string, number>));
     expect([...classes.keys()]).toEqual(expect.arrayContaining(['engine', 'engine.dispatcher', 'engine.outcomes']));
     // The first time that a literal is made it may have a class that later ones do not have.
     expect([...classes].filter(([, count]) => count > 2)).toEqual([]);
-  }, 40_000);
+  }, 120_000);
 });

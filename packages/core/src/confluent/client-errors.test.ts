@@ -10,6 +10,8 @@ describe('errors of the native client', () => {
   it.each([
     [-195, 'ConnectionError', true],
     [-187, 'ConnectionError', true],
+    [-137, 'ConnectionError', true],
+    [-166, 'ClientError', true],
     [-185, 'ClientError', true],
     [16, 'ClientError', true],
     [29, 'AuthorizationError', false],
@@ -42,10 +44,10 @@ describe('errors of the native client', () => {
   });
 
   it('of a commit: waiting helps while something moves, not when the member is out of date or may not', () => {
-    for (const code of [16, 14, 15, 7, 27, 113, -185, -180, -195])
+    for (const code of [16, 14, 15, 7, 27, 113, -185, -180, -195, -166, -137])
       expect([code, isRetriableCode(code)]).toEqual([code, true]);
     for (const code of [22, 25, 12, 29, 30, 82, 3]) expect([code, isRetriableCode(code)]).toEqual([code, false]);
-    for (const code of [22, 25, 27, 16, 82]) expect([code, isGroupLevelCode(code)]).toEqual([code, true]);
+    for (const code of [22, 25, 27, 16, 82, -137]) expect([code, isGroupLevelCode(code)]).toEqual([code, true]);
     for (const code of [3, 12, 29]) expect([code, isGroupLevelCode(code)]).toEqual([code, false]);
   });
 

@@ -34,19 +34,20 @@ export const nativeCode = {
   fencedInstanceId: 82,
 } as const;
 
-/** Waiting helps: a leader or coordinator moves, a broker is away, a rebalance is under way. */
+/** Waiting helps: a leader or coordinator moves, a broker is away or the client has thrown its handle of one away, a rebalance is under way. */
 const retriableCodes: ReadonlySet<number> = new Set([
-  -195, -193, -192, -187, -185, -180, -167, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 27, 41, 51, 56, 74, 75, 78, 79, 88,
-  89, 113,
+  -195, -193, -192, -187, -185, -180, -167, -166, -153, -146, -137, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 27, 41, 51,
+  56, 74, 75, 78, 79, 88, 89, 113,
 ]);
-const unreachableCodes: ReadonlySet<number> = new Set([-195, -193, -187]);
+const unreachableCodes: ReadonlySet<number> = new Set([-195, -193, -187, -137]);
 const authorizationCodes: ReadonlySet<number> = new Set([29, 30, 31, 53]);
 const authenticationCodes: ReadonlySet<number> = new Set([-169, -181, 33, 34, 58]);
 const unsupportedCodes: ReadonlySet<number> = new Set([-165, 35]);
 const deadClientCodes: ReadonlySet<number> = new Set([-150, -144, 82, 111]);
 /** The whole request failed, not single partitions of it: asking again partition by partition would tell nothing. */
 const groupCodes: ReadonlySet<number> = new Set([
-  -195, -187, -185, -180, -179, -172, -150, -144, 7, 14, 15, 16, 22, 24, 25, 27, 30, 35, 82, 113,
+  -195, -187, -185, -180, -179, -172, -166, -153, -150, -146, -144, -137, 7, 14, 15, 16, 22, 24, 25, 27, 30, 35, 82,
+  113,
 ]);
 
 /** Whether the same request can succeed when it is simply made again. */

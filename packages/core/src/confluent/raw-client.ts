@@ -50,7 +50,8 @@ export class RawClient<Native extends NativeClient> {
   readonly events: ClientEvents;
   readonly #options: RawClientOptions;
   readonly #create: (callbacks: Record<string, unknown>) => Native;
-  readonly #calls = new Set<Promise<unknown>>();
+  /** What is under way, by what it would fail with. */
+  readonly #calls = new Map<Promise<unknown>, string>();
   #native: Native | undefined;
   #admin: NativeAdmin | undefined;
   #lastAdminCall: Promise<unknown> = Promise.resolve();
@@ -119,7 +120,7 @@ export class RawClient<Native extends NativeClient> {
         else reject(error);
       });
     });
-    this.#calls.add(answer);
+    this.#calls.set(answer, what);
     const forget = (): void => void this.#calls.delete(answer);
     answer.then(forget, forget);
     const late = (): Error =>
@@ -164,14 +165,14 @@ export class RawClient<Native extends NativeClient> {
 
   async #disconnect(run: (native: Native, done: () => void) => void): Promise<void> {
     this.#state = 'closing';
-    const calls = Promise.allSettled([this.#starting, ...this.#calls]);
+    const calls = Promise.allSettled([this.#starting, ...this.#calls.keys()]);
     const isQuiet = await settledWithin(calls, CALLS_MS);
     this.#state = 'closed';
     const gone = calls.then(() => this.#disconnectNative(run));
     if (!isQuiet) {
       // Every native call ends by itself; the client goes then, behind whoever closes it.
       this.#options.logger.warn('kafka client is closed with calls under way, and disconnects when they have ended', {
-        calls: this.#calls.size,
+        calls: [...this.#calls.values()],
       });
       gone.catch(() => {});
       return;

@@ -2,6 +2,7 @@ import { InvalidOptionError, TransactionError, toError } from '../errors.ts';
 import type { ConnectOptions, KafkaConsumer } from '../kafka-client.ts';
 import type { NextOffset, OutgoingRecord, TopicPartition } from '../record.ts';
 import type { TransactionalProducer } from '../transactional-producer.ts';
+import { callWithMember } from './call-with-member.ts';
 import { ConfluentConsumer } from './consumer.ts';
 import { checkTimeout } from './kafka-client-options.ts';
 import { nativeCommit } from './native-arguments.ts';
@@ -75,15 +76,15 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
       throw new InvalidOptionError('consumer', "a consumer of the same kind of cluster as the producer's", consumer);
     const what = 'offsets cannot be added to the transaction';
     try {
+      let membership: Promise<void> | undefined;
       await this.#call(what, timeoutMs, (native, ms, done) => {
-        const answer = consumer.asMember(what, ms, (member, answered) =>
-          native.sendOffsetsToTransaction(checked, member, ms, answered),
-        );
-        answer.then(
-          () => done(null, undefined),
-          (thrown: unknown) => done(toError(thrown), undefined),
+        membership = callWithMember(
+          (run) => consumer.asMember(what, ms, run),
+          (member, answered) => native.sendOffsetsToTransaction(checked, member, ms, answered),
+          done,
         );
       });
+      await membership;
     } catch (thrown) {
       if (!(thrown instanceof TransactionError && thrown.kind === 'retriable')) this.#mustAbort = toError(thrown);
       throw thrown;

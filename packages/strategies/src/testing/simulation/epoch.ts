@@ -26,6 +26,8 @@ export class Epoch {
   since: number;
   /** The broker has given the partition up for lost, whether or not the process knows. */
   isExpelled = false;
+  /** When it did. */
+  expelledAt: number | undefined;
   /** What the worker could not commit, as long as nothing is acknowledged that covers it. */
   unacknowledged: number | undefined;
   /** How many commits of the process had failed when the last one of this partition was acknowledged. */

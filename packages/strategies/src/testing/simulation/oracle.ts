@@ -115,11 +115,13 @@ export class Oracle {
     this.#finish(epoch, place, false);
   }
 
-  /** The broker has taken offsets into a process's transaction. */
+  /** The broker has taken offsets into a process's transaction. That is heard of some microtasks later. */
   accepted(process: string, offsets: readonly NextOffset[]): void {
+    const { owner: ownerOf, now } = this.#parts;
     for (const { partition } of offsets) {
-      const owner = this.#parts.owner(partition);
-      if (owner !== process)
+      const owner = ownerOf(partition);
+      const isExpelledJustNow = this.ownership.epoch(process, partition)?.expelledAt === now();
+      if (owner !== process && !isExpelledJustNow)
         this.report('fenced', `${process} commits partition ${partition}, which ${owner ?? 'nobody'} owns`);
     }
   }

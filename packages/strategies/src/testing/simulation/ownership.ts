@@ -113,7 +113,8 @@ export class Ownership {
 
   /** The broker has taken partitions away from a process, which may not know yet. */
   expelled(process: string, partitions: readonly TopicPartition[]): void {
-    for (const epoch of this.#among(process, partitions)) epoch.isExpelled = true;
+    for (const epoch of this.#among(process, partitions))
+      Object.assign(epoch, { isExpelled: true, expelledAt: this.#parts.now() });
   }
 
   /** The worker lets partitions go. */

@@ -10,7 +10,7 @@ describe('The simulation of a worker that', () => {
       const { caughtBy } = await hunt(mutation);
       expect(caughtBy).toEqual(expect.any(Number));
     },
-    60_000,
+    240_000,
   );
 });
 
