@@ -59,6 +59,7 @@ describeExample('07', open, (run) => {
     ]);
     const links = new Set(failed[0]?.links.map(({ context }) => `${context.traceId}/${context.spanId}`));
     expect(links.size).toBeGreaterThan(1);
+    expect(processed).toHaveLength(records);
     for (const span of processed) {
       const exceptions = span.events
         .filter(({ name }) => name === 'exception')
