@@ -22,9 +22,6 @@ async function main(argv: readonly string[]): Promise<void> {
   const example = (await import(`./${folder}/main.ts`)) as ExampleModule;
   const create = given.crash === true ? example.createGroup : (example.open ?? example.createWorker);
   if (create === undefined) throw new UsageError(`example ${given.example} has no --crash: example 02 has.`);
-  for (const option of ['mode', 'postgres', 'data'] as const)
-    if (given[option] !== undefined && example.open === undefined)
-      throw new UsageError(`example ${given.example} has no --${option}: example 10 has.`);
 
   const interrupted = new AbortController();
   const interrupt = (): void => interrupted.abort();
@@ -33,7 +30,7 @@ async function main(argv: readonly string[]): Promise<void> {
     const tell = given.json ? () => {} : (line: string) => process.stdout.write(`${line}\n`);
     const { run } = example;
     const options = { signal: interrupted.signal, tell, ...(run === undefined ? {} : { run }) };
-    const { summary, error, unreached, problem } = await runExample(create, given, options);
+    const { summary, error, unreached, problem, shown, spans } = await runExample(create, given, options);
     if (error !== undefined) {
       process.stderr.write(`the worker ended with ${error.name}: ${error.message}\n`);
       process.exitCode = 1;
@@ -42,6 +39,10 @@ async function main(argv: readonly string[]): Promise<void> {
       process.stderr.write(`${problem}\n`);
       process.exitCode = 1;
     }
+    for (const line of shown) tell(line);
+    // What was not sent is said also where only the summary is wanted, and is nothing to the example.
+    if (spans?.isIncomplete === true) process.stderr.write(`${spans.line}\n`);
+    else if (spans !== undefined) tell(spans.line);
     for (const { line, isUnexplained } of unreached) {
       process.stderr.write(`${line}\n`);
       if (isUnexplained) process.exitCode = 1;

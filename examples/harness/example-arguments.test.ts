@@ -32,6 +32,30 @@ describe('parseExampleArguments', () => {
     expect(() => parseExampleArguments(['01', '--board', '--json'])).toThrow('leave one of them out');
   });
 
+  it.each([
+    [['05', '--trace-otlp'], 'http://127.0.0.1:4318'],
+    [['--trace-otlp', '05'], 'http://127.0.0.1:4318'],
+    [['05', '--trace-otlp', '--json'], 'http://127.0.0.1:4318'],
+    [['05', '--trace-otlp', 'https://traces.example/x'], 'https://traces.example/x'],
+    [['--trace-otlp=http://[::1]:4318', '05'], 'http://[::1]:4318'],
+  ])('takes --trace-otlp with a URL or without one: %j', (argv, traceOtlp) => {
+    expect(parseExampleArguments(argv, {})).toMatchObject({ example: '05', traceOtlp });
+  });
+
+  it('takes a collector from OTEL_EXPORTER_OTLP_ENDPOINT where spans were asked for, or are what the example is about', () => {
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+    const collectorOf = (...argv: string[]) => parseExampleArguments(argv, env).traceOtlp;
+    expect(collectorOf('05', '--trace-otlp')).toBe('http://collector:4318');
+    expect(collectorOf('05', '--trace-otlp', 'http://other:4318')).toBe('http://other:4318');
+    expect([collectorOf('06'), collectorOf('07')]).toEqual(['http://collector:4318', 'http://collector:4318']);
+    expect(collectorOf('05')).toBeUndefined();
+  });
+
+  it('takes a port for the metrics of those that have them', () => {
+    expect(parseExampleArguments(['7', '--metrics-port', '9464'], {})).toMatchObject({ metricsPort: 9464 });
+    expect(parseExampleArguments(['06', '--metrics-port', '0'], {})).toMatchObject({ metricsPort: 0 });
+  });
+
   it('takes what example 10 knows', () => {
     const given = { example: '10', fail: [], json: false };
     expect(parseExampleArguments(['10', '--mode', 'kafka'])).toEqual({ ...given, mode: 'kafka' });
@@ -69,6 +93,12 @@ describe('parseExampleArguments', () => {
     [['10', '--mode', 'kafka', '--data', 'd'], '--mode kafka needs no database: leave --data out'],
     [['10', '--mode', 'kafka', '--postgres', 'postgres://h/d'], 'leave --postgres out'],
     [['10', '--data', 'd', '--postgres', 'postgres://h/d'], '--postgres and --data: one of them says'],
+    [['01', '--mode', 'kafka'], 'example 01 has no --mode: example 10 has'],
+    [['01', '--metrics-port', '9464'], 'example 01 has no --metrics-port: examples 06 and 07 have'],
+    [['06', '--metrics-port', '70000'], '--metrics-port: expected a port from 0 to 65535, such as 9464'],
+    [['06', '--metrics-port', 'x'], '--metrics-port: expected a port'],
+    [['01', '--trace-otlp', 'localhost:4318'], '--trace-otlp, or OTEL_EXPORTER_OTLP_ENDPOINT: expected a URL, such as'],
+    [['01', '--trace-otlp', 'ftp://h'], 'received "ftp://h"'],
     [['01', '--topic', ''], '--topic: expected a name'],
     [['01', '--topic'], 'argument missing'],
     [['01', '--nonsense'], "Unknown option '--nonsense'; it knows --kafka"],

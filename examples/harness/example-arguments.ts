@@ -18,6 +18,10 @@ export interface ExampleArguments {
   readonly fail: readonly FailAt[];
   /** A file that gets a JSON line for each handler call. */
   readonly trace?: string;
+  /** The URL of a collector that gets the spans, as in OTEL_EXPORTER_OTLP_ENDPOINT. */
+  readonly traceOtlp?: string;
+  /** Where example 06 or 07 serves its metrics to Prometheus; 0 is any free port. */
+  readonly metricsPort?: number;
   /** Shows what happens when one of two workers fails, where the example has that. */
   readonly crash?: true;
   /** Where example 10 is exact: in a database (the default), or in Kafka. */
@@ -37,6 +41,7 @@ type ExampleMode = 'database' | 'kafka';
 
 const usage = `npm run example -- NN [--kafka HOST:PORT] [--topic TOPIC] [--group GROUP]
                               [--fail PARTITION:OFFSET]… [--trace FILE] [--crash] [--board | --json]
+                              [--trace-otlp [URL]] [--metrics-port PORT]
                               [--mode database|kafka] [--postgres URL | --data DIRECTORY]`;
 
 const options = {
@@ -45,6 +50,8 @@ const options = {
   group: { type: 'string' },
   fail: { type: 'string', multiple: true },
   trace: { type: 'string' },
+  'trace-otlp': { type: 'string' },
+  'metrics-port': { type: 'string' },
   crash: { type: 'boolean' },
   board: { type: 'boolean' },
   mode: { type: 'string' },
@@ -53,9 +60,25 @@ const options = {
   json: { type: 'boolean' },
 } as const;
 
+/** These trace by themselves, with an SDK of their own; into any other the runner puts tracing. */
+export const examplesThatTrace: ReadonlySet<string> = new Set(['06', '07']);
+
+/** What only some examples know. */
+const optionsOf: Readonly<Record<string, readonly string[]>> = {
+  mode: ['10'],
+  postgres: ['10'],
+  data: ['10'],
+  'metrics-port': [...examplesThatTrace],
+};
+
+/** Where a collector listens for OTLP over HTTP by default. */
+const DEFAULT_COLLECTOR = 'http://127.0.0.1:4318';
+const COLLECTOR_VARIABLE = 'OTEL_EXPORTER_OTLP_ENDPOINT';
+
 /** @throws UsageError */
-export function parseExampleArguments(argv: readonly string[], env?: NodeJS.ProcessEnv): ExampleArguments {
-  const { values, positionals } = readCommandLine({ usage, options, positionals: true }, argv, env);
+export function parseExampleArguments(argv: readonly string[], env: NodeJS.ProcessEnv = process.env): ExampleArguments {
+  const given = withCollector(argv, env[COLLECTOR_VARIABLE] ?? DEFAULT_COLLECTOR);
+  const { values, positionals } = readCommandLine({ usage, options, positionals: true }, given, env);
   const [example, ...rest] = positionals;
   if (example === undefined) throw refusal('which example? Give its number, such as 01.', usage);
   if (!/^\d{1,2}$/.test(example))
@@ -71,12 +94,23 @@ export function parseExampleArguments(argv: readonly string[], env?: NodeJS.Proc
       `--mode kafka needs no database: leave --${postgres === undefined ? 'data' : 'postgres'} out.`,
       usage,
     );
+  const number = example.padStart(2, '0');
+  for (const [option, examples] of Object.entries(optionsOf))
+    if (values[option as keyof typeof values] !== undefined && !examples.includes(number))
+      throw refusal(
+        `example ${number} has no --${option}: ${examples.length === 1 ? `example ${examples[0]} has` : `examples ${examples.join(' and ')} have`}.`,
+        usage,
+      );
+  const collector = values['trace-otlp'] ?? (examplesThatTrace.has(number) ? env[COLLECTOR_VARIABLE] : undefined);
+  const metricsPort = values['metrics-port'];
   return {
-    example: example.padStart(2, '0'),
+    example: number,
     ...(values.kafka === undefined ? {} : { kafka: checkBrokers(values.kafka, usage) }),
     ...(values.topic === undefined ? {} : { topic: checkName('topic', values.topic) }),
     ...(values.group === undefined ? {} : { group: checkName('group', values.group) }),
     ...(values.trace === undefined ? {} : { trace: checkName('trace', values.trace) }),
+    ...(collector === undefined ? {} : { traceOtlp: checkCollector(collector) }),
+    ...(metricsPort === undefined ? {} : { metricsPort: checkPort(metricsPort) }),
     ...(values.crash === true ? { crash: true } : {}),
     ...(values.board === true ? { board: true } : {}),
     ...(mode === undefined ? {} : { mode: checkMode(mode) }),
@@ -109,6 +143,31 @@ function isBroker(text: string): boolean {
 function checkName(option: string, text: string): string {
   if (text === '') throw refusal(`--${option}: expected a name, received an empty one.`, usage);
   return text;
+}
+
+/** Its URL may be left out: what comes behind it is then another option, or the number of the example. */
+function withCollector(argv: readonly string[], collector: string): string[] {
+  return argv.flatMap((word, i) => {
+    const next = argv[i + 1];
+    const hasUrl = next !== undefined && !/^(-|\d{1,2}$)/.test(next);
+    return word === '--trace-otlp' && !hasUrl ? [`--trace-otlp=${collector}`] : [word];
+  });
+}
+
+function checkCollector(text: string): string {
+  if (!/^https?:\/\/[^/]/.test(text) || !URL.canParse(text))
+    throw refusal(
+      `--trace-otlp, or ${COLLECTOR_VARIABLE}: expected a URL, such as ${DEFAULT_COLLECTOR}, received ${quote(text)}.`,
+      usage,
+    );
+  return text;
+}
+
+function checkPort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535))
+    throw refusal(`--metrics-port: expected a port from 0 to 65535, such as 9464, received ${quote(text)}.`, usage);
+  return port;
 }
 
 function checkMode(text: string): ExampleMode {

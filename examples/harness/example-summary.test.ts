@@ -63,6 +63,28 @@ describe('figuresOf', () => {
     });
   });
 
+  it('takes the records of a batch for one call, in their order', () => {
+    const batch = (number: number, start: number, offsets: number[], outcome: 'ok' | 'error' = 'ok') =>
+      offsets.map((offset) => call(start, start + 10, offset, { batch: number, outcome }));
+    const apart = { partition: 1, key: 'l' };
+    const other = batch(9, 5, [0, 1]).map((one) => ({ ...one, ...apart }));
+    const kept = { maxConcurrent: 2, order: { partition: true, key: true } };
+    expect(figuresOf([...batch(0, 0, [0, 1, 2]), ...batch(1, 10, [3, 4]), ...other])).toMatchObject(kept);
+    expect(figuresOf([...batch(0, 0, [1, 0])]).order.partition).toBe(false);
+    expect(figuresOf([...batch(0, 0, [0, 1]), ...batch(1, 5, [2])]).order.partition).toBe(false);
+    expect(figuresOf([...batch(0, 0, [2, 3]), ...batch(1, 10, [0, 1])]).order.partition).toBe(false);
+  });
+
+  it('finds no fault with a batch that failed and comes again, and one with a record that comes again behind its batch', () => {
+    const failed = [0, 1].map((offset) => call(0, 10, offset, { batch: 0, outcome: 'error' }));
+    const again = [0, 1].map((offset) => call(20, 30, offset, { batch: 1, attempt: 2 }));
+    expect(figuresOf([...failed, ...again])).toMatchObject({ handled: 2, failed: 0, order: { partition: true } });
+    const [first] = failed;
+    const rest = call(0, 10, 1, { batch: 0 });
+    const alone = call(20, 30, 0, { batch: 1, attempt: 2 });
+    expect(figuresOf([first as HandlerCall, rest, alone])).toMatchObject({ handled: 2, order: { partition: false } });
+  });
+
   it('does not depend on the order in which calls are given', () => {
     const calls = [call(0, 1, 0), call(2, 3, 1), call(4, 5, 2, { outcome: 'error' })];
     expect(figuresOf([...calls].reverse())).toEqual(figuresOf(calls));

@@ -64,7 +64,10 @@ export function maxPartitionsAtOnce(calls: readonly HandlerCall[]): number {
 }
 
 function maxConcurrentOf(calls: readonly HandlerCall[]): number {
-  return mostAtOnce(calls, (active) => active.length);
+  return mostAtOnce(calls, (active) => {
+    const batches = new Set(active.flatMap(({ batch }) => (batch === undefined ? [] : [batch])));
+    return batches.size + active.filter(({ batch }) => batch === undefined).length;
+  });
 }
 
 /** `calls` by start. A call that begins when another ends is not at once with it. */
@@ -81,13 +84,17 @@ function mostAtOnce(calls: readonly HandlerCall[], count: (active: readonly Hand
 
 /** Whether within each lane no call began before the one before it had ended, and offsets never went back. */
 function isInOrder(calls: readonly HandlerCall[], laneOf: (call: HandlerCall) => string | undefined): boolean {
-  const latest = new Map<string, HandlerCall>();
+  const latest = new Map<string, Pick<HandlerCall, 'offset' | 'end' | 'batch'>>();
   for (const call of calls) {
     const lane = laneOf(call);
     if (lane === undefined) continue;
     const before = latest.get(lane);
-    if (before !== undefined && (before.offset > call.offset || before.end > call.start)) return false;
-    latest.set(lane, call);
+    const { offset, end, batch, outcome } = call;
+    const isOneCall = batch !== undefined && before?.batch === batch;
+    if (before !== undefined && (before.offset > offset || (before.end > call.start && !isOneCall))) return false;
+    // What failed in a batch comes again from its first record on.
+    const isAgain = batch !== undefined && outcome === 'error';
+    latest.set(lane, { offset: isAgain ? (before?.offset ?? -1) : offset, end, ...(batch !== undefined && { batch }) });
   }
   return true;
 }

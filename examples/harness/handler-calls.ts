@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import type { KafkaRecord, Plugin } from '@kafka-worker/core';
+import type { BatchContext, KafkaRecord, Plugin } from '@kafka-worker/core';
 import { UsageError } from '../../scripts/command-line.ts';
 import type { FailAt } from './example-arguments.ts';
 
@@ -14,7 +14,11 @@ export interface HandlerCall {
   readonly key: string | null;
   readonly attempt: number;
   readonly outcome: 'ok' | 'error';
+  /** Of a batch handler: its records have a line each, with the number of the call that had them all. */
+  readonly batch?: number;
 }
+
+type AnyRecord = KafkaRecord<unknown, unknown>;
 
 /** A plugin that notes every handler call from outside, and makes the handler fail where it is told to. */
 export class HandlerCalls implements Plugin {
@@ -24,6 +28,7 @@ export class HandlerCalls implements Plugin {
   /** By `partition:offset`. */
   readonly #places: ReadonlySet<string>;
   readonly #reached = new Set<string>();
+  #batches = 0;
   #traceFile: number | undefined;
 
   /**
@@ -37,19 +42,42 @@ export class HandlerCalls implements Plugin {
   }
 
   async aroundRecord(
-    record: KafkaRecord<unknown, unknown>,
+    record: AnyRecord,
+    { attempt }: { readonly attempt: number },
+    next: () => Promise<void>,
+  ): Promise<void> {
+    const start = nowMs();
+    try {
+      if (this.#isToFail(record)) throw madeToFail();
+      await next();
+      this.#note(record, { attempt, start, end: nowMs(), outcome: 'ok' });
+    } catch (error) {
+      this.#note(record, { attempt, start, end: nowMs(), outcome: 'error' });
+      throw error;
+    }
+  }
+
+  /** A record that is told to fail fails alone, as a handler would have it. */
+  async aroundBatch(
+    records: readonly AnyRecord[],
     context: { readonly attempt: number },
     next: () => Promise<void>,
   ): Promise<void> {
     const { attempt } = context;
+    const batch = this.#batches++;
+    const failed = new Set<AnyRecord>();
+    watchFail(context as BatchContext<AnyRecord>, failed);
     const start = nowMs();
+    let hasThrown = true;
     try {
-      this.#failWhereTold(placeOf(record));
+      for (const record of records)
+        if (this.#isToFail(record)) (context as BatchContext<AnyRecord>).fail(record, madeToFail());
       await next();
-      this.#note(record, attempt, start, 'ok');
-    } catch (error) {
-      this.#note(record, attempt, start, 'error');
-      throw error;
+      hasThrown = false;
+    } finally {
+      const end = nowMs();
+      for (const record of records)
+        this.#note(record, { attempt, start, end, outcome: hasThrown || failed.has(record) ? 'error' : 'ok', batch });
     }
   }
 
@@ -63,18 +91,35 @@ export class HandlerCalls implements Plugin {
     this.#traceFile = undefined;
   }
 
-  #failWhereTold(place: string): void {
-    if (!this.#places.has(place)) return;
+  #isToFail(record: AnyRecord): boolean {
+    const place = placeOf(record);
+    if (!this.#places.has(place)) return false;
     this.#reached.add(place);
-    throw new Error('made to fail by --fail');
+    return true;
   }
 
-  #note(record: KafkaRecord<unknown, unknown>, attempt: number, start: number, outcome: 'ok' | 'error'): void {
+  #note(record: AnyRecord, how: Omit<HandlerCall, 'topic' | 'partition' | 'offset' | 'key'>): void {
+    const { start, end, ...outcome } = how;
     const { topic, partition, offset } = record;
-    const call = { start, end: nowMs(), topic, partition, offset, key: keyText(record.key), attempt, outcome };
+    const call: HandlerCall = { start, end, topic, partition, offset, key: keyText(record.key), ...outcome };
     this.calls.push(call);
     if (this.#traceFile !== undefined) writeSync(this.#traceFile, `${JSON.stringify(call)}\n`);
   }
+}
+
+function madeToFail(): Error {
+  return new Error('made to fail by --fail');
+}
+
+/** Which records a call fails by itself is only told to its context. */
+function watchFail(context: BatchContext<AnyRecord>, failed: Set<AnyRecord>): void {
+  const { fail } = context;
+  Object.defineProperty(context, 'fail', {
+    value: (record: AnyRecord, error: unknown) => {
+      fail(record, error);
+      failed.add(record);
+    },
+  });
 }
 
 function placeOf({ partition, offset }: FailAt): string {

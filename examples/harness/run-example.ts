@@ -6,9 +6,12 @@ import { openExampleCluster } from './example-cluster.ts';
 import type { ExampleResult, ExampleSummary } from './example-summary.ts';
 import { figuresOf } from './example-summary.ts';
 import { createTopic, orders, produce, seeded } from './example-topic.ts';
+import { ExampleTracing } from './example-tracing.ts';
 import { GroupView } from './group-view.ts';
 import { HandlerCalls } from './handler-calls.ts';
+import type { SpanReport } from './otlp-spans.ts';
 import { partitionsBehind } from './partitions-behind.ts';
+import { traced } from './traced.ts';
 import { type RunEnding, type UnreachedFailure, unreachedFailures } from './unreached-failures.ts';
 
 /** What an example's worker is made from. */
@@ -33,7 +36,14 @@ export type CreateWorker = (
 export interface OpenedExample {
   readonly worker: AnyWorker | WorkerGroup;
   /** What there is to show when the worker has stopped, and what is wrong with it: the run has failed then. */
-  result(): Promise<{ readonly figures: ExampleResult; readonly problem?: string }>;
+  result(): Promise<{
+    readonly figures: ExampleResult;
+    readonly problem?: string;
+    /** For people. */
+    readonly shown?: readonly string[];
+    /** Of one that traces by itself, and sends its spans. */
+    readonly spans?: SpanReport;
+  }>;
   close(): Promise<void>;
 }
 
@@ -48,6 +58,10 @@ export interface ExampleRun {
   readonly unreached: readonly UnreachedFailure[];
   /** What is wrong with what the example has to show. */
   readonly problem?: string;
+  /** What there is to show besides, line by line. */
+  readonly shown: readonly string[];
+  /** What became of the spans, if they were to be sent. */
+  readonly spans?: SpanReport;
 }
 
 export interface RunOptions {
@@ -77,21 +91,23 @@ export async function runExample(
   const calls = new HandlerCalls(given.fail, given.trace);
   let cluster = options.cluster;
   let opened: OpenedExample | undefined;
+  const tracing = ExampleTracing.start(given);
   try {
     cluster ??= await openExampleCluster(given.kafka);
     const view = await GroupView.open(cluster.kafka, group, topic);
     try {
       // A topic that was named is read as it is; in a new embedded cluster there is none yet.
       const isOwn = given.topic === undefined || (given.kafka === undefined && !(await view.exists()));
-      if (isOwn) {
-        const { partitions, records, keys } = seeded;
-        await createTopic(cluster.kafka, topic, partitions);
-        await produce(cluster.kafka, orders(topic, records, keys));
-        tell(`seeded ${cluster.name} topic ${topic}: ${records} records, ${keys} keys, ${partitions} partitions`);
-      }
-      const setup = { kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [calls] };
+      const { partitions, records, keys } = seeded;
+      if (isOwn) await createTopic(cluster.kafka, topic, partitions);
+      const setup = { kafka: cluster.kafka, groupId: group, topics: [topic], plugins: [...tracing.plugins, calls] };
       const created = await createWorker(setup, given);
       if ('result' in created) opened = created;
+      if (isOwn) {
+        // Only now: an example that traces by itself then traces this too.
+        await produce(cluster.kafka, traced(orders(topic, records, keys)));
+        tell(`seeded ${cluster.name} topic ${topic}: ${records} records, ${keys} keys, ${partitions} partitions`);
+      }
       const target = 'result' in created ? created.worker : created;
       const watch = given.board === true ? (await import('./watched-run.ts')).watchRun : undefined;
       const unwatch = await watch?.({ target, kafka: cluster.kafka, topic: isOwn ? topic : undefined, tell });
@@ -103,6 +119,7 @@ export async function runExample(
       }
       const { error, ending } = end;
       const result = await opened?.result();
+      const spans = result?.spans ?? (await tracing.end());
       const summary = {
         example: given.example,
         kafka: cluster.name,
@@ -116,7 +133,8 @@ export async function runExample(
       };
       const unreached = unreachedFailures(calls.unreached, ending);
       return {
-        ...{ summary, unreached },
+        ...{ summary, unreached, shown: result?.shown ?? [] },
+        ...(spans === undefined ? {} : { spans }),
         ...(error === undefined ? {} : { error }),
         ...(result?.problem === undefined ? {} : { problem: result.problem }),
       };
@@ -126,6 +144,7 @@ export async function runExample(
   } finally {
     calls.close();
     await opened?.close();
+    await tracing.end();
     if (options.cluster === undefined) await cluster?.close();
   }
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { expect, it } from '@jest/globals';
 import { scriptProcess } from '../../scripts/script-process.ts';
@@ -13,4 +15,14 @@ it.each([
 ])('%s is refused, and nothing runs', async (line, message) => {
   const { code, output } = await scriptProcess(line.split(' ')).ended;
   expect({ code, output }).toMatchObject({ code: 2, output: expect.stringContaining(message) });
+});
+
+it('--metrics-port with a port that somebody has is refused, and nothing runs', async () => {
+  const server = createServer().listen(0);
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const { code, output } = await scriptProcess(['examples/run.ts', '06', '--metrics-port', String(port)]).ended;
+  server.close();
+  const message = '--metrics-port: expected a port that is free: listen EADDRINUSE';
+  expect({ code, output }).toEqual({ code: 2, output: expect.stringContaining(message) });
 });
