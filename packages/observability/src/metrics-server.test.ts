@@ -1,17 +1,17 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { type HttpServer, Worker } from '@kafka-worker/core';
+import { type HttpService, Worker } from '@kafka-worker/core';
 import { fakeKafka } from '@kafka-worker/core/testing';
 import { Counter, Gauge, Registry } from 'prom-client';
 import { metrics } from './metrics.ts';
 import { metricsServer } from './metrics-server.ts';
 
-const servers: HttpServer[] = [];
+const servers: HttpService[] = [];
 afterEach(async () => {
   jest.useRealTimers();
   for (const server of servers.splice(0)) await server[Symbol.asyncDispose]();
 });
 
-async function serve(registry: Registry): Promise<HttpServer> {
+async function serve(registry: Registry): Promise<HttpService> {
   const server = await metricsServer(registry, { port: 0, host: '127.0.0.1' });
   servers.push(server);
   return server;
