@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type FailurePolicy, type KafkaAdmin, type ReceivedRecord, systemClock, Worker } from '@kafka-worker/core';
+import {
+  type FailurePolicy,
+  type KafkaAdmin,
+  type KafkaCluster,
+  type ReceivedRecord,
+  systemClock,
+  Worker,
+} from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
 import { kafkaTool } from '../../../../scripts/kafka-jars.ts';
 import { deadLetter, freezePartition, skip, stop } from '../index.ts';
@@ -45,8 +52,8 @@ async function until(what: string, holds: () => boolean): Promise<void> {
 onSecureKafka(
   'A message that a broker will never take, under exactlyOnce: too large, to an unknown topic, or denied,',
   () => {
-    const asAdministrator = confluentKafka({ brokers: (plain ?? '').split(',') });
-    const admin: KafkaAdmin = asAdministrator.admin(clients);
+    let asAdministrator: KafkaCluster;
+    let admin: KafkaAdmin;
     const id = randomUUID();
     const denied = `denied-${id}`;
     const rules: string[][] = [];
@@ -71,6 +78,8 @@ onSecureKafka(
 
     beforeAll(async () => {
       user = userOf(JSON.parse(readFileSync(file ?? '', 'utf8')) as SecureKafka);
+      asAdministrator = confluentKafka({ brokers: (plain ?? '').split(',') });
+      admin = asAdministrator.admin(clients);
       await admin.connect({ timeoutMs: 20_000 });
       await admin.createTopic(denied, { partitions: 1 });
       await allow(user.name, 'DESCRIBE', '--topic', denied);
