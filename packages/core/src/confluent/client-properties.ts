@@ -67,6 +67,13 @@ const TRANSACTION_RETRY_BACKOFF_MS = 5;
  */
 const TOPIC_PROPAGATION_MS = 5_000;
 
+/**
+ * When a group's coordinator goes away, librdkafka may wait for the connection to a broker that it has given up, without a bound, and looks again only when
+ * some connection changes. Connections that nothing is sent over are closed after this, so that one does; all are in use as long as transactions follow
+ * each other.
+ */
+const IDLE_CONNECTION_MS = 5_000;
+
 /** The properties of a producer of transactions. Pure. */
 export function transactionalProperties(
   kafka: ResolvedConfluentKafkaOptions,
@@ -75,6 +82,7 @@ export function transactionalProperties(
   const { transactionTimeoutMs } = options;
   const properties: ClientProperties = {
     'retry.backoff.ms': TRANSACTION_RETRY_BACKOFF_MS,
+    'connections.max.idle.ms': IDLE_CONNECTION_MS,
     'topic.metadata.propagation.max.ms': Math.min(TOPIC_PROPAGATION_MS, Math.floor(transactionTimeoutMs / 2)),
     ...producerProperties(kafka, options.clientId),
     'transactional.id': options.transactionalId,
