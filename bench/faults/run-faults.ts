@@ -173,7 +173,9 @@ class FaultMaker<Verdict, Kinds extends { readonly [Kind in keyof Kinds]: number
         const said = fleet.members.map(
           ({ name, lines, errors }) => `${name} said ${lines.slice(-3).join(', ')}, and on stderr ${errors()}`,
         );
-        throw new Error(`too little is written, ${written} of ${world.input.produced} by now: ${[...fleet.failed, ...said].join('; ')}`);
+        throw new Error(
+          `too little is written, ${written} of ${world.input.produced} by now: ${[...fleet.failed, ...said].join('; ')}`,
+        );
       }
       await sleep(100);
     }
