@@ -103,13 +103,19 @@ function holding(inner: Database<AnyTransaction>, number: number) {
   it('loses nothing to conflicts, where transactions of a partition at once are in each other’s way', async () => {
     const own = await openPostgres(url ?? '', '-c default_transaction_isolation=serializable');
     try {
-      const group = newGroup();
       const options = { concurrency: perKey(), onFailure: skip({ log: false }) };
-      const worker = await new DatabaseWorker(own, [40], { group, options }).start();
-      await worker.idle(100);
-      expect((await worker.stop()).failed).toBe(0);
-      expect(worker.warnings).toContain('a handler call was undone by the delivery, and is made again');
-      expect(wrongIn(await effectsOf(own, group), [40])).toEqual([]);
+      const conflict = 'a handler call was undone by the delivery, and is made again';
+      const warnings: string[] = [];
+      // Whether any two are in each other's way is up to the machine.
+      for (let round = 0; round < 20 && !warnings.includes(conflict); round++) {
+        const group = newGroup();
+        const worker = await new DatabaseWorker(own, [40], { group, options }).start();
+        await worker.idle(100);
+        expect((await worker.stop()).failed).toBe(0);
+        expect(wrongIn(await effectsOf(own, group), [40])).toEqual([]);
+        warnings.push(...worker.warnings);
+      }
+      expect(warnings).toContain(conflict);
     } finally {
       await own.close();
     }
