@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withDirectoryLock } from './directory-lock.ts';
-import { isAlive, jvmOptions, type KafkaBroker, signalBroker, spawnBroker } from './kafka-broker.ts';
+import { jvmOptions, type KafkaBroker, spawnBroker } from './kafka-broker.ts';
 import { type KafkaCluster, readCluster, writeCluster } from './kafka-cluster-file.ts';
 import { kafkaJars } from './kafka-jars.ts';
+import { isRunning, signalProcess } from './process-identity.ts';
 
 const END_MS = 30_000;
 
@@ -10,23 +11,23 @@ const END_MS = 30_000;
 export async function endBroker(directory: string, nodeId: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
   await withDirectoryLock(directory, async () => {
     const { broker } = find(directory, nodeId);
-    signalBroker(broker, signal);
+    signalProcess(broker, signal);
     const deadline = Date.now() + END_MS;
-    while (isAlive(directory, broker)) {
-      if (Date.now() > deadline) signalBroker(broker, 'SIGKILL');
+    while (isRunning(broker)) {
+      if (Date.now() > deadline) signalProcess(broker, 'SIGKILL');
       await sleep(20);
     }
   });
 }
 
-/** Starts a broker that was ended. Its new process id is written down at once, so that the cluster's stop finds it. */
+/** Starts a broker that was ended. Its new process is written down at once, so that the cluster's stop finds it. */
 export async function startBrokerAgain(directory: string, nodeId: number): Promise<void> {
   const jars = kafkaJars(() => {});
   await withDirectoryLock(directory, async () => {
     const { cluster, broker } = find(directory, nodeId);
-    if (isAlive(directory, broker)) throw new Error(`broker ${nodeId} is running`);
-    const { pid } = spawnBroker(directory, jars, nodeId, jvmOptions(cluster.brokers.length));
-    const brokers = cluster.brokers.map((each) => (each === broker ? { ...broker, pid } : each));
+    if (isRunning(broker)) throw new Error(`broker ${nodeId} is running`);
+    const { known } = spawnBroker(directory, jars, nodeId, jvmOptions(cluster.brokers.length));
+    const brokers = cluster.brokers.map((each) => (each === broker ? { ...broker, ...known } : each));
     writeCluster(directory, { ...cluster, brokers });
   });
 }

@@ -4,23 +4,20 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync
 import { join } from 'node:path';
 import { kafkaToolCommand } from './kafka-jars.ts';
 import { type BrokerPorts, brokerProperties } from './kafka-properties.ts';
-import { commandLine } from './process-identity.ts';
+import { type KnownProcess, knownProcess } from './process-identity.ts';
 import type { SecureKafka } from './secure-kafka.ts';
 
 /** One broker of a cluster in a directory, as written to its `cluster.json`. */
-export interface KafkaBroker {
+export interface KafkaBroker extends KnownProcess {
   readonly nodeId: number;
-  readonly pid: number;
   readonly ports: BrokerPorts;
 }
 
 /** A broker's process, which may or may not answer yet. */
 export interface SpawnedBroker {
   readonly child: ChildProcess;
-  readonly pid: number;
+  readonly known: KnownProcess;
 }
-
-const mainClass = 'kafka.Kafka';
 
 /** Writes the properties of a broker and formats its data unless they are. */
 export async function prepareBroker(
@@ -41,7 +38,7 @@ export async function prepareBroker(
   await format(['format', '-t', clusterId(directory), '-c', properties, ...scram], signal);
 }
 
-/** Starts a broker that was prepared. It outlives its starter: who starts it writes down its process id at once. */
+/** Starts a broker that was prepared. It outlives its starter: who starts it writes it down at once. */
 export function spawnBroker(directory: string, jars: string, nodeId: number, jvm: readonly string[]): SpawnedBroker {
   const home = join(directory, `broker-${nodeId}`);
   const log = openSync(join(home, 'log'), 'a');
@@ -51,7 +48,7 @@ export function spawnBroker(directory: string, jars: string, nodeId: number, jvm
     [
       ...[...jvm, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'],
       ...['-Dorg.slf4j.simpleLogger.showDateTime=true', '-cp', join(jars, '*')],
-      ...[mainClass, propertiesFile(directory, nodeId)],
+      ...['kafka.Kafka', propertiesFile(directory, nodeId)],
     ],
     { detached: true, stdio: ['ignore', log, log], cwd: home },
   );
@@ -59,7 +56,7 @@ export function spawnBroker(directory: string, jars: string, nodeId: number, jvm
   child.unref();
   child.once('error', () => {});
   if (child.pid === undefined) throw new Error(`java could not be started for broker ${nodeId}`);
-  return { child, pid: child.pid };
+  return { child, known: knownProcess(child.pid) };
 }
 
 /**
@@ -69,22 +66,6 @@ export function spawnBroker(directory: string, jars: string, nodeId: number, jvm
 export function jvmOptions(brokers: number, measured = false): readonly string[] {
   const brief = measured ? [] : ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
   return [brokers === 1 ? '-Xmx1g' : '-Xmx512m', ...brief];
-}
-
-/** Sends a signal to a broker that is alive, or has just ended by itself. */
-export function signalBroker({ pid }: KafkaBroker, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-/** Whether the process with this id still is the broker: the id may be somebody else's by now. */
-export function isAlive(directory: string, { nodeId, pid }: KafkaBroker): boolean {
-  const ending = [mainClass, propertiesFile(directory, nodeId)];
-  const command = commandLine(pid);
-  return command.endsWith(ending.join('\0')) || command.endsWith(ending.join(' '));
 }
 
 /** The end of what a broker has logged. */

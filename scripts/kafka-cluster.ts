@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import confluent from '@confluentinc/kafka-javascript';
 import { withDirectoryLock } from './directory-lock.ts';
-import { isAlive, jvmOptions, logTail, prepareBroker, signalBroker, spawnBroker } from './kafka-broker.ts';
+import { jvmOptions, logTail, prepareBroker, spawnBroker } from './kafka-broker.ts';
 import { type KafkaCluster, readCluster, readIfThere, removeCluster, writeCluster } from './kafka-cluster-file.ts';
 import { kafkaJars, whyNoKafka } from './kafka-jars.ts';
 import { isListening, refusePortsInUse } from './kafka-ports.ts';
 import { type BrokerPorts, saslMechanisms } from './kafka-properties.ts';
+import { isRunning, signalProcess } from './process-identity.ts';
 import { addresses, secureFile, secureKafka } from './secure-kafka.ts';
 
 /** How to start a cluster. */
@@ -45,7 +46,7 @@ export async function startKafka(options: StartKafkaOptions): Promise<KafkaClust
 export function runningKafka(directory: string): KafkaCluster | undefined {
   const cluster = readCluster(directory);
   if (cluster === undefined || cluster.starting) return undefined;
-  return cluster.brokers.every((broker) => isAlive(directory, broker)) ? cluster : undefined;
+  return cluster.brokers.every(isRunning) ? cluster : undefined;
 }
 
 /**
@@ -101,9 +102,9 @@ async function startAlone(options: StartKafkaOptions, say: (line: string) => voi
   try {
     signal?.throwIfAborted();
     for (const [index, own] of ports.entries()) {
-      const { child, pid } = spawnBroker(directory, jars, index + 1, jvmOptions(ports.length, measured));
+      const { child, known } = spawnBroker(directory, jars, index + 1, jvmOptions(ports.length, measured));
       children.push(child);
-      cluster = { ...cluster, brokers: [...cluster.brokers, { nodeId: index + 1, pid, ports: own }] };
+      cluster = { ...cluster, brokers: [...cluster.brokers, { nodeId: index + 1, ...known, ports: own }] };
       // With nothing awaited since the broker was spawned: whoever kills this process now leaves none that nobody knows.
       writeCluster(directory, cluster);
     }
@@ -121,12 +122,12 @@ async function startAlone(options: StartKafkaOptions, say: (line: string) => voi
 async function stopAlone(directory: string): Promise<number> {
   const cluster = readCluster(directory);
   if (cluster === undefined) return 0;
-  const alive = () => cluster.brokers.filter((broker) => isAlive(directory, broker));
+  const alive = () => cluster.brokers.filter(isRunning);
   const stopped = alive().length;
-  for (const broker of alive()) signalBroker(broker, 'SIGTERM');
+  for (const broker of alive()) signalProcess(broker, 'SIGTERM');
   const deadline = Date.now() + stopTimeoutMs;
   while (alive().length > 0 && Date.now() < deadline) await sleep(50);
-  for (const broker of alive()) signalBroker(broker, 'SIGKILL');
+  for (const broker of alive()) signalProcess(broker, 'SIGKILL');
   while (alive().length > 0) await sleep(20);
   removeCluster(directory);
   return stopped;

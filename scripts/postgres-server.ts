@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withDirectoryLock } from './directory-lock.ts';
 import { copyPostgresPrograms, whyNoPostgres } from './postgres-programs.ts';
-import { commandLine } from './process-identity.ts';
+import { isRunning, type KnownProcess, knownProcess, signalProcess } from './process-identity.ts';
 
 /** A server that answers. */
 export interface PostgresServer {
@@ -57,15 +57,14 @@ export async function stopPostgres(directory: string, how: PostgresStop = 'fast'
 /** The server of a directory, if it is alive. */
 export function runningPostgres(directory: string): PostgresServer | undefined {
   const written = readServer(directory);
-  if (written?.pid === undefined || !isAlive(directory, written.pid)) return undefined;
-  return { url: urlOf(written.port), pid: written.pid };
+  return written !== undefined && isRunning(written) ? answering(written) : undefined;
 }
 
 async function startAlone({ directory, port, signal }: StartPostgresOptions): Promise<PostgresServer> {
-  const running = runningPostgres(directory);
-  if (running !== undefined) {
-    await untilReady(directory, running.pid, signal);
-    return running;
+  const written = readServer(directory);
+  if (written !== undefined && isRunning(written)) {
+    await untilReady(directory, written, signal);
+    return answering(written);
   }
   const programs = copyPostgresPrograms(directory);
   const user = unprivilegedUser();
@@ -77,7 +76,7 @@ async function startAlone({ directory, port, signal }: StartPostgresOptions): Pr
     await initialise(join(programs, 'initdb'), unfinished, user, signal);
     renameSync(unfinished, data);
   }
-  const chosen = port ?? readServer(directory)?.port ?? (await freePort());
+  const chosen = port ?? written?.port ?? (await freePort());
   signal?.throwIfAborted();
   const log = openSync(join(directory, 'log'), 'a');
   // Its own session and no pipe of ours: it outlives the terminal and nobody waits for its output.
@@ -88,17 +87,17 @@ async function startAlone({ directory, port, signal }: StartPostgresOptions): Pr
   closeSync(log);
   child.unref();
   child.once('error', () => {});
-  const { pid } = child;
-  if (pid === undefined) throw new Error(`${programs}/postgres could not be started`);
+  if (child.pid === undefined) throw new Error(`${programs}/postgres could not be started`);
   // With nothing awaited since it was spawned: whoever kills this process now leaves none that nobody knows.
-  writeFileSync(join(directory, 'server.json'), JSON.stringify({ port: chosen, pid }));
+  const server: WrittenServer = { port: chosen, ...knownProcess(child.pid) };
+  writeFileSync(join(directory, 'server.json'), JSON.stringify(server));
   try {
-    await untilReady(directory, pid, signal);
+    await untilReady(directory, server, signal);
   } catch (error) {
     await stopAlone(directory, 'immediate');
     throw error;
   }
-  return { url: urlOf(chosen), pid };
+  return answering(server);
 }
 
 /**
@@ -110,25 +109,25 @@ const settings = [
 ].flatMap((setting) => ['-c', setting]);
 
 async function stopAlone(directory: string, how: PostgresStop): Promise<boolean> {
-  const pid = readServer(directory)?.pid;
-  if (pid === undefined || !isAlive(directory, pid)) return false;
-  signalServer(pid, how === 'fast' ? 'SIGINT' : 'SIGQUIT');
+  const server = readServer(directory);
+  if (server === undefined || !isRunning(server)) return false;
+  signalProcess(server, how === 'fast' ? 'SIGINT' : 'SIGQUIT');
   const deadline = Date.now() + stopTimeoutMs;
-  while (isAlive(directory, pid)) {
-    if (Date.now() > deadline) signalServer(pid, 'SIGKILL');
+  while (isRunning(server)) {
+    if (Date.now() > deadline) signalProcess(server, 'SIGKILL');
     await sleep(20);
   }
   return true;
 }
 
-async function untilReady(directory: string, pid: number, signal: AbortSignal | undefined): Promise<void> {
+async function untilReady(directory: string, server: KnownProcess, signal: AbortSignal | undefined): Promise<void> {
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
     signal?.throwIfAborted();
     // Its eighth line says what the server is about.
     const [written, , , , , , , status] = (readIfThere(join(directory, 'data', 'postmaster.pid')) ?? '').split('\n');
-    if (written === `${pid}` && status?.trim() === 'ready') return;
-    if (!isAlive(directory, pid)) throw new Error(`PostgreSQL ended while it started:\n${logTail(directory)}`);
+    if (written === `${server.pid}` && status?.trim() === 'ready') return;
+    if (!isRunning(server)) throw new Error(`PostgreSQL ended while it started:\n${logTail(directory)}`);
     if (Date.now() > deadline) throw new Error(`PostgreSQL does not answer:\n${logTail(directory)}`);
     await sleep(30);
   }
@@ -185,25 +184,18 @@ function giveTo({ uid, gid }: User, directory: string): void {
   for (const name of readdirSync(directory)) if (ownNames.test(name)) chownSync(join(directory, name), uid, gid);
 }
 
-function isAlive(directory: string, pid: number): boolean {
-  return commandLine(pid).includes(join(directory, 'data'));
+/** What is written to `server.json`. */
+interface WrittenServer extends KnownProcess {
+  readonly port: number;
 }
 
-function signalServer(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-function readServer(directory: string): { readonly port: number; readonly pid: number } | undefined {
+function readServer(directory: string): WrittenServer | undefined {
   const text = readIfThere(join(directory, 'server.json'));
-  return text === undefined ? undefined : (JSON.parse(text) as { port: number; pid: number });
+  return text === undefined ? undefined : (JSON.parse(text) as WrittenServer);
 }
 
-function urlOf(port: number): string {
-  return `postgres://postgres@127.0.0.1:${port}/postgres`;
+function answering({ port, pid }: WrittenServer): PostgresServer {
+  return { url: `postgres://postgres@127.0.0.1:${port}/postgres`, pid };
 }
 
 function logTail(directory: string): string {

@@ -10,10 +10,30 @@ export function processIdentity(pid: number = process.pid): string | undefined {
   return started === '' || started === undefined ? undefined : `${pid}-${started}`;
 }
 
-/** The program and the arguments of a process, separated by NUL or, where there is no `/proc`, by spaces; empty if there is none. */
-export function commandLine(pid: number): string {
-  if (!hasProc()) return ps(pid, 'command=');
-  return readIfThere(`/proc/${pid}/cmdline`)?.replace(/\0$/, '') ?? '';
+/** A process as it is written down, for another process to find it again. */
+export interface KnownProcess {
+  readonly pid: number;
+  /** What {@link processIdentity} said of it; nothing if it had ended before it could be asked. */
+  readonly identity?: string | undefined;
+}
+
+/** To be written down at once after it was spawned. */
+export function knownProcess(pid: number): KnownProcess {
+  return { pid, identity: processIdentity(pid) };
+}
+
+/** Whether that very process still runs. Not asked by its command line, which is empty for a moment while a program takes a process over. */
+export function isRunning({ pid, identity }: KnownProcess): boolean {
+  return identity !== undefined && processIdentity(pid) === identity;
+}
+
+/** Sends a signal to a process that runs, or has just ended by itself. */
+export function signalProcess({ pid }: KnownProcess, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 /** Field 22 of `stat`, in clock ticks since the machine started; a zombie counts as ended. */
