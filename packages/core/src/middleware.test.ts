@@ -201,6 +201,19 @@ describe('withMiddleware', () => {
       }
     });
 
+    it('refuses a second call of next that comes after it has given the first one back', async () => {
+      const handler = held();
+      let again: Next = () => Promise.resolve();
+      const result = run(handler.invoke, (next) => {
+        again = next;
+        return next();
+      });
+      await expect(again()).rejects.toThrow(`${who} called next() too late in ${what}`);
+      expect(handler.running()).toBe(1);
+      handler.ends[0]?.();
+      await result;
+    });
+
     it('does not run the handler when next is called after it has returned', async () => {
       let calls = 0;
       let late: Next = () => Promise.resolve();

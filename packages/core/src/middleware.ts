@@ -91,7 +91,7 @@ function wrapped(who: string, what: string, inner: Invoke, around: Around): Invo
     } catch (error) {
       result = rejectedAfter(undefined, error);
     }
-    way.returned(result);
+    if (way.isGivenBack(result)) return result;
     return Promise.resolve(result).then(
       () => way.over(),
       (error: unknown) => way.failed(error),
@@ -112,6 +112,8 @@ class WayOn {
   #running: Promise<unknown> | undefined;
   /** What wraps around it has given its promise. */
   #hasReturned = false;
+  /** Which was the handler's own: nobody waits for anything else. */
+  #isGivenBack = false;
   #violation: IllegalStateError | undefined;
 
   constructor(who: string, what: string, inner: Invoke, call: HandlerCall) {
@@ -127,8 +129,8 @@ class WayOn {
       const error = new IllegalStateError(`${this.#who} called next() ${when} in ${this.#what}`);
       this.#violation ??= error;
       const refused = Promise.reject<void>(error);
-      // Nobody has to look at it.
-      refused.catch(() => {});
+      // Nobody has to look at it: the call fails for it, unless it is out of our hands.
+      if (!this.#isGivenBack) refused.catch(() => {});
       return refused;
     }
     this.#state = 'running';
@@ -138,13 +140,18 @@ class WayOn {
     return running as Promise<void>;
   }
 
-  /** `result` is what it has given, and may be what `next` gave. */
-  returned(result: unknown): void {
+  /** `result` is what it has given. Whether that is what `next` gave, and nothing is wrong: then it is the call's result as it is. */
+  isGivenBack(result: unknown): boolean {
     this.#hasReturned = true;
     const running = this.#running;
-    if (running === undefined) return;
-    if (running === result) this.#state = 'settled';
-    else this.#watch(running);
+    if (running === undefined) return false;
+    if (running !== result) {
+      this.#watch(running);
+      return false;
+    }
+    this.#isGivenBack = this.#violation === undefined;
+    this.#state = this.#isGivenBack ? 'over' : 'settled';
+    return this.#isGivenBack;
   }
 
   /** Whoever does not await it is told when it is over; the handler's own failure needs nobody else then. */
