@@ -36,8 +36,9 @@ export class HandlerCall implements CallItem {
   context: CallContext | undefined;
   /** Messages sent and not acknowledged. */
   pendingSends = 0;
-  /** What this attempt has sent, where that is kept until its records are committed. */
-  sends: Map<CallItem, OutgoingRecord[]> | undefined;
+  /** What this attempt has sent, where that is kept until its records are committed: of its only record, or of each. */
+  #ownSends: OutgoingRecord[] | undefined;
+  #sends: Map<CallItem, OutgoingRecord[]> | undefined;
   /** The first thing that went wrong in this attempt: what the handler threw, or a failed send. */
   failure: { readonly error: unknown } | undefined;
   /** No lane could be found for its record: it fails before the handler is called. */
@@ -73,6 +74,25 @@ export class HandlerCall implements CallItem {
       if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason);
     }
     return this.#controller.signal;
+  }
+
+  /** Keeps a message with one of its records, until that is finished. */
+  keepSend(item: CallItem, message: OutgoingRecord): void {
+    if (item === this) {
+      // An array alone where there is one record: this is done for each.
+      this.#ownSends ??= [];
+      this.#ownSends.push(message);
+      return;
+    }
+    this.#sends ??= new Map();
+    const sends = this.#sends.get(item);
+    if (sends === undefined) this.#sends.set(item, [message]);
+    else sends.push(message);
+  }
+
+  /** What one of its records has sent in this attempt, where that is kept. */
+  sendsOf(item: CallItem): readonly OutgoingRecord[] | undefined {
+    return item === this ? this.#ownSends : this.#sends?.get(item);
   }
 
   /** The handler is asked to return: its records are taken away. */
@@ -149,7 +169,8 @@ export class HandlerCall implements CallItem {
 
   /** The same attempt once more, after it was interrupted. */
   begin(): void {
-    this.sends = undefined;
+    this.#ownSends = undefined;
+    this.#sends = undefined;
     this.failure = undefined;
     this.failedItems = undefined;
     this.isTakenAway = false;

@@ -64,11 +64,7 @@ export class KeptSends {
       throw new IllegalStateError(
         'which record of the batch is the message for? Each is committed with its own messages: context.send(message, record)',
       );
-    const outgoing = this.#accept(message, from);
-    call.sends ??= new Map();
-    const sends = call.sends.get(from) ?? [];
-    if (sends.length === 0) call.sends.set(from, sends);
-    sends.push(outgoing);
+    call.keepSend(from, this.#accept(message, from));
   }
 
   /** A dead letter is written when its record is committed. @throws InvalidOptionError */
@@ -79,7 +75,7 @@ export class KeptSends {
   /** A record is finished, and what it has sent belongs to its partition from now on. */
   settled(call: HandlerCall, item: CallItem, outcome: 'handled' | 'skipped' | 'dead-lettered'): void {
     const deadLetter = outcome === 'dead-lettered' ? this.#deadLetters.get(item) : undefined;
-    const messages = outcome === 'handled' ? call.sends?.get(item) : deadLetter && [deadLetter];
+    const messages = outcome === 'handled' ? call.sendsOf(item) : deadLetter && [deadLetter];
     if (messages === undefined || item.owner.phase === 'ended') return;
     const { offset } = item.received;
     const kept = this.#partitions.get(item.owner) ?? new PartitionSends(this.#share);

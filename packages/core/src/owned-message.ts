@@ -9,13 +9,12 @@ const OVERHEAD_BYTES = 100;
  */
 export function ownedMessage(message: OutgoingRecord): OutgoingRecord {
   if (typeof message !== 'object' || message === null) return message;
-  const { key, value, headers } = message;
-  return {
-    ...message,
-    value: owned(value),
-    ...(key === undefined ? {} : { key: owned(key) }),
-    ...(headers === undefined ? {} : { headers: ownedHeaders(headers) }),
-  };
+  // One copy that is changed: spreading into it what may be missing costs several times as much, and this is done for every message.
+  const copy: { -readonly [name in keyof OutgoingRecord]: OutgoingRecord[name] } = { ...message };
+  copy.value = owned(copy.value);
+  if (copy.key !== undefined) copy.key = owned(copy.key);
+  if (copy.headers !== undefined) copy.headers = ownedHeaders(copy.headers);
+  return copy;
 }
 
 /** About how much memory a message pins. */

@@ -28,10 +28,12 @@ const deadProducerCodes: ReadonlySet<number> = new Set([nativeCode.fatal, native
 
 type Delivered = TopicPartition & { readonly offset: number | undefined };
 
+/** What has become of a message. */
+export type Answered = (answer: Delivered | Error) => void;
+
 interface Sending {
   readonly message: NativeMessage;
-  readonly resolve: (delivered: Delivered) => void;
-  readonly reject: (error: Error) => void;
+  readonly answered: Answered;
 }
 
 /** What a producer is made with. */
@@ -90,26 +92,37 @@ export class ConfluentProducer implements KafkaProducer {
 
   send(message: OutgoingRecord): Promise<Delivered> {
     const checked = toNativeMessage(message);
-    if (this.#closed !== undefined || !this.#raw.isConnected) {
-      throw new IllegalStateError(`the producer is ${this.#closed === undefined ? 'not connected' : 'closed'}`);
-    }
-    const bytes = checked.value?.length ?? 0;
+    this.assertOpen();
+    return new Promise((resolve, reject) => {
+      this.hand(checked, (answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
+    });
+  }
+
+  /** @throws IllegalStateError when nothing can be sent */
+  assertOpen(): void {
+    if (this.#closed === undefined && this.#raw.isConnected) return;
+    throw new IllegalStateError(`the producer is ${this.#closed === undefined ? 'not connected' : 'closed'}`);
+  }
+
+  /** Sends without a promise, of which each costs: `answered` is called once, later or at once. To be asked after {@link assertOpen}. */
+  hand(message: NativeMessage, answered: Answered): void {
+    const { topic, value } = message;
+    const bytes = value?.length ?? 0;
     if (bytes > this.#queueBytes) {
       // librdkafka would call its queue full, now and for ever.
-      const text = `${checked.topic}: not sent: a value of ${bytes} bytes is more than the client's whole queue holds: raise librdkafka["queue.buffering.max.kbytes"]`;
-      return Promise.reject(new ProduceError(checked.topic, text));
+      const text = `${topic}: not sent: a value of ${bytes} bytes is more than the client's whole queue holds: raise librdkafka["queue.buffering.max.kbytes"]`;
+      answered(new ProduceError(topic, text));
+      return;
     }
-    return new Promise((resolve, reject) => {
-      const sending = { message: checked, resolve, reject };
-      if (this.#waiting.length === 0 && this.#produce(sending)) return;
-      if (this.#waiting.length < MAX_WAITING) {
-        this.#waiting.push(sending);
-        this.#tryAgain();
-        return;
-      }
-      const text = `${checked.topic}: too many messages wait to be sent (the brokers do not keep up, or are away)`;
-      reject(new ProduceError(checked.topic, text, { retriable: true }));
-    });
+    const sending = { message, answered };
+    if (this.#waiting.length === 0 && this.#produce(sending)) return;
+    if (this.#waiting.length < MAX_WAITING) {
+      this.#waiting.push(sending);
+      this.#tryAgain();
+      return;
+    }
+    const text = `${topic}: too many messages wait to be sent (the brokers do not keep up, or are away)`;
+    answered(new ProduceError(topic, text, { retriable: true }));
   }
 
   /** Makes a native call of another kind, such as those of transactions. Rejects as {@link RawClient.call} does. */
@@ -132,9 +145,9 @@ export class ConfluentProducer implements KafkaProducer {
     }
     clearTimeout(this.#timer);
     await this.#raw.disconnect((native, done) => native.disconnect(FLUSH_MS, done));
-    for (const { message, reject } of [...this.#sent, ...this.#waiting.splice(0)]) {
+    for (const { message, answered } of [...this.#sent, ...this.#waiting.splice(0)]) {
       const text = `${message.topic}: not acknowledged before the producer was closed`;
-      reject(new ProduceError(message.topic, text, { retriable: true }));
+      answered(new ProduceError(message.topic, text, { retriable: true }));
     }
     this.#sent.clear();
   }
@@ -148,7 +161,7 @@ export class ConfluentProducer implements KafkaProducer {
     } catch (thrown) {
       this.#sent.delete(sending);
       if (toNativeError(thrown).code === nativeCode.queueFull) return false;
-      sending.reject(this.#produceError(topic, thrown));
+      sending.answered(this.#produceError(topic, thrown));
     }
     return true;
   }
@@ -168,8 +181,8 @@ export class ConfluentProducer implements KafkaProducer {
     if (opaque === undefined || !this.#sent.delete(opaque)) return;
     // A negative one stands for "acknowledged, and it is not known where".
     const known = offset >= 0 ? offset : undefined;
-    if (error === null || error === undefined) opaque.resolve({ topic, partition, offset: known });
-    else opaque.reject(this.#produceError(topic, error));
+    if (error === null || error === undefined) opaque.answered({ topic, partition, offset: known });
+    else opaque.answered(this.#produceError(topic, error));
     if (this.#waiting.length > 0) this.#tryAgain();
     this.#checkQuiet();
   }

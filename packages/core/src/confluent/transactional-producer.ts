@@ -64,9 +64,18 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
   }
 
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number | undefined }> {
-    return this.#producer.send(message).catch(async (thrown: unknown) => {
-      throw (await this.#refusals.explain(thrown)) ?? transactionalSendError(thrown);
+    const checked = toNativeMessage(message);
+    this.#producer.assertOpen();
+    return new Promise((resolve, reject) => {
+      this.#producer.hand(checked, (answer) => {
+        if (answer instanceof Error) void this.#explain(answer).then(reject, reject);
+        else resolve(answer);
+      });
     });
+  }
+
+  async #explain(error: unknown): Promise<unknown> {
+    return (await this.#refusals.explain(error)) ?? transactionalSendError(error);
   }
 
   async sendOffsets(offsets: readonly NextOffset[], consumer: KafkaConsumer, timeoutMs: number): Promise<void> {

@@ -7,7 +7,9 @@ import {
   TransactionError,
   type UnwritableSend,
 } from '@kafka-worker/core';
-import { asError, type SendOf, writeSends } from './write-sends.ts';
+import { asError } from './as-error.ts';
+import type { SendOf } from './send-window.ts';
+import { writeSends } from './write-sends.ts';
 
 /** What one transaction commits. */
 export interface TransactionContent {

@@ -12,8 +12,9 @@ import {
   TransactionError,
   type UnwritableSend,
 } from '@kafka-worker/core';
+import { asError } from './as-error.ts';
+import type { SendOf } from './send-window.ts';
 import { notAssigned, TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
-import { asError, type SendOf } from './write-sends.ts';
 
 /** Producers that fail one after another, without a transaction in between that succeeds: then it is no accident. */
 const MAX_PRODUCERS = 10;
@@ -106,9 +107,9 @@ export class TransactionalSession implements DeliverySession {
     const stepMs = this.#options.transactionTimeoutMs;
     const attempt = new TransactionAttempt({ producer, consumer, clock, suspects: this.#suspects, stepMs });
     // Looked at now that its turn has come: what was under way may have written some of it.
-    const sends = content.partitions.flatMap((one) =>
-      (one.sends ?? []).flatMap((send): SendOf[] => (this.#written.has(send) ? [] : [[one, send]])),
-    );
+    const sends: SendOf[] = [];
+    for (const one of content.partitions)
+      for (const send of one.sends ?? []) if (!this.#written.has(send)) sends.push([one, send]);
     const end = await attempt.run(content, sends);
     switch (end.outcome) {
       case 'committed':

@@ -1,17 +1,14 @@
 import {
   type KafkaWorkerError,
   type KeptSend,
-  type PartitionProgress,
   ProduceError,
   type TransactionalProducer,
   type UnwritableSend,
 } from '@kafka-worker/core';
+import { type FailedSend, type SendOf, SendWindow } from './send-window.ts';
 
-/** A message, and the partition whose record has sent it. */
-export type SendOf = readonly [PartitionProgress, KeptSend];
-
-/** So many messages are handed over at once: the client's own queue is bounded. */
-const CHUNK = 5_000;
+/** So many messages are on their way at once. */
+const WINDOW = 5_000;
 
 /** What a broker says of a whole batch of messages for the sake of one of them: invalid, too large, a batch too large, not what the topic takes. */
 const BATCH_CODES: ReadonlySet<unknown> = new Set([2, 10, 18, 87]);
@@ -29,62 +26,42 @@ export async function writeSends(
   suspectsMs: number,
 ): Promise<readonly UnwritableSend[]> {
   const deadline = now() + suspectsMs;
-  let waiting: Sending[] = [];
-  const settled = async (): Promise<readonly UnwritableSend[]> => {
-    const sent = waiting;
-    waiting = [];
-    return refusedOf(sent, suspects);
+  const window = new SendWindow(producer, WINDOW);
+  const refused = async (): Promise<readonly UnwritableSend[]> => {
+    const { sentCount } = window;
+    return refusedOf(await window.settled(), sentCount, suspects);
   };
   for (const one of sends) {
     const [, send] = one;
     const isAlone = suspects.has(send);
-    if (isAlone || waiting.length >= CHUNK) {
-      const refused = await settled();
-      if (refused.length > 0) return refused;
+    if (window.isFull) await window.room();
+    if (isAlone || window.hasFailed) {
+      const unwritable = await refused();
+      if (unwritable.length > 0) return unwritable;
     }
-    waiting.push({ one, outcome: outcomeOf(producer, send) });
+    window.send(one);
     if (!isAlone) continue;
-    const refused = await settled();
-    if (refused.length > 0) return refused;
+    const unwritable = await refused();
+    if (unwritable.length > 0) return unwritable;
     suspects.delete(send);
     if (now() >= deadline)
       throw new Error('a batch of messages was refused, and it is not known yet for which of them');
   }
-  return settled();
+  return refused();
 }
 
-/** Whatever was thrown, as an Error. */
-export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
-}
-
-/** A message that is on its way; its outcome is what it failed with, and never rejects. */
-interface Sending {
-  readonly one: SendOf;
-  readonly outcome: Promise<Error | undefined>;
-}
-
-/** Its own function, so that what is thrown at once is a failure like any other. */
-async function outcomeOf(producer: TransactionalProducer, { message }: KeptSend): Promise<Error | undefined> {
-  try {
-    await producer.send(message);
-    return undefined;
-  } catch (thrown) {
-    return asError(thrown);
-  }
-}
-
-async function refusedOf(sent: readonly Sending[], suspects: WeakSet<KeptSend>): Promise<readonly UnwritableSend[]> {
-  const outcomes = await Promise.all(sent.map(({ outcome }) => outcome));
+function refusedOf(
+  failed: readonly FailedSend[],
+  sentCount: number,
+  suspects: WeakSet<KeptSend>,
+): readonly UnwritableSend[] {
   const refused: UnwritableSend[] = [];
   const unclear: KeptSend[] = [];
   let other: Error | undefined;
-  for (const [i, { one }] of sent.entries()) {
-    const error = outcomes[i];
-    if (error === undefined) continue;
-    const [{ topic, partition }, send] = one;
+  for (const { of, error } of failed) {
+    const [{ topic, partition }, send] = of;
     if (!isUnwritable(error)) other ??= error;
-    else if (sent.length > 1 && BATCH_CODES.has(codeOf(error))) unclear.push(send);
+    else if (sentCount > 1 && BATCH_CODES.has(codeOf(error))) unclear.push(send);
     else refused.push({ topic, partition, send, error });
   }
   if (refused.length > 0) return refused;

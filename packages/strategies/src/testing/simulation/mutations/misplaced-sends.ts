@@ -14,7 +14,7 @@ export function writingEarly(): () => void {
       function (this: KeptSends, call, item, outcome) {
         settled.call(this, call, item, outcome);
         const { offset } = item.received;
-        const sends = (call.sends?.get(item) ?? []).map((message) => ({ offset, message }));
+        const sends = (call.sendsOf(item) ?? []).map((message) => ({ offset, message }));
         finished.set(item.owner, [...(finished.get(item.owner) ?? []), ...sends]);
       },
   );
@@ -46,7 +46,7 @@ export function writingLate(): () => void {
     (returned) =>
       function (this: Outcomes, call) {
         const keeper = keepers.get(call.owner);
-        const messages = call.owner.phase === 'ended' ? (call.sends?.get(call) ?? []) : [];
+        const messages = call.owner.phase === 'ended' ? (call.sendsOf(call) ?? []) : [];
         const sends = messages.map((message) => ({ offset: call.received.offset, message }));
         if (keeper !== undefined) late.set(keeper, [...(late.get(keeper) ?? []), ...sends]);
         returned.call(this, call);

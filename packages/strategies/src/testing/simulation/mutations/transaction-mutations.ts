@@ -47,9 +47,9 @@ export const transactionMutations: readonly Mutation[] = [
         'begin',
         (begin) =>
           function (this: HandlerCall, ...args) {
-            const { sends } = this;
+            const sends = (this.items ?? [this]).map((item) => [item, this.sendsOf(item) ?? []] as const);
             begin.apply(this, args);
-            this.sends = sends;
+            for (const [item, messages] of sends) for (const message of messages) this.keepSend(item, message);
           },
       );
     },
