@@ -15,6 +15,7 @@ export default {
       },
     ],
   },
+  testSequencer: '<rootDir>/scripts/test-sequencer.mjs',
   globalSetup: '<rootDir>/scripts/bundle-programs.mjs',
   testEnvironment: 'node',
   testEnvironmentOptions: {
