@@ -124,6 +124,18 @@ describe('what a board tells', () => {
     expect(JSON.stringify(told)).not.toContain('a secret of the value');
   });
 
+  it('is nothing of a value that could not be read either', async () => {
+    const { worker, start } = await running(['4111 1111'], {
+      handler: () => JSON.parse('x 4111 1111') as unknown,
+    });
+    const { url } = await open(worker);
+    await start();
+    const told = await snapshot(url);
+    expect([told.frozen.length, told.failures.length]).toEqual([1, 1]);
+    expect(told.failures[0]?.error).toContain('[redacted] is not valid JSON');
+    expect(JSON.stringify(told)).not.toContain('4111');
+  });
+
   it('is what happens since, once a second, to everybody the same; and nobody is asked while nobody looks', async () => {
     const { worker, start, advance, kafka } = await running(['fine']);
     let asked = 0;

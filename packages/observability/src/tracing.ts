@@ -22,6 +22,7 @@ import { PluginHealth } from './plugin-health.ts';
 import { classOf, exceptionOf, messageOf, type RecordSpan, RecordSpans } from './record-spans.ts';
 import { SpanStarts } from './span-starts.ts';
 import { spanAttributes, spanConventions } from './span-table.ts';
+import { traceRecordsOf } from './traced-records.ts';
 
 type AnyRecord = KafkaRecord<unknown, unknown>;
 
@@ -80,6 +81,7 @@ class Tracing implements Plugin {
             failed: (failure) => this.#guard(() => this.#failed(failure)),
             frozen: (event) => this.#guard(() => this.#spans.frozen(event)),
             revoked: ({ partitions }) => this.#guard(() => this.#spans.left(partitions)),
+            restarted: ({ partitions }) => this.#guard(() => this.#spans.left(partitions)),
             state: ({ to }) => {
               if (to === 'stopped' || to === 'failed') this.#guard(() => this.#spans.left());
             },
@@ -89,6 +91,7 @@ class Tracing implements Plugin {
   async start(...[worker, host]: Parameters<NonNullable<Plugin['start']>>): Promise<void> {
     this.#health.started(host);
     this.#starts.of(worker);
+    traceRecordsOf(worker, this.#spans);
   }
 
   aroundRecord(record: AnyRecord, { attempt }: HandlerContext, next: () => Promise<void>): Promise<void> {
@@ -157,6 +160,7 @@ class Tracing implements Plugin {
     } catch (error) {
       this.#guard(() => {
         for (const one of own) callFailed(one, error, attempt);
+        if (own.length === 0) this.#spans.callFailed(records, batch.spanContext());
         batch.recordException(exceptionOf(error));
         batch.setAttribute(spanAttributes.errorType.name, classOf(error));
         batch.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
@@ -167,13 +171,21 @@ class Tracing implements Plugin {
     }
   }
 
-  #failed({ record, error, attempt, decision }: Parameters<WorkerEvents['failed']>[0]): void {
-    const own = this.#spans.of(record);
-    // One that failed alone in its batch, or after its handler had returned, has not failed where the call is.
-    const isKnown = own?.failedAttempt === attempt && own.lastError === error;
-    if (own !== undefined && !isKnown) callFailed(own, error, attempt);
-    if (decision.do === 'retry') this.#spans.retried(record, attempt, decision.afterMs);
-    else if (decision.do === 'stop') this.#spans.ended(record, 'stopped', attempt);
+  #failed({ records, error, attempt, decision }: Parameters<WorkerEvents['failed']>[0]): void {
+    this.#spans.decidedTogether(records);
+    for (const record of records) {
+      const own = this.#spans.of(record);
+      // One that failed alone in its batch, or after its handler had returned, has not failed where the call is.
+      const isKnown = own?.failedAttempt === attempt && own.lastError === error;
+      if (own !== undefined && !isKnown) callFailed(own, error, attempt);
+      if (decision.do === 'retry') this.#spans.retried(record, attempt, decision.afterMs);
+    }
+    // Not before others have heard of it, who may want to know of the span.
+    if (decision.do === 'stop') queueMicrotask(() => this.#guard(() => this.#stopped(records, attempt)));
+  }
+
+  #stopped(records: readonly AnyRecord[], attempt: number): void {
+    for (const record of records) this.#spans.ended(record, 'stopped', attempt);
   }
 
   /** What goes wrong in tracing is told, and is nothing to the record. */

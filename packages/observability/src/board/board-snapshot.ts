@@ -1,4 +1,5 @@
 import type { AnyWorker, LaneStatus, PartitionStatus, WorkerGroup, WorkerState } from '@kafka-worker/core';
+import { withoutQuotedJson } from '../error-text.ts';
 import { clip } from './clip.ts';
 import type { Rates } from './rates.ts';
 import type { RecentFailure, RecentFailures } from './recent-failures.ts';
@@ -83,7 +84,7 @@ export function boardSnapshot({ target, idOf, rates, failures, hasActions }: Sna
   const going = all.filter(({ worker }) => !ended.has(worker));
   const frozen = going.flatMap(({ worker, topic, partition, frozen: of }) =>
     of.map(({ since, key, error, ...one }) => ({
-      ...{ worker, topic, partition, ...one, key: shortKey(key), error: clip(error, MAX_TEXT) },
+      ...{ worker, topic, partition, ...one, key: shortKey(key), error: clip(withoutQuotedJson(error), MAX_TEXT) },
       forMs: Math.max(0, now - since),
     })),
   );
@@ -91,7 +92,7 @@ export function boardSnapshot({ target, idOf, rates, failures, hasActions }: Sna
   const { live, ready, reasons } = target.health();
   return {
     ...{ name: target.name, state: target.state, live, ready, hasActions },
-    reasons: reasons.slice(0, MAX_REASONS).map((reason) => clip(reason, MAX_TEXT)),
+    reasons: reasons.slice(0, MAX_REASONS).map((reason) => clip(withoutQuotedJson(reason), MAX_TEXT)),
     moreReasons: Math.max(0, reasons.length - MAX_REASONS),
     workers: workers.map(({ worker, id, status }) => ({
       ...{ id, name: worker.name, state: worker.state, partitions: status.partitions.length },
