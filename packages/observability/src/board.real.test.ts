@@ -174,7 +174,7 @@ inChromium('the page of a board, in a real browser', () => {
       ...{ kafka, clock: kafka.clock, groupId: 'g', topics: 'orders', concurrency: perKey() },
       ...{ logger: { debug() {}, info() {}, warn() {}, error() {} } },
       handler: async (_record, { signal }) =>
-        new Promise((resolve) => {
+        new Promise<void>((resolve) => {
           signal.addEventListener('abort', () => resolve());
         }),
     });
