@@ -100,8 +100,9 @@ describeExample('06', open, (run) => {
     ]);
     const charged = seen.linesOf('order charged');
     expect(charged).toHaveLength(records - 1);
+    const failed = [...tried, ...seen.linesOf('handler failed, record is skipped')];
     const spanOf = new Map(seen.spans('process').map((span) => [placeOf(span), span]));
-    for (const { partition, offset, traceId, spanId } of charged)
+    for (const { partition, offset, traceId, spanId } of [...charged, ...failed])
       expect(`${String(traceId)}/${String(spanId)}`).toBe(
         idOf(spanOf.get(`${String(partition)}:${String(offset)}`) ?? noSpan()),
       );

@@ -65,6 +65,10 @@ describeExample('07', open, (run) => {
         .filter(({ name }) => name === 'exception')
         .map((one) => one.attributes?.['exception.message']);
       const inFailed = links.has(idOf(span)) ? [noAnswer] : [];
+      // Every failure but the last one of a record that is given up is followed by another attempt.
+      expect(span.events.filter(({ name }) => name === 'kafka_worker.retry')).toHaveLength(
+        placeOf(span) === '1:5' ? 2 : inFailed.length,
+      );
       if (placeOf(span) === '1:5') {
         expect(exceptions.slice(inFailed.length)).toEqual(
           Array.from({ length: 3 - inFailed.length }, () => madeToFail),
@@ -97,6 +101,11 @@ describeExample('07', open, (run) => {
     expect(metrics[`kafka_worker_handler_failures_total{${of},decision="retry"}`]).toBe(retries.length);
     const messages = new Set(retries.map(({ error }) => (error as Error).message));
     expect(messages).toEqual(new Set([noAnswer, madeToFail]));
+    const processed = new Set(bothOf(seen)[1].map(idOf));
+    for (const { traceId, spanId } of [...retries, ...seen.linesOf('handler failed, record is skipped')])
+      expect(processed).toContain(`${String(traceId)}/${String(spanId)}`);
+    const whole = retries.find(({ error }) => (error as Error).message === noAnswer);
+    expect(whole?.records).toBe(batches.find(({ status }) => status.message === noAnswer)?.links.length);
     expect(seen.linesOf('handler failed, record is skipped')).toEqual([
       expect.objectContaining({ level: 'error', topic: summary.topic, partition: 1, offset: 5, attempt: 3 }),
     ]);

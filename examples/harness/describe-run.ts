@@ -11,6 +11,9 @@ export function describeRun(summary: ExampleSummary): string {
   return [
     `example ${example} on ${kafka} Kafka, topic ${topic}, group ${group}`,
     `${records} records: ${handled} handled, ${failed} failed, in ${seconds} s, at most ${maxConcurrent} at once`,
+    ...(summary.callsLeftOut === undefined
+      ? []
+      : [`these are of the last handler calls; ${summary.callsLeftOut} before them are left out`]),
     `order kept: ${kept.length === 0 ? 'no' : `within each ${kept.join(' and each ')}`}`,
     ...(figures.length === 0 ? [] : [figures.join(', ')]),
     `committed offsets, read back from Kafka:${offsets.length === 0 ? ' none' : ''}`,

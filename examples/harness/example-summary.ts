@@ -22,6 +22,8 @@ export interface ExampleSummary extends CallFigures {
   readonly kafka: string;
   readonly topic: string;
   readonly group: string;
+  /** Of a run that went on for long: so many calls, the first ones, are in none of the figures. */
+  readonly callsLeftOut?: number;
   /** Next offsets by `topic/partition`, as Kafka has them after the run. */
   readonly committed: Readonly<Record<string, number>>;
   /** What else an example has to show. */

@@ -24,6 +24,9 @@ type AnyRecord = KafkaRecord<unknown, unknown>;
 export class HandlerCalls implements Plugin {
   readonly name = 'handler-calls';
   readonly calls: HandlerCall[] = [];
+  /** Earlier ones that are not among `calls` any more. */
+  leftOut = 0;
+  readonly #maxCalls: number;
   readonly #failAt: readonly FailAt[];
   /** By `partition:offset`. */
   readonly #places: ReadonlySet<string>;
@@ -33,9 +36,11 @@ export class HandlerCalls implements Plugin {
 
   /**
    * @param tracePath written line by line while the calls end, so that it tells the truth also after a crash
+   * @param maxCalls of a run without an end: it keeps at least so many, the last ones, and at most twice as many
    * @throws UsageError when that file cannot be written
    */
-  constructor(failAt: readonly FailAt[], tracePath: string | undefined) {
+  constructor(failAt: readonly FailAt[], tracePath: string | undefined, maxCalls: number = Number.POSITIVE_INFINITY) {
+    this.#maxCalls = maxCalls;
     this.#failAt = failAt;
     this.#places = new Set(failAt.map(placeOf));
     this.#traceFile = tracePath === undefined ? undefined : openTrace(tracePath);
@@ -103,6 +108,7 @@ export class HandlerCalls implements Plugin {
     const { topic, partition, offset } = record;
     const call: HandlerCall = { start, end, topic, partition, offset, key: keyText(record.key), ...outcome };
     this.calls.push(call);
+    if (this.calls.length >= 2 * this.#maxCalls) this.leftOut += this.calls.splice(0, this.#maxCalls).length;
     if (this.#traceFile !== undefined) writeSync(this.#traceFile, `${JSON.stringify(call)}\n`);
   }
 }

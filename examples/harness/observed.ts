@@ -1,6 +1,5 @@
-import { createServer, type Server } from 'node:http';
-import type { Plugin, Worker } from '@kafka-worker/core';
-import { SpanStatusCode } from '@opentelemetry/api';
+import type { HttpService, Plugin, Worker } from '@kafka-worker/core';
+import { metricsServer } from '@kafka-worker/observability';
 import type { Registry } from 'prom-client';
 import type winston from 'winston';
 import { UsageError } from '../../scripts/command-line.ts';
@@ -44,13 +43,12 @@ export async function observed(
   };
   const scrape = async (): Promise<string> => last ?? registry.metrics();
   const worker = createWorker({ ...setup, plugins: [...setup.plugins, lastScrape] });
-  const server = given.metricsPort === undefined ? undefined : await metricsRoute(given.metricsPort, registry);
-  const metricsUrl = server && `http://127.0.0.1:${portOf(server)}/metrics`;
+  const server = given.metricsPort === undefined ? undefined : await served(registry, given.metricsPort);
+  const metricsUrl = server && `${server.url}/metrics`;
   if (metricsUrl !== undefined) logger.info('metrics are served', { url: metricsUrl });
   const close = async (): Promise<void> => {
     unregisterSdk();
-    server?.closeAllConnections();
-    server?.close();
+    await server?.[Symbol.asyncDispose]();
     await spans.end();
     logger.close();
   };
@@ -62,10 +60,7 @@ export async function observed(
       const kept = spans.inMemory;
       return {
         figures: {
-          ...(report === undefined && {
-            spans: kept.length,
-            spansWithError: kept.filter(({ status }) => status.code === SpanStatusCode.ERROR).length,
-          }),
+          ...(report === undefined && spans.counts),
         },
         shown: [...traceTree(kept), 'metrics, as Prometheus gets them (some of them):', ...metricLines(text)],
         ...(report !== undefined && { spans: report }),
@@ -78,27 +73,11 @@ export async function observed(
  * On every interface: who scrapes may be a container, to which this machine is another one.
  * @throws UsageError when nobody can listen there
  */
-async function metricsRoute(port: number, registry: Registry): Promise<Server> {
-  const server = createServer((request, response) => {
-    if (request.url !== '/metrics') {
-      response.writeHead(404).end('there is /metrics\n');
-      return;
-    }
-    registry.metrics().then(
-      (text) => response.writeHead(200, { 'content-type': registry.contentType }).end(text),
-      (error: unknown) => response.writeHead(500).end(`${(error as Error).message}\n`),
-    );
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, resolve);
-  }).catch((error: unknown) => {
+async function served(registry: Registry, port: number): Promise<HttpService> {
+  try {
+    return await metricsServer(registry, { port });
+  } catch (error) {
     unregisterSdk();
-    throw new UsageError(`--metrics-port: expected a port that is free: ${(error as Error).message}.`);
-  });
-  return server;
-}
-
-function portOf(server: Server): number {
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : 0;
+    throw new UsageError(`--metrics-port: ${(error as Error).message.replace(/^port: /, '')}.`);
+  }
 }

@@ -75,6 +75,8 @@ export interface RunOptions {
   readonly tell?: (line: string) => void;
 }
 
+/** A run with `--board` has no end: its figures are of the last calls. */
+const MAX_WATCHED_CALLS = 20_000;
 const LOOK_EVERY_MS = 20;
 /** As long as partitions are not here, each look asks the broker what others have committed. */
 const LOOK_ELSEWHERE_EVERY_MS = 100;
@@ -88,7 +90,7 @@ export async function runExample(
   const { tell = () => {} } = options;
   const ownName = `example-${given.example}-${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
   const { topic = ownName, group = ownName } = given;
-  const calls = new HandlerCalls(given.fail, given.trace);
+  const calls = new HandlerCalls(given.fail, given.trace, given.board === true ? MAX_WATCHED_CALLS : undefined);
   let cluster = options.cluster;
   let opened: OpenedExample | undefined;
   const tracing = ExampleTracing.start(given);
@@ -126,6 +128,7 @@ export async function runExample(
         topic,
         group,
         ...figuresOf(calls.calls),
+        ...(calls.leftOut === 0 ? {} : { callsLeftOut: calls.leftOut }),
         committed: Object.fromEntries(
           [...(await view.committed())].map(([partition, offset]) => [`${topic}/${partition}`, offset]),
         ),

@@ -26,8 +26,8 @@ export async function watchRun({ target, kafka, topic, tell }: WatchedRun): Prom
   tell(`board  ${served.url}/#token=${token}  (until you interrupt this)`);
   const over = new AbortController();
   const sending = topic === undefined ? Promise.resolve() : keepSending(kafka, topic, over.signal);
-  // Reported when it is awaited, at the end.
-  sending.catch(() => {});
+  // Nobody waits for it before the end.
+  sending.catch((error: unknown) => tell(`no more orders come: ${(error as Error).message}`));
   return async () => {
     over.abort();
     await served[Symbol.asyncDispose]();

@@ -208,9 +208,12 @@ describe('a delivery with a store of its own', () => {
       },
     });
     worker.on('failed', (event) => failures.push(event));
+    const restarted: unknown[] = [];
+    worker.on('restarted', ({ partitions }) => restarted.push(...partitions));
     expect(handled).toEqual(['0@0', '1@0', '1@1']);
     stored = 2;
     restart([at(0)], new Error('fenced'));
+    expect(restarted).toEqual([at(0)]);
     for (const end of ends) end();
     await kafka.clock.advance(600);
     expect(worker.health().reasons.join()).toContain('t/0 has been starting again for 1 s: fenced');
@@ -309,9 +312,12 @@ describe('a delivery that does a call as a whole', () => {
       },
     });
     worker.on('settled', ({ record, outcome }) => outcomes.push(`${record.offset} ${outcome}`));
+    const failed: number[][] = [];
+    worker.on('failed', ({ records }) => failed.push(records.map(({ offset }) => offset)));
     await worker.start();
     await kafka.clock.advance(5_000);
     await stopped(kafka, worker);
+    expect(failed).toEqual([[2]]);
     expect(calls).toEqual([
       [0, 1, 2, 3, 4],
       [0, 1, 3, 4],

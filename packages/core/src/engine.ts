@@ -195,7 +195,7 @@ export class Engine {
     const { committer, poller } = this;
     this.repositioning = new Repositioning({
       commitsSends: keptSends !== undefined,
-      ...{ options, consumer, assignment, departures, committer, poller, turns, fail: parts.fail },
+      ...{ options, consumer, assignment, departures, committer, poller, turns, events, fail: parts.fail },
     });
     const { rebalances, repositioning } = this;
     this.#arrivals = new Arrivals({
@@ -209,6 +209,7 @@ export class Engine {
       starts,
       poller,
       turns,
+      events,
       fail: parts.fail,
     });
     this.windDown = new WindDown({

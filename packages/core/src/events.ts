@@ -30,8 +30,15 @@ export interface WorkerEvents {
     readonly attempts: number;
     readonly durationMs: number;
   }): void;
-  /** A handler call failed, and what is done about it. */
-  failed(event: Failure & { readonly decision: Decision }): void;
+  /** A handler call failed, and what is done about it. One decision may hold for several `records`: of a batch that failed as a whole `record` is the first. */
+  failed(
+    event: Failure & { readonly decision: Decision; readonly records: readonly KafkaRecord<unknown, unknown>[] },
+  ): void;
+  /**
+   * Partitions stay ours and go on from elsewhere: somebody has sought, or the delivery has stored other progress. What was received of them is forgotten,
+   * and what its handlers still do counts no more.
+   */
+  restarted(event: { readonly partitions: readonly TopicPartition[] }): void;
   /** A failed record could not be written to its dead letter topic. It is tried again; its record stays, and its lane waits. */
   'dead-letter-failed'(event: {
     readonly record: KafkaRecord<unknown, unknown>;
@@ -73,7 +80,7 @@ type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
 
 const eventNames: Readonly<Record<keyof WorkerEvents, true>> = {
   ...{ state: true, assigned: true, revoked: true, polled: true, settled: true, failed: true, committed: true },
-  ...{ 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true, turned: true },
+  ...{ 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true, turned: true, restarted: true },
   ...{ 'commit-failed': true, error: true, statistics: true },
 };
 

@@ -141,15 +141,15 @@ export class Outcomes {
       return;
     }
     const culprit = call.items === undefined ? undefined : undecodable(call.items, error);
-    const item = culprit ?? call.first;
-    const decision = this.#verdicts.of(call, item, error);
     if (culprit === undefined) {
-      this.#carryOut(decision, call, item, error);
+      const decision = this.#verdicts.of(call, call.first, error, () => call.items ?? [call]);
+      this.#carryOut(decision, call, call.first, error);
       return;
     }
     // Only that record is at fault: the others have not been handled, and get their call without it.
-    const atFault = decision.do === 'freeze' ? withThoseBehind(call.items ?? [], culprit) : [culprit];
-    this.#carryOut(decision, call.split(atFault), culprit, error);
+    const atFault = (decision: Decision) => heldFor(decision, call.items ?? [], culprit);
+    const decision = this.#verdicts.of(call, culprit, error, atFault);
+    this.#carryOut(decision, call.split(atFault(decision)), culprit, error);
     call.withdraw('ended');
     if (!call.isEmpty) this.#again(call);
   }
@@ -181,13 +181,13 @@ export class Outcomes {
     for (const [item, error] of failedItems) {
       // It may stand still already, behind another one.
       if (call.items?.includes(item) !== true) continue;
-      const decision = this.#verdicts.of(call, item, error);
+      const atFault = (decision: Decision) => heldFor(decision, call.items ?? [], item);
+      const decision = this.#verdicts.of(call, item, error, atFault);
       if (decision.do === 'retry') {
         again.push(item);
         afterMs = Math.max(afterMs, decision.afterMs);
       } else {
-        const atFault = decision.do === 'freeze' ? withThoseBehind(call.items, item) : [item];
-        this.#carryOut(decision, call.split(atFault), item, error);
+        this.#carryOut(decision, call.split(atFault(decision)), item, error);
       }
     }
     const left = again.filter((item) => call.items?.includes(item));
@@ -291,8 +291,9 @@ function inOrder(items: readonly CallItem[] | undefined, some: readonly CallItem
   return items?.filter((item) => some.includes(item)) ?? some;
 }
 
-/** What stands still with a record: it, and what is behind it in its partition, which must not overtake it. */
-function withThoseBehind(items: readonly CallItem[], culprit: CallItem): readonly CallItem[] {
+/** What a decision about one record is carried out for: what stands still does so with what is behind it in its partition, which must not overtake it. */
+function heldFor(decision: Decision, items: readonly CallItem[], culprit: CallItem): readonly CallItem[] {
+  if (decision.do !== 'freeze') return [culprit];
   return items.slice(items.indexOf(culprit)).filter(({ owner }) => owner === culprit.owner);
 }
 

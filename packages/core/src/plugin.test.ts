@@ -42,6 +42,10 @@ describe('a plugin', () => {
         }
       },
       aroundRecord: () => Promise.reject(new Error('not for batches')),
+      listeners: {
+        failed: ({ record, records, decision }) =>
+          void order.push(`${decision.do} ${record.offset}: ${records.map(({ offset }) => offset).join()}`),
+      },
     };
     const worker = new Worker({
       ...common(kafka, plugin),
@@ -53,7 +57,7 @@ describe('a plugin', () => {
     });
     await worker.start();
     await kafka.clock.advance(2_000);
-    expect(order).toEqual(['in ab 1', 'handler', 'out', 'in ab 2', 'handler', 'out']);
+    expect(order).toEqual(['in ab 1', 'handler', 'out', 'retry 0: 0,1', 'in ab 2', 'handler', 'out']);
     expect(await worker.stop()).toMatchObject({ state: 'stopped', handled: 2 });
   });
 

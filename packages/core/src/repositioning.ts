@@ -2,6 +2,7 @@ import type { Assignment } from './assignment.ts';
 import type { Committer } from './committer.ts';
 import type { Departures } from './departures.ts';
 import { ClientError, IllegalStateError, type KafkaWorkerError } from './errors.ts';
+import type { EventListeners } from './events.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { Poller } from './poller.ts';
@@ -28,6 +29,7 @@ export interface RepositioningParts {
   readonly commitsSends: boolean;
   readonly poller: Poller;
   readonly turns: Turns;
+  readonly events: EventListeners;
   readonly fail: (error: KafkaWorkerError) => void;
 }
 
@@ -76,7 +78,7 @@ export class Repositioning {
 
   async #seek(to: TopicPartition & { readonly offset: number }): Promise<void> {
     const { topic, partition, offset } = to;
-    const { assignment, consumer, committer, departures, turns, fail } = this.#parts;
+    const { assignment, consumer, committer, departures, turns, events, fail } = this.#parts;
     const owned = assignment.get(to);
     if (owned?.isStaying !== true) {
       throw new IllegalStateError(`${topic}/${partition} was taken away before it could be sought`);
@@ -87,6 +89,7 @@ export class Repositioning {
     turns.run(() => {
       departures.abort([owned], new ClientError('the partition was sought to another offset'));
       departures.end([owned]);
+      events.emit('restarted', { partitions: [{ topic, partition }] });
     });
     try {
       await consumer.seek([to]);

@@ -1,6 +1,7 @@
 import type { Assignment } from './assignment.ts';
 import type { Departures } from './departures.ts';
 import { ClientError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
+import type { EventListeners } from './events.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { Poller } from './poller.ts';
@@ -29,6 +30,7 @@ export interface RestartParts {
   readonly starts: StartResolver;
   readonly poller: Poller;
   readonly turns: Turns;
+  readonly events: EventListeners;
   readonly fail: (error: KafkaWorkerError) => void;
 }
 
@@ -65,21 +67,23 @@ export class Restarts {
 
   /** Those that are being taken away, and all when the worker is stopping, only end. */
   restart(partitions: readonly TopicPartition[], reason: Error): void {
-    const { assignment, departures, options, turns } = this.#parts;
+    const { assignment, departures, options, turns, events } = this.#parts;
     turns.run(() => {
       const owned = assignment.among(partitions);
       if (owned.length === 0) return;
       const staying = this.#waits.isClosed ? [] : owned.filter(({ isStaying }) => isStaying);
       const restarts = staying.map((one) => this.#note(one, reason));
+      const ended = owned.map(({ topic, partition }) => ({ topic, partition }));
       options.logger.warn(
         'the delivery has stored other progress of partitions: what is under way of them counts no more',
         {
-          partitions: owned.map(({ topic, partition }) => ({ topic, partition })),
+          partitions: ended,
           error: reason,
         },
       );
       departures.abort(owned, reason);
       departures.end(owned);
+      events.emit('restarted', { partitions: ended });
       for (const one of restarts) void this.#begin(one);
     });
   }

@@ -32,7 +32,7 @@ export function statusOf(
   const partitions = [...engine.assignment].map((owned) => ({
     ...partitionStatus(owned, engine, calls, consumer, now),
     isPaused: owned.heldBackFor.has('paused'),
-    frozen: frozen.filter((one) => one.owner === owned).map(frozenStatus),
+    frozen: frozen.filter((one) => one.owner === owned).map((one) => frozenStatus(one, now)),
   }));
   return {
     state,
@@ -43,8 +43,9 @@ export function statusOf(
   };
 }
 
-function frozenStatus({ scope, item, key, since, error }: Frozen): PartitionStatus['frozen'][number] {
-  return { scope, offset: item.received.offset, key, since, error: toError(error).message };
+function frozenStatus({ scope, item, key, since, error }: Frozen, now: number): PartitionStatus['frozen'][number] {
+  const forMs = Math.max(0, now - since);
+  return { scope, offset: item.received.offset, key, since, forMs, error: toError(error).message };
 }
 
 function lanesStatus(lanes: Lanes<HandlerCall>): WorkerStatus['lanes'] {

@@ -18,8 +18,16 @@ export class Verdicts {
     this.#hasKeyLanes = hasKeyLanes(options.concurrency.lanes);
   }
 
-  /** What is to be done about a record of a call whose attempt has failed. */
-  of(call: HandlerCall, item: CallItem, error: unknown): Decision {
+  /**
+   * What is to be done about a record of a call whose attempt has failed.
+   * @param heldFor what a decision is carried out for: told to who listens, and made for nobody else
+   */
+  of(
+    call: HandlerCall,
+    item: CallItem,
+    error: unknown,
+    heldFor: (decision: Decision) => readonly CallItem[] = () => [item],
+  ): Decision {
     const { clock, random } = this.#options;
     const now = clock.now();
     call.firstFailedAt ??= now;
@@ -32,7 +40,10 @@ export class Verdicts {
       random: random(),
     };
     const decision = this.#decide(failure, now);
-    if (this.#events.has('failed')) this.#events.emit('failed', { ...failure, decision });
+    if (this.#events.has('failed')) {
+      const records = heldFor(decision).map((one) => one.record);
+      this.#events.emit('failed', { ...failure, decision, records });
+    }
     return decision;
   }
 

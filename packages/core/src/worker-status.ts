@@ -22,6 +22,8 @@ export interface PartitionStatus extends TopicPartition {
     readonly key: string | null;
     /** Milliseconds since the epoch. */
     readonly since: number;
+    /** How long that is, in milliseconds: nobody needs a clock that agrees with the worker's. */
+    readonly forMs: number;
     readonly error: string;
   }[];
   /**

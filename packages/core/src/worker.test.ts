@@ -444,12 +444,15 @@ describe('Worker', () => {
       const kafka = clusterWith({ 0: ['a', 'b'] });
       const held = heldHandler();
       const worker = workerOn(kafka, held.handler);
+      const restarted: unknown[] = [];
+      worker.on('restarted', ({ partitions }) => restarted.push(...partitions));
       await worker.start();
       await kafka.clock.advance(10);
       held.release[0]?.();
       await kafka.clock.advance(10);
       expect(held.started).toEqual(['a', 'b']);
       await worker.seek(p(0), 0);
+      expect(restarted).toEqual([p(0)]);
       held.release[1]?.();
       await kafka.clock.advance(10);
       expect(worker.status().partitions[0]).toMatchObject({ nextOffset: 0, inFlight: 2 });

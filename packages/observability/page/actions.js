@@ -38,6 +38,11 @@ export async function hasToken(why) {
  * @returns {Promise<{ readonly isDone: boolean; readonly text: string }>}
  */
 export async function ask(what) {
+  // No header can carry anything else: it would be refused before it is sent, again and again.
+  if (!/^[\x21-\x7e]+$/.test(token)) {
+    token = '';
+    return { isDone: false, text: 'the token is wrong' };
+  }
   try {
     const response = await fetch('unfreeze', {
       method: 'POST',

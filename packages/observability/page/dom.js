@@ -44,8 +44,14 @@ export function showList(parent, items, keyOf, create, update) {
   const old = new Map([...parent.children].map((child) => [/** @type {HTMLElement} */ (child).dataset.key, child]));
   /** @type {Element | null} */
   let next = parent.firstElementChild;
+  /** @type {Map<string, number>} */
+  const times = new Map();
   for (const item of items) {
-    const key = keyOf(item);
+    const own = keyOf(item);
+    const before = times.get(own) ?? 0;
+    times.set(own, before + 1);
+    // What looks the same, such as long keys that are cut off, is still one element each.
+    const key = `${own} ${before}`;
     let node = /** @type {HTMLElement | undefined} */ (old.get(key));
     old.delete(key);
     if (node === undefined) {

@@ -153,6 +153,57 @@ inChromium('the page of a board, in a real browser', () => {
     expect(await page.evaluate('document.activeElement.id')).toBe('frozen-title');
   });
 
+  it('asks again after a token that no header can carry', async () => {
+    const { board } = await stage();
+    const { page, complaints } = await open(board);
+    for (const token of ['tökén-ünd-mehr', TOKEN]) {
+      await page.getByRole('button', { name: 'Retry orders/0 offset 1' }).click();
+      await page.getByRole('textbox', { name: 'Token' }).fill(token);
+      await page.getByRole('button', { name: 'Go on' }).click();
+      const said = token === TOKEN ? 'is tried again' : 'the token is wrong';
+      await page.getByRole('status').filter({ hasText: said }).waitFor();
+    }
+    expect(complaints).toEqual([]);
+  });
+
+  it('has one row for each lane, also of keys that are cut off to the same text, and as many after a while', async () => {
+    const kafka = fakeKafka({ topics: { orders: { partitions: 1 } } });
+    for (const end of ['1', '2', '3'])
+      kafka.send(Array.from({ length: 5 }, () => ({ topic: 'orders', partition: 0, key: LONG_KEY + end, value: 'x' })));
+    const worker = new Worker({
+      ...{ kafka, clock: kafka.clock, groupId: 'g', topics: 'orders', concurrency: perKey() },
+      ...{ logger: { debug() {}, info() {}, warn() {}, error() {} } },
+      handler: async (_record, { signal }) =>
+        new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => resolve());
+        }),
+    });
+    const made = await board(worker, { port: 0 });
+    const starting = worker.start();
+    await kafka.clock.advance(2_000);
+    await starting;
+    const stop = async (): Promise<void> => {
+      const stopping = worker.stop({ timeoutMs: 1_000 });
+      await kafka.clock.advance(10_000);
+      await stopping;
+    };
+    ends.push(stop, async () => made[Symbol.asyncDispose]());
+    const { page } = await open(made);
+    for (let look = 0; look < 2; look++) {
+      expect(await page.locator('#lanes > tr').count()).toBe(3);
+      await page.waitForTimeout(2_500);
+    }
+  });
+
+  it('says by the clock of the worker how long something stands still, be that of the browser an hour ahead', async () => {
+    const { kafka, board } = await stage();
+    await kafka.clock.advance(40_000);
+    const { page } = await open(board);
+    await page.evaluate('{ const now = Date.now; Date.now = () => now() + 3_600_000; }');
+    await page.waitForTimeout(1_200);
+    expect(await page.locator('#frozen .about').first().textContent()).toMatch(/for 4\d s$/);
+  });
+
   it('fits a phone, and is readable there, in the light and in the dark', async () => {
     const { board } = await stage();
     const phone = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };

@@ -124,6 +124,28 @@ describe('what a board tells', () => {
     expect(JSON.stringify(told)).not.toContain('a secret of the value');
   });
 
+  it('is how long something stands still by the clock of the worker, whatever the clocks of others say', async () => {
+    const { worker, start, advance } = await running();
+    const { url } = await open(worker);
+    await start();
+    await advance(30_000);
+    const { frozen } = await snapshot(url);
+    expect(frozen[0]).not.toHaveProperty('since');
+    expect(Math.round((frozen[0]?.forMs ?? 0) / 5_000)).toBe(6);
+  });
+
+  it('is nothing of a value that could not be read either', async () => {
+    const { worker, start } = await running(['4111 1111'], {
+      handler: () => JSON.parse('x 4111 1111') as unknown,
+    });
+    const { url } = await open(worker);
+    await start();
+    const told = await snapshot(url);
+    expect([told.frozen.length, told.failures.length]).toEqual([1, 1]);
+    expect(told.failures[0]?.error).toContain('[redacted] is not valid JSON');
+    expect(JSON.stringify(told)).not.toContain('4111');
+  });
+
   it('is what happens since, once a second, to everybody the same; and nobody is asked while nobody looks', async () => {
     const { worker, start, advance, kafka } = await running(['fine']);
     let asked = 0;
@@ -159,18 +181,47 @@ describe('what a board tells', () => {
     expect(asked).toBe(before);
   });
 
-  it('is each worker of a group, with those that come and go', async () => {
-    const first = await running([]);
+  it('is each worker of a group, with those that come and go, on each of two boards', async () => {
+    const first = await running(['bad']);
     const second = await running([], { name: 'invoices' });
+    const third = await running(['bad'], { name: 'third' });
     const group = new WorkerGroup([first.worker, second.worker], { name: 'both' });
-    const { url } = await open(group);
-    expect(await snapshot(url)).toMatchObject({
+    const [one, other] = [await open(group, { allowActions: { token: TOKEN } }), await open(group)];
+    expect(await snapshot(one.url)).toMatchObject({
       name: 'both',
       workers: [
         { id: 1, name: 'billing', state: 'idle' },
         { id: 2, name: 'invoices', state: 'idle' },
       ],
     });
+    const starting = group.start();
+    for (const { advance } of [first, second]) await advance();
+    await starting;
+    await other[Symbol.asyncDispose]();
+    const removing = group.remove(second.worker);
+    await second.advance(10_000);
+    await removing;
+    const adding = group.add(third.worker);
+    await third.advance();
+    await adding;
+    // What was made for a viewer a moment ago is sent to the next one too.
+    await sleep(1_000);
+    const told = await snapshot(one.url);
+    expect(told.workers.map(({ id, name, state }) => [id, name, state])).toEqual([
+      [1, 'billing', 'running'],
+      [3, 'third', 'running'],
+    ]);
+    // Workers are told apart by their numbers: the same record of both is frozen.
+    expect(told.frozen.map(({ worker, offset }) => [worker, offset])).toEqual([
+      [1, 0],
+      [3, 0],
+    ]);
+    expect(told.failures.map(({ worker }) => worker).sort()).toEqual(['billing', 'third']);
+    third.bad.error = undefined;
+    expect((await unfreeze(one.url, { ...frozenAt1, worker: 3, offset: 0 })).status).toBe(200);
+    await third.advance();
+    expect([first, third].map(({ worker }) => worker.status().partitions[0]?.frozen.length)).toEqual([1, 0]);
+    expect((await unfreeze(one.url, { ...frozenAt1, worker: 2, offset: 0 })).status).toBe(404);
   });
 
   it('says so when the worker has stopped', async () => {
@@ -392,7 +443,8 @@ describe('the server of a board', () => {
     [{ port: 0, allowActions: {} }, 'allowActions.token'],
     [{ port: 0, allowActions: null }, 'allowActions.token'],
     [{ port: 0, allowActions: { token: '' } }, 'allowActions.token'],
-    [{ port: 0, allowActions: { token: 'my secret' } }, 'allowActions.token'],
+    [{ port: 0, allowActions: { token: 'my secret is long' } }, 'allowActions.token'],
+    [{ port: 0, allowActions: { token: 'secret' } }, 'allowActions.token'],
     [{ port: 0, token: 'secret' }, 'token'],
     [{ port: 0, hostNames: 'x' }, 'hostNames'],
     [undefined, 'options'],

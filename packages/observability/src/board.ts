@@ -15,6 +15,8 @@ import { RecentFailures } from './board/recent-failures.ts';
 import { WatchedWorkers } from './board/watched-workers.ts';
 
 const TICK_MS = 1_000;
+/** So many guesses as are answered in a minute find no such token. */
+const MIN_TOKEN_LENGTH = 12;
 
 /** Start with `port`. */
 export interface BoardOptions extends ServeHttpOptions {
@@ -26,8 +28,8 @@ export interface BoardOptions extends ServeHttpOptions {
   /** Names, beside `localhost` and that of the machine, under which a browser may ask for it: what stands in `Host`. @defaultValue none */
   readonly hostNames?: readonly string[];
   /**
-   * Buttons that try a frozen record again, or pass it over, for who has the token: text without spaces, as long as a password, from `randomBytes(16)`
-   * say. @defaultValue no buttons
+   * Buttons that try a frozen record again, or pass it over, for who has the token: text without spaces, of 12 characters or more, from
+   * `randomBytes(16)` say. @defaultValue no buttons
    */
   readonly allowActions?: { readonly token: string };
 }
@@ -91,10 +93,10 @@ function checkArguments(target: unknown, options: BoardOptions): void {
     throw new InvalidOptionError('hostNames', 'an array of names, without ports', hostNames);
   if (allowActions === undefined) return;
   const token: unknown = allowActions?.token;
-  if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token))
+  if (typeof token !== 'string' || !/^[\x21-\x7e]+$/.test(token) || token.length < MIN_TOKEN_LENGTH)
     throw new InvalidOptionError(
       'allowActions.token',
-      "text without spaces, such as randomBytes(16).toString('hex')",
-      typeof token === 'string' ? 'text that no header can carry' : typeof token,
+      `text without spaces of at least ${MIN_TOKEN_LENGTH} characters, such as randomBytes(16).toString('hex')`,
+      typeof token === 'string' ? 'text that is shorter, or that no header can carry' : typeof token,
     );
 }

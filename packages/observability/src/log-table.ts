@@ -25,7 +25,10 @@ export type LogKey =
   | 'error';
 
 const record = ['topic', 'partition', 'offset', 'keyHash'] as const;
-const failure = [...record, 'attempt', 'error'] as const;
+/** Of the record's span: there where it is traced. */
+const trace = ['traceId', 'spanId'] as const;
+/** `records` are so many as the decision holds for: more than one where a batch failed as a whole, of which the line names the first. */
+const failure = [...record, 'attempt', 'records', 'error', ...trace] as const;
 
 /** Every line that `logging()` writes of itself; each also has `worker`. */
 export const logTable: Readonly<Record<LogKey, LogDefinition>> = {
@@ -49,7 +52,7 @@ export const logTable: Readonly<Record<LogKey, LogDefinition>> = {
   deadLetterFailed: {
     level: 'error',
     message: 'dead letter not written, tried again',
-    fields: [...record, 'deadLetterTopic', 'failures', 'error'],
+    fields: [...record, 'deadLetterTopic', 'failures', 'error', ...trace],
   },
   unfrozen: {
     level: 'info',
@@ -59,7 +62,7 @@ export const logTable: Readonly<Record<LogKey, LogDefinition>> = {
   stuck: {
     level: 'error',
     message: 'handler ignores its aborted signal',
-    fields: ['topic', 'partition', 'offset', 'waitedMs'],
+    fields: ['topic', 'partition', 'offset', 'waitedMs', ...trace],
   },
   committed: { level: 'debug', message: 'offsets committed', fields: ['offsets', 'durationMs'] },
   commitFailed: { level: 'warn', message: 'commit failed', fields: ['offsets', 'error'] },

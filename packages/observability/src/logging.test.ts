@@ -64,6 +64,14 @@ async function logged(kafka: FakeKafka, run: Run): Promise<Line[]> {
   return lines;
 }
 
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return error;
+  }
+}
+
 const failing = (times: number) => (): void => {
   if (times-- > 0) throw new RangeError('no');
 };
@@ -107,6 +115,7 @@ describe('logging', () => {
           partition: 0,
           offset: 0,
           attempt: 1,
+          records: 1,
         },
         ...{
           keyHash: expect.stringMatching(/^[0-9a-f]{12}$/),
@@ -144,6 +153,58 @@ describe('logging', () => {
     expect(second?.keyHash).not.toBe(first?.keyHash);
   });
 
+  describe.each([
+    ['first', true],
+    ['last', false],
+  ])('beside tracing(), which comes %s', (_where, isFirst) => {
+    async function run(options: object, more: object = {}) {
+      const exporter = new InMemorySpanExporter();
+      const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+      const lines: Line[] = [];
+      const plugins = [tracing({ tracerProvider, ...more }), logging({ logger: noted(lines) })];
+      const kafka = clusterWith('a', 'b');
+      kafka.failSends(1, { retriable: true });
+      await logged(kafka, {
+        options: { plugins: isFirst ? plugins : plugins.reverse(), ...options },
+      });
+      const spans = exporter.getFinishedSpans();
+      const idOf = (offset: number): string | undefined =>
+        spans.find(({ attributes }) => attributes['kafka.offset'] === offset)?.spanContext().spanId;
+      return { lines, spans, idOf };
+    }
+
+    it.each([
+      ['is tried again', retry({ maxAttempts: 2, backoff: { initialMs: 100, jitter: 0 }, then: skip() })],
+      ['is skipped', skip()],
+      ['goes to the dead letter topic', deadLetter({ topic: 'dead' })],
+      ['stands still with what is behind it', freezePartition()],
+    ])('says of a failure in which trace it is: the record %s', async (what, onFailure) => {
+      const { lines, idOf } = await run({ handler: failing(1), onFailure });
+      const [line] = of(lines, `handler failed, record ${what}`);
+      expect(line?.offset).toBe(0);
+      expect(line?.spanId).toEqual(expect.any(String));
+      expect(line?.spanId).toBe(idOf(0));
+    });
+
+    it('also of the one that ends the worker, and of a dead letter that cannot be written', async () => {
+      const ended = await run({ handler: failing(1), onFailure: stop() });
+      expect(of(ended.lines, 'handler failed, worker ends')[0]?.spanId).toBe(ended.idOf(0) ?? 'no span');
+      const { lines, idOf } = await run({ handler: failing(1), onFailure: deadLetter({ topic: 'dead' }) });
+      expect(of(lines, 'dead letter not written, tried again')[0]?.spanId).toBe(idOf(0) ?? 'no span');
+    });
+
+    it('of a batch names the first record and says how many there are, in the trace that there is', async () => {
+      const batch = () => ({ handler: undefined, batchHandler: failing(1), concurrency: undefined, onFailure: skip() });
+      const both = await run(batch());
+      const [line, ...others] = of(both.lines, 'handler failed, record is skipped');
+      expect(others).toEqual([]);
+      expect(line).toMatchObject({ offset: 0, records: 2, spanId: both.idOf(0) ?? 'no span' });
+      const { lines, spans } = await run(batch(), { spanPer: 'batch' });
+      const [call] = of(lines, 'handler failed, record is skipped');
+      expect(call).toMatchObject({ records: 2, spanId: spans[0]?.spanContext().spanId });
+    });
+  });
+
   it('writes nothing of what records hold, unless it may', async () => {
     const handler: WorkerOptions['handler'] = (record, { log }) =>
       log.info('seen', {
@@ -169,6 +230,61 @@ describe('logging', () => {
       record: { value: 'secret', key: 'key of secret' },
       bytes: 'secret',
       value: 'secret',
+    });
+  });
+
+  it('writes neither a decoded value under another name, nor what JSON.parse quotes of one', async () => {
+    const secret = '{"card":"4111 1111", no';
+    const handler: WorkerOptions['handler'] = ({ value, key }, { log }) => {
+      log.info('seen', { order: value, customer: key, list: [value], total: 1 });
+      throw new Error('not stored', { cause: parsed(secret) });
+    };
+    const text = { deserialize: (bytes: Buffer | null) => String(bytes) };
+    const options = { handler, value: text, key: text, onFailure: skip() } as unknown as Partial<WorkerOptions>;
+    const lines = await logged(clusterWith(secret), { options });
+    expect(JSON.stringify(lines)).not.toMatch(/4111|key of/);
+    const hidden = '[redacted]';
+    expect(of(lines, 'seen')).toMatchObject([{ order: hidden, customer: hidden, list: [hidden], total: 1 }]);
+    expect(of(lines, 'handler failed, record is skipped')).toMatchObject([
+      { error: { message: 'not stored', cause: { name: 'SyntaxError', stack: expect.stringContaining('JSON') } } },
+    ]);
+    const decoded = {
+      handler: ({ value }: { readonly value: unknown }) => value,
+      value: json(),
+      onFailure: skip(),
+    } as unknown as Partial<WorkerOptions>;
+    const [failed] = of(
+      await logged(clusterWith('4111 1111'), { options: decoded }),
+      'handler failed, record is skipped',
+    );
+    expect(JSON.stringify(failed)).not.toContain('4111');
+    const shown = of(
+      await logged(clusterWith('x4111'), { options: decoded, logging: { showsValues: true } }),
+      'handler failed, record is skipped',
+    );
+    expect(JSON.stringify(shown)).toContain('x4111');
+  });
+
+  it('writes what there is of fields that cannot be read, and what says itself as text', async () => {
+    const handler: WorkerOptions['handler'] = (_record, { log }) =>
+      log.info('odd', {
+        get broken(): never {
+          throw new Error('no');
+        },
+        nested: {
+          toJSON(): never {
+            throw new Error('no');
+          },
+        },
+        url: new URL('http://localhost/path'),
+        fine: 1,
+      });
+    const [odd] = of(await logged(clusterWith('a'), { options: { handler } }), 'odd');
+    expect(odd).toMatchObject({
+      broken: '[unreadable]',
+      nested: '[unreadable]',
+      url: 'http://localhost/path',
+      fine: 1,
     });
   });
 

@@ -7,11 +7,12 @@ import {
   type TopicPartition,
   type WorkerEvents,
 } from '@kafka-worker/core';
-import { trace } from '@opentelemetry/api';
+import { type SpanContext, trace } from '@opentelemetry/api';
 import { LogRate } from './log-rate.ts';
 import { type LogKey, logTable } from './log-table.ts';
 import { PluginHealth } from './plugin-health.ts';
 import { redactedFields } from './redaction.ts';
+import { type TracedRecords, tracedRecordsOf } from './traced-records.ts';
 
 const WINDOW_MS = 60_000;
 const HASH_LENGTH = 12;
@@ -41,7 +42,8 @@ const failedLines: Readonly<Record<Failed['decision']['do'], LogKey>> = {
  * Lines of what happens to a worker and its records, by one table of constant messages, and a `context.log` in handlers that says which record it logs
  * for: topic, partition, offset, attempt, a hash of the key, and the trace that is active. One plugin is for one worker.
  *
- * What records hold is not written, by whichever name it comes, and one message cannot flood the log. A logger that throws fails no record.
+ * A record's value, key and headers are not written, by whichever name they come, nor is what `JSON.parse` quotes of them; what a handler takes out of
+ * them and logs is its own affair. One message cannot flood the log. A logger that throws fails no record.
  * @throws InvalidOptionError for options that are none
  */
 export function logging(options: LoggingOptions): Plugin {
@@ -50,27 +52,34 @@ export function logging(options: LoggingOptions): Plugin {
   const rate = new LogRate(maxPerMinute, WINDOW_MS);
   const health = new PluginHealth('logging');
   let worker: string | undefined;
-  const write = (level: keyof Logger, message: string, fields: object): void => {
+  let traced = (): TracedRecords | undefined => undefined;
+  const write = (level: keyof Logger, message: string, fields: () => object): void => {
     const isLimited = level === 'warn' || level === 'error';
     const suppressed = isLimited ? rate.admit(message, Date.now()) : 0;
     if (suppressed === undefined) return;
-    const all = { worker, ...fields, ...(suppressed > 0 && { suppressed }) };
-    logger[level](message, redactedFields(all, showsValues));
+    logger[level](message, { worker, ...fields(), ...(suppressed > 0 && { suppressed }) });
   };
-  const line = (key: LogKey, fields: object): void => write(logTable[key].level, logTable[key].message, fields);
+  const line = (key: LogKey, fields: object): void =>
+    write(logTable[key].level, logTable[key].message, () => redactedFields(fields, showsValues));
   return {
     name: 'logging',
     async start(started, host) {
       health.started(host);
       worker = started.name;
+      // When it is wanted: who traces may be started later.
+      traced = () => tracedRecordsOf(started);
     },
     logFor(record, _log, attempt) {
       const about = { ...placeOf(record), attempt };
       const level = (name: keyof Logger) => (message: string, fields?: object) => {
         try {
-          write(name, message, { ...about, ...activeTrace(), ...fields });
-        } catch {
+          write(name, message, () => ({
+            ...{ ...about, ...traceOf(trace.getActiveSpan()?.spanContext()) },
+            ...redactedFields(fields ?? {}, showsValues, (value) => isHeldBy(record, value)),
+          }));
+        } catch (error) {
           // What cannot be logged is no failure of the record.
+          health.failed(error);
         }
       };
       return { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
@@ -85,18 +94,27 @@ export function logging(options: LoggingOptions): Plugin {
         lost
           ? line('lost', { partitions: partitions.map(nameOf) })
           : line('revoked', { partitions: partitions.map(nameOf), drainedMs }),
-      failed: ({ record, error, attempt, decision }) =>
+      failed: ({ record, records, error, attempt, decision }) =>
         line(failedLines[decision.do], {
           ...placeOf(record),
-          ...{ attempt, error },
+          ...{ attempt, records: records.length, error },
+          ...traceOf(traced()?.spanContextOf(record)),
           ...(decision.do === 'retry' && { afterMs: decision.afterMs }),
           ...(decision.do === 'dead-letter' && { deadLetterTopic: decision.topic }),
           ...(decision.do === 'freeze' && { scope: decision.scope }),
         }),
       'dead-letter-failed': ({ record, topic, error, failures }) =>
-        line('deadLetterFailed', { ...placeOf(record), deadLetterTopic: topic, failures, error }),
+        line('deadLetterFailed', {
+          ...placeOf(record),
+          ...{ deadLetterTopic: topic, failures, error },
+          ...traceOf(traced()?.spanContextOf(record)),
+        }),
       unfrozen: ({ topic, partition, scope, skipped }) => line('unfrozen', { topic, partition, scope, skipped }),
-      stuck: ({ topic, partition, offset, waitedMs }) => line('stuck', { topic, partition, offset, waitedMs }),
+      stuck: ({ topic, partition, offset, waitedMs }) =>
+        line('stuck', {
+          ...{ topic, partition, offset, waitedMs },
+          ...traceOf(traced()?.spanContextAt({ topic, partition, offset })),
+        }),
       committed: ({ offsets, durationMs }) => line('committed', { offsets: offsets.map(offsetOf), durationMs }),
       'commit-failed': ({ offsets, error }) => line('commitFailed', { offsets: offsets.map(offsetOf), error }),
       error: ({ error }) => line('error', { error }),
@@ -122,9 +140,18 @@ function keyHashOf(record: AnyRecord): string | null {
   }
 }
 
-function activeTrace(): object {
-  const active = trace.getActiveSpan()?.spanContext();
-  return active === undefined ? {} : { traceId: active.traceId, spanId: active.spanId };
+/** A decoded value has no name of its own. Figures are too common to be known again. */
+function isHeldBy(record: AnyRecord, value: unknown): boolean {
+  if (value === '' || (typeof value !== 'string' && typeof value !== 'object') || value === null) return false;
+  try {
+    return value === record.value || value === record.key;
+  } catch {
+    return false;
+  }
+}
+
+function traceOf(span: SpanContext | undefined): object {
+  return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

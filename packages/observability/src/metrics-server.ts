@@ -5,7 +5,7 @@ import {
   type ServeHttpOptions,
   serveHttp,
 } from '@kafka-worker/core';
-import type { Registry } from 'prom-client';
+import type { Registry, RegistryContentType } from 'prom-client';
 
 /** Less than the ten seconds that Prometheus waits for an answer. */
 const SCRAPE_MS = 9_000;
@@ -18,7 +18,10 @@ const SCRAPE_MS = 9_000;
  *
  * @throws InvalidOptionError as a rejection: for options that are none, and for a port or a host that cannot be listened on
  */
-export async function metricsServer(registry: Registry, options: ServeHttpOptions): Promise<HttpService> {
+export async function metricsServer(
+  registry: Registry<RegistryContentType>,
+  options: ServeHttpOptions,
+): Promise<HttpService> {
   if (typeof registry?.metrics !== 'function' || typeof registry.contentType !== 'string')
     throw new InvalidOptionError('registry', 'a Registry of prom-client', registry);
   const scraped = async () => ({

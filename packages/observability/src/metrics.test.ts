@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, freezePartition, perKey, retry, skip, stop } from '@kafka-worker/strategies';
-import { Registry } from 'prom-client';
+import { type OpenMetricsContentType, Registry, type RegistryContentType } from 'prom-client';
 import { type MetricsOptions, metrics } from './metrics.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -39,7 +39,7 @@ async function stopped(kafka: FakeKafka, worker: Worker): Promise<void> {
 }
 
 /** The samples of a registry by name and labels, as Prometheus gets them. */
-async function scrape(registry: Registry): Promise<ReadonlyMap<string, number>> {
+async function scrape(registry: Registry<RegistryContentType>): Promise<ReadonlyMap<string, number>> {
   const lines = (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   const samples = lines.map(
     (line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))] as const,
@@ -138,6 +138,47 @@ describe('metrics', () => {
     const left = [...(await scrape(registry)).keys()];
     expect(left.filter((name) => name.includes('"one"'))).toEqual([]);
     expect(left.filter((name) => name.includes('"two"')).length).toBeGreaterThan(20);
+  });
+
+  it('have the same names in a registry of OpenMetrics, declared as that format has it', async () => {
+    const kafka = clusterWith('fine');
+    const registry = new Registry<OpenMetricsContentType>();
+    registry.setContentType(Registry.OPENMETRICS_CONTENT_TYPE);
+    await started(kafka, {}, metrics({ registry }));
+    const text = await registry.metrics();
+    expect(text).toContain('# TYPE kafka_worker_records counter\nkafka_worker_records_total{worker="g",topic="t",');
+    expect(text).not.toContain('_total_total');
+    expect([...(await scrape(registry)).keys()]).toEqual(
+      expect.arrayContaining([
+        'kafka_worker_live{worker="g"}',
+        'kafka_worker_commit_duration_seconds_count{worker="g"}',
+      ]),
+    );
+  });
+
+  it('are there again for the next worker when somebody has cleared the registry', async () => {
+    const registry = new Registry();
+    const kafka = clusterWith('fine');
+    const one = await started(kafka, { name: 'one' }, metrics({ registry }));
+    await stopped(kafka, one);
+    registry.clear();
+    await started(kafka, { name: 'two' }, metrics({ registry }));
+    expect([...(await scrape(registry)).keys()]).toContain('kafka_worker_live{worker="two"}');
+  });
+
+  it('are tried again as a whole when the registry refused one of them', async () => {
+    const registry = new Registry();
+    const register = registry.registerMetric.bind(registry);
+    let left = 3;
+    registry.registerMetric = (metric) => {
+      if (left-- === 0) throw new Error('full');
+      register(metric);
+    };
+    const kafka = clusterWith('fine');
+    await started(kafka, { name: 'one' }, metrics({ registry }));
+    expect(await scrape(registry)).toEqual(new Map());
+    await started(kafka, { name: 'two', groupId: 'h' }, metrics({ registry }));
+    expect([...(await scrape(registry)).keys()]).toContain('kafka_worker_live{worker="two"}');
   });
 
   it.each([

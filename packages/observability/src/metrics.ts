@@ -1,5 +1,5 @@
 import { InvalidOptionError, type KafkaRecord, type Plugin } from '@kafka-worker/core';
-import type { Registry } from 'prom-client';
+import type { Registry, RegistryContentType } from 'prom-client';
 import { PluginHealth } from './plugin-health.ts';
 import { type SampleSource, ScrapedMetrics } from './scraped-metrics.ts';
 import { WorkerMeasures } from './worker-measures.ts';
@@ -9,7 +9,7 @@ const DEFAULT_PREFIX = 'kafka_worker_';
 /** Start with `registry`. */
 export interface MetricsOptions {
   /** Where the metrics are found: serve its `metrics()`, or see `metricsServer`. Several workers may share one. */
-  readonly registry: Registry;
+  readonly registry: Registry<RegistryContentType>;
   /** Before every name. @defaultValue `'kafka_worker_'` */
   readonly prefix?: string;
 }

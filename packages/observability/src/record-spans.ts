@@ -1,6 +1,11 @@
 import type { KafkaRecord, TopicPartition } from '@kafka-worker/core';
-import { type Context, type Span, SpanStatusCode } from '@opentelemetry/api';
+import { type Context, type Exception, type Span, type SpanContext, SpanStatusCode } from '@opentelemetry/api';
+import { withoutQuotedJson } from './error-text.ts';
 import { spanAttributes, spanEvents } from './span-table.ts';
+import type { TracedRecords } from './traced-records.ts';
+
+type AnyRecord = KafkaRecord<unknown, unknown>;
+type Place = TopicPartition & { readonly offset: number };
 
 /** How a record's span ends. */
 export type SpanOutcome = 'handled' | 'skipped' | 'dead-lettered' | 'frozen' | 'stopped' | 'left';
@@ -16,18 +21,40 @@ export interface RecordSpan {
 }
 
 /** The spans of the records that are being worked on. What ends a span comes from the worker's events, for only these know what has become of a record. */
-export class RecordSpans {
-  readonly #open = new Map<KafkaRecord<unknown, unknown>, RecordSpan>();
+export class RecordSpans implements TracedRecords {
+  readonly #open = new Map<AnyRecord, RecordSpan>();
+  /** Of calls that failed, where only they have spans. */
+  readonly #failedCalls = new WeakMap<AnyRecord, SpanContext>();
+  /** What one decision was taken for, where that was for more than one record. */
+  readonly #decidedTogether = new WeakMap<AnyRecord, readonly AnyRecord[]>();
 
-  of(record: KafkaRecord<unknown, unknown>): RecordSpan | undefined {
+  of(record: AnyRecord): RecordSpan | undefined {
     return this.#open.get(record);
   }
 
-  add(record: KafkaRecord<unknown, unknown>, span: RecordSpan): void {
+  add(record: AnyRecord, span: RecordSpan): void {
     this.#open.set(record, span);
   }
 
-  retried(record: KafkaRecord<unknown, unknown>, attempt: number, afterMs: number): void {
+  spanContextOf(record: AnyRecord): SpanContext | undefined {
+    return this.#open.get(record)?.span.spanContext() ?? this.#failedCalls.get(record);
+  }
+
+  spanContextAt(place: Place): SpanContext | undefined {
+    const record = this.#at(place);
+    return record && this.spanContextOf(record);
+  }
+
+  /** The call of these has failed, which alone has a span. */
+  callFailed(records: readonly AnyRecord[], call: SpanContext): void {
+    for (const record of records) this.#failedCalls.set(record, call);
+  }
+
+  decidedTogether(records: readonly AnyRecord[]): void {
+    if (records.length > 1) for (const record of records) this.#decidedTogether.set(record, records);
+  }
+
+  retried(record: AnyRecord, attempt: number, afterMs: number): void {
     const { name } = spanEvents.retry;
     this.#open.get(record)?.span.addEvent(name, {
       [spanAttributes.attempt.name]: attempt,
@@ -35,7 +62,7 @@ export class RecordSpans {
     });
   }
 
-  ended(record: KafkaRecord<unknown, unknown>, outcome: SpanOutcome, attempts = 1): void {
+  ended(record: AnyRecord, outcome: SpanOutcome, attempts = 1): void {
     const open = this.#open.get(record);
     if (open === undefined) return;
     this.#open.delete(record);
@@ -56,17 +83,27 @@ export class RecordSpans {
       if (names === undefined || names.has(`${record.topic}/${record.partition}`)) this.ended(record, 'left');
   }
 
-  /** The record at this place stands still until somebody says otherwise. */
-  frozen({ topic, partition, offset }: TopicPartition & { readonly offset: number }): void {
+  /** The record at this place stands still until somebody says otherwise, and with it those that were decided about together. */
+  frozen(place: Place): void {
+    const record = this.#at(place);
+    if (record === undefined) return;
+    for (const one of this.#decidedTogether.get(record) ?? [record]) this.ended(one, 'frozen');
+  }
+
+  #at({ topic, partition, offset }: Place): AnyRecord | undefined {
     for (const record of this.#open.keys())
-      if (record.offset === offset && record.partition === partition && record.topic === topic)
-        this.ended(record, 'frozen');
+      if (record.offset === offset && record.partition === partition && record.topic === topic) return record;
+    return undefined;
   }
 }
 
 /** What OpenTelemetry wants to know of something thrown. */
-export function exceptionOf(thrown: unknown): Error | string {
-  return thrown instanceof Error ? thrown : messageOf(thrown);
+export function exceptionOf(thrown: unknown): Exception {
+  if (!(thrown instanceof Error)) return messageOf(thrown);
+  const { name, message, stack } = thrown;
+  const shown = withoutQuotedJson(message);
+  if (shown === message) return thrown;
+  return { name, message: shown, ...(stack !== undefined && { stack: withoutQuotedJson(stack) }) };
 }
 
 export function classOf(thrown: unknown): string {
@@ -74,9 +111,8 @@ export function classOf(thrown: unknown): string {
 }
 
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message;
   try {
-    return String(thrown);
+    return withoutQuotedJson(thrown instanceof Error ? thrown.message : String(thrown));
   } catch {
     return typeof thrown;
   }

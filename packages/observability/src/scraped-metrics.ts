@@ -1,5 +1,5 @@
 import { IllegalStateError } from '@kafka-worker/core';
-import type { Metric, MetricObjectWithValues, MetricValueWithName, Registry } from 'prom-client';
+import type { Metric, MetricObjectWithValues, MetricValueWithName, Registry, RegistryContentType } from 'prom-client';
 import { EventLoopDelay } from './event-loop-delay.ts';
 import { type MetricDefinition, type MetricKey, metricTable } from './metric-table.ts';
 import type { Sample } from './worker-measures.ts';
@@ -7,6 +7,7 @@ import type { Sample } from './worker-measures.ts';
 /** Who has something to tell when a registry is scraped. */
 export type SampleSource = () => Iterable<Sample>;
 
+type OwnMetric = Metric & { readonly name: string };
 type Values = Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'collect'>;
 
 /**
@@ -14,25 +15,31 @@ type Values = Omit<MetricObjectWithValues<MetricValueWithName<string>>, 'collect
  * would have to be told of series that are gone; here a worker that has ended is simply not asked any more.
  */
 export class ScrapedMetrics {
-  readonly #registry: Registry;
+  readonly #registry: Registry<RegistryContentType>;
   readonly #prefix: string;
   readonly #sources = new Map<string, SampleSource>();
   readonly #delay = new EventLoopDelay();
+  /** Those that the registry has, unless somebody has taken them out. */
+  readonly #metrics: OwnMetric[] = [];
   #samples: readonly Sample[] | undefined;
 
   /** @throws IllegalStateError when the registry has metrics of these names that are not ours */
-  static of(registry: Registry, prefix: string): ScrapedMetrics {
+  static of(registry: Registry<RegistryContentType>, prefix: string): ScrapedMetrics {
     const all = registered.get(registry) ?? new Map<string, ScrapedMetrics>();
     registered.set(registry, all);
     const known = all.get(prefix);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // Somebody may have cleared the registry.
+      if (!known.#isRegistered) known.#register();
+      return known;
+    }
     const metrics = new ScrapedMetrics(registry, prefix);
     metrics.#register();
     all.set(prefix, metrics);
     return metrics;
   }
 
-  private constructor(registry: Registry, prefix: string) {
+  private constructor(registry: Registry<RegistryContentType>, prefix: string) {
     this.#registry = registry;
     this.#prefix = prefix;
   }
@@ -54,7 +61,27 @@ export class ScrapedMetrics {
     };
   }
 
+  get #isRegistered(): boolean {
+    return this.#metrics.every((metric) => this.#registry.getSingleMetric(metric.name) === metric);
+  }
+
+  /** All of them, or none. */
   #register(): void {
+    this.#unregister();
+    try {
+      this.#registerAll();
+    } catch (error) {
+      this.#unregister();
+      throw error;
+    }
+  }
+
+  #unregister(): void {
+    for (const metric of this.#metrics.splice(0))
+      if (this.#registry.getSingleMetric(metric.name) === metric) this.#registry.removeSingleMetric(metric.name);
+  }
+
+  #registerAll(): void {
     const keys = Object.keys(metricTable) as MetricKey[];
     for (const key of keys) {
       const name = this.#prefix + metricTable[key].name;
@@ -66,13 +93,18 @@ export class ScrapedMetrics {
     for (const key of keys) {
       const name = this.#prefix + metricTable[key].name;
       // What a registry asks of a metric: its name, its values, and to forget them, which has no meaning here.
-      const metric = { name, get: () => Promise.resolve(this.#valuesOf(key, name)), reset: () => {} };
-      this.#registry.registerMetric(metric as unknown as Metric);
+      const own = { name, get: () => Promise.resolve(this.#valuesOf(key, name)), reset: () => {} };
+      const metric = own as unknown as OwnMetric;
+      this.#registry.registerMetric(metric);
+      this.#metrics.push(metric);
     }
   }
 
-  #valuesOf(key: MetricKey, name: string): Values {
+  #valuesOf(key: MetricKey, registeredAs: string): Values {
     const { kind, help }: MetricDefinition = metricTable[key];
+    // OpenMetrics declares a counter without its ending, which prom-client then adds to the samples.
+    const isBare = kind === 'counter' && this.#registry.contentType.startsWith('application/openmetrics-text');
+    const name = isBare ? registeredAs.replace(/_total$/, '') : registeredAs;
     const values = this.#now()
       .filter(({ metric }) => metric === key)
       .flatMap((sample) => valuesOf(sample, name));
@@ -91,7 +123,7 @@ export class ScrapedMetrics {
   }
 }
 
-const registered = new WeakMap<Registry, Map<string, ScrapedMetrics>>();
+const registered = new WeakMap<Registry<RegistryContentType>, Map<string, ScrapedMetrics>>();
 
 function valuesOf(sample: Sample, name: string): MetricValueWithName<string>[] {
   const { labels } = sample;

@@ -200,12 +200,48 @@ describe('the span of a record', () => {
     expect(span?.attributes).not.toHaveProperty('kafka.message.tombstone');
   });
 
+  it.each([
+    ['the deserializer', json()],
+    ['the handler', undefined],
+  ])('says nothing of the value that %s could not read', async (_who, deserializer) => {
+    const value = 'x 4111 1111';
+    const handler: Handler<Buffer | null, Buffer | null, object> = (record) => void JSON.parse(String(record.value));
+    const run = { handler, onFailure: skip(), ...(deserializer && { value: deserializer }) };
+    const [span] = await traced(clusterWith({ value }), run);
+    expect(span?.status.message).toContain('[redacted] is not valid JSON');
+    expect(span?.events[0]?.attributes).toMatchObject({ 'exception.stacktrace': expect.stringContaining('    at ') });
+    expect(JSON.stringify([span?.events, span?.status])).not.toContain('4111');
+  });
+
   it('ends without an error when its record is left to another one', async () => {
     const onFailure = retry({ maxElapsedMs: 1e9, backoff: { initialMs: 500_000, maxMs: 500_000 }, then: stop() });
     const [span, ...rest] = await traced(clusterWith({}), { handler: failing(1), onFailure });
     expect(rest).toEqual([]);
     expect(span?.status).toEqual({ code: SpanStatusCode.UNSET });
     expect(span?.attributes).toMatchObject({ 'kafka_worker.outcome': 'left' });
+  });
+
+  it('ends when its partition goes on from elsewhere: nothing will become of its record here', async () => {
+    const kafka = clusterWith({ key: 'k' }, { key: 'k' });
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let calls = 0;
+    const handler = async (): Promise<void> => {
+      if (++calls === 1) await held;
+    };
+    let outcomes: unknown[] = [];
+    const then = async (worker: Worker): Promise<void> => {
+      const seeking = worker.seek({ topic: 't', partition: 0 }, 1);
+      await kafka.clock.advance(1_000);
+      await seeking;
+      release();
+      await kafka.clock.advance(1_000);
+      outcomes = exporter.getFinishedSpans().map(({ attributes }) => attributes['kafka_worker.outcome']);
+    };
+    await traced(kafka, { handler, then });
+    expect(outcomes).toEqual(['left', 'handled']);
   });
 
   it('of a frozen record is another one when it is tried again', async () => {
@@ -321,9 +357,22 @@ describe('the span of a batch', () => {
       [SpanStatusCode.UNSET, 2],
     ]);
     const records = spans.filter((span) => !batches.includes(span));
-    expect(records.map(({ events, status }) => [events[0]?.name, status.code])).toEqual([
-      ['exception', SpanStatusCode.UNSET],
-      ['exception', SpanStatusCode.UNSET],
+    expect(records.map(({ events, status }) => [...events.map(({ name }) => name), status.code])).toEqual([
+      ['exception', 'kafka_worker.retry', SpanStatusCode.UNSET],
+      ['exception', 'kafka_worker.retry', SpanStatusCode.UNSET],
+    ]);
+  });
+
+  it.each([
+    ['frozen', freezePartition()],
+    ['stopped', stop()],
+    ['skipped', skip()],
+  ])('that fails has each of its records %s, and not the first alone', async (outcome, onFailure) => {
+    const spans = await traced(batchOf(), { batchHandler: failing(1), onFailure });
+    const records = spans.filter(({ attributes }) => 'kafka.offset' in attributes);
+    expect(records.map(({ attributes, status }) => [attributes['kafka_worker.outcome'], status.message])).toEqual([
+      [outcome, 'no'],
+      [outcome, 'no'],
     ]);
   });
 

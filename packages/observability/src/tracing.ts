@@ -7,25 +7,22 @@ import {
   type WorkerEvents,
 } from '@kafka-worker/core';
 import {
-  type Attributes,
   type Context,
   defaultTextMapSetter,
-  type Link,
   context as otel,
   propagation,
   ROOT_CONTEXT,
-  SpanKind,
-  type SpanOptions,
   SpanStatusCode,
   type TextMapPropagator,
-  type Tracer,
   type TracerProvider,
   trace,
 } from '@opentelemetry/api';
-import { recordHeaders, withHeaders } from './header-carrier.ts';
+import { withHeaders } from './header-carrier.ts';
 import { PluginHealth } from './plugin-health.ts';
 import { classOf, exceptionOf, messageOf, type RecordSpan, RecordSpans } from './record-spans.ts';
+import { SpanStarts } from './span-starts.ts';
 import { spanAttributes, spanConventions } from './span-table.ts';
+import { traceRecordsOf } from './traced-records.ts';
 
 type AnyRecord = KafkaRecord<unknown, unknown>;
 
@@ -58,29 +55,24 @@ export function tracing(options: TracingOptions = {}): Plugin {
   return new Tracing(options);
 }
 
-/** How a span begins. */
-interface SpanStart {
-  readonly name: string;
-  readonly attributes: Attributes;
-}
-
 class Tracing implements Plugin {
   readonly name = 'tracing';
   readonly listeners: NonNullable<Plugin['listeners']>;
   readonly #options: TracingOptions;
-  readonly #tracer: Tracer;
+  readonly #propagator: Pick<TextMapPropagator, 'extract' | 'inject'>;
+  readonly #starts: SpanStarts;
   readonly #spans = new RecordSpans();
   readonly #health = new PluginHealth('tracing');
-  readonly #starts = new Map<string, SpanStart[]>();
-  #common: Attributes = {};
 
   constructor(options: TracingOptions) {
     this.#options = options;
     const provider = options.tracerProvider ?? trace.getTracerProvider();
-    this.#tracer = provider.getTracer('@kafka-worker/observability', undefined, {
+    const tracer = provider.getTracer('@kafka-worker/observability', undefined, {
       schemaUrl: `https://opentelemetry.io/schemas/${spanConventions.version}`,
     });
-    const { spanPer } = options;
+    const { propagator = propagation, relation = 'parent', spanPer } = options;
+    this.#propagator = propagator;
+    this.#starts = new SpanStarts({ tracer, propagator, relation });
     this.listeners =
       spanPer === 'batch'
         ? {}
@@ -89,6 +81,7 @@ class Tracing implements Plugin {
             failed: (failure) => this.#guard(() => this.#failed(failure)),
             frozen: (event) => this.#guard(() => this.#spans.frozen(event)),
             revoked: ({ partitions }) => this.#guard(() => this.#spans.left(partitions)),
+            restarted: ({ partitions }) => this.#guard(() => this.#spans.left(partitions)),
             state: ({ to }) => {
               if (to === 'stopped' || to === 'failed') this.#guard(() => this.#spans.left());
             },
@@ -97,13 +90,8 @@ class Tracing implements Plugin {
 
   async start(...[worker, host]: Parameters<NonNullable<Plugin['start']>>): Promise<void> {
     this.#health.started(host);
-    this.#common = {
-      [spanAttributes.system.name]: 'kafka',
-      [spanAttributes.operationName.name]: 'process',
-      [spanAttributes.operationType.name]: 'process',
-      [spanAttributes.group.name]: worker.groupId,
-      [spanAttributes.worker.name]: worker.name,
-    };
+    this.#starts.of(worker);
+    traceRecordsOf(worker, this.#spans);
   }
 
   aroundRecord(record: AnyRecord, { attempt }: HandlerContext, next: () => Promise<void>): Promise<void> {
@@ -140,10 +128,6 @@ class Tracing implements Plugin {
     );
   }
 
-  get #propagator(): Pick<TextMapPropagator, 'extract' | 'inject'> {
-    return this.#options.propagator ?? propagation;
-  }
-
   /** A span that the handler has made inside the record's own is nearer; what is active elsewhere (in a batch, or nowhere) is not. */
   #sendingContext(source: AnyRecord): Context {
     const active = otel.active();
@@ -157,46 +141,9 @@ class Tracing implements Plugin {
   #spanOf(record: AnyRecord): RecordSpan {
     const open = this.#spans.of(record);
     if (open !== undefined) return open;
-    const producer = this.#producerOf(record);
-    const isLink = this.#options.relation === 'link';
-    const { name, attributes } = this.#startOf(record);
-    const options: SpanOptions = { kind: SpanKind.CONSUMER, attributes };
-    const producedBy = isLink ? trace.getSpanContext(producer) : undefined;
-    if (producedBy !== undefined) options.links = [{ context: producedBy }];
-    const span = this.#tracer.startSpan(name, options, isLink ? ROOT_CONTEXT : producer);
-    const begun: RecordSpan = {
-      span,
-      context: trace.setSpan(producer, span),
-      lastError: undefined,
-      failedAttempt: undefined,
-    };
+    const begun = this.#starts.record(record);
     this.#spans.add(record, begun);
     return begun;
-  }
-
-  /** What a record's span is called and says from its start. What is the same for a partition's records is made once. */
-  #startOf(record: AnyRecord): SpanStart {
-    const { topic, partition } = record;
-    let starts = this.#starts.get(topic);
-    if (starts === undefined) {
-      starts = [];
-      this.#starts.set(topic, starts);
-    }
-    let start = starts[partition];
-    if (start === undefined) {
-      const place = { [spanAttributes.topic.name]: topic, [spanAttributes.partition.name]: String(partition) };
-      start = { name: `process ${topic}`, attributes: { ...this.#common, ...place } };
-      starts[partition] = start;
-    }
-    const attributes: Attributes = { ...start.attributes };
-    attributes[spanAttributes.offset.name] = record.offset;
-    if (isTombstone(record)) attributes[spanAttributes.tombstone.name] = true;
-    return { name: start.name, attributes };
-  }
-
-  /** What produced the record, with the baggage that it sent along. */
-  #producerOf(record: AnyRecord): Context {
-    return this.#propagator.extract(ROOT_CONTEXT, record.headers, recordHeaders);
   }
 
   /** Runs a handler call inside a span of its own. */
@@ -206,13 +153,14 @@ class Tracing implements Plugin {
     attempt: number,
     next: () => Promise<void>,
   ): Promise<void> {
-    const batch = this.#guard(() => this.#batchSpan(records, own, attempt));
+    const batch = this.#guard(() => this.#starts.batch(records, own, attempt));
     if (batch === undefined) return next();
     try {
       await otel.with(trace.setSpan(ROOT_CONTEXT, batch), next);
     } catch (error) {
       this.#guard(() => {
         for (const one of own) callFailed(one, error, attempt);
+        if (own.length === 0) this.#spans.callFailed(records, batch.spanContext());
         batch.recordException(exceptionOf(error));
         batch.setAttribute(spanAttributes.errorType.name, classOf(error));
         batch.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
@@ -223,57 +171,26 @@ class Tracing implements Plugin {
     }
   }
 
-  #batchSpan(
-    records: readonly AnyRecord[],
-    own: readonly RecordSpan[],
-    attempt: number,
-  ): ReturnType<Tracer['startSpan']> {
-    const contexts =
-      own.length > 0
-        ? own.map(({ span }) => span.spanContext())
-        : records.map((record) => trace.getSpanContext(this.#producerOf(record)));
-    const links: Link[] = contexts.flatMap((context) => (context === undefined ? [] : { context }));
-    const [first] = records;
-    const isOneTopic = records.every(({ topic }) => topic === first?.topic);
-    const isOnePartition = isOneTopic && records.every(({ partition }) => partition === first?.partition);
-    return this.#tracer.startSpan(
-      isOneTopic ? `process ${first?.topic}` : 'process',
-      {
-        kind: SpanKind.CONSUMER,
-        links,
-        attributes: {
-          ...this.#common,
-          ...(isOneTopic && { [spanAttributes.topic.name]: first?.topic }),
-          ...(isOnePartition && { [spanAttributes.partition.name]: String(first?.partition) }),
-          [spanAttributes.batchSize.name]: records.length,
-          [spanAttributes.attempt.name]: attempt,
-        },
-      },
-      ROOT_CONTEXT,
-    );
+  #failed({ records, error, attempt, decision }: Parameters<WorkerEvents['failed']>[0]): void {
+    this.#spans.decidedTogether(records);
+    for (const record of records) {
+      const own = this.#spans.of(record);
+      // One that failed alone in its batch, or after its handler had returned, has not failed where the call is.
+      const isKnown = own?.failedAttempt === attempt && own.lastError === error;
+      if (own !== undefined && !isKnown) callFailed(own, error, attempt);
+      if (decision.do === 'retry') this.#spans.retried(record, attempt, decision.afterMs);
+    }
+    // Not before others have heard of it, who may want to know of the span.
+    if (decision.do === 'stop') queueMicrotask(() => this.#guard(() => this.#stopped(records, attempt)));
   }
 
-  #failed({ record, error, attempt, decision }: Parameters<WorkerEvents['failed']>[0]): void {
-    const own = this.#spans.of(record);
-    // One that failed alone in its batch, or after its handler had returned, has not failed where the call is.
-    const isKnown = own?.failedAttempt === attempt && own.lastError === error;
-    if (own !== undefined && !isKnown) callFailed(own, error, attempt);
-    if (decision.do === 'retry') this.#spans.retried(record, attempt, decision.afterMs);
-    else if (decision.do === 'stop') this.#spans.ended(record, 'stopped', attempt);
+  #stopped(records: readonly AnyRecord[], attempt: number): void {
+    for (const record of records) this.#spans.ended(record, 'stopped', attempt);
   }
 
   /** What goes wrong in tracing is told, and is nothing to the record. */
   #guard<T>(run: () => T): T | undefined {
     return this.#health.guard(run);
-  }
-}
-
-/** A value that cannot be decoded is there. */
-function isTombstone(record: AnyRecord): boolean {
-  try {
-    return record.value === null;
-  } catch {
-    return false;
   }
 }
 

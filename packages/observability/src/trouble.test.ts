@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type Plugin, Worker } from '@kafka-worker/core';
+import { type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
 import { fakeKafka } from '@kafka-worker/core/testing';
 import {
   BasicTracerProvider,
@@ -8,18 +8,23 @@ import {
   type SpanExporter,
 } from '@opentelemetry/sdk-trace-base';
 import { Gauge, Registry } from 'prom-client';
+import { logging } from './logging.ts';
 import { metrics } from './metrics.ts';
 import { tracing } from './tracing.ts';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Runs a worker over three records to its end, in virtual time, and tells what it reported. */
-async function run(plugins: readonly Plugin[], whileItRuns = async (): Promise<void> => {}) {
+async function run(
+  plugins: readonly Plugin[],
+  whileItRuns = async (): Promise<void> => {},
+  handler: WorkerOptions['handler'] = () => {},
+) {
   const kafka = fakeKafka({ topics: { t: { partitions: 1 } } });
   kafka.send(['a', 'b', 'c'].map((value) => ({ topic: 't', value })));
   const errors: string[] = [];
   const worker = new Worker({
-    ...{ kafka, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet, handler: () => {}, plugins },
+    ...{ kafka, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet, handler, plugins },
   });
   worker.on('error', ({ error }) => void errors.push(error.message));
   const starting = worker.start();
@@ -38,7 +43,7 @@ const fine = { state: 'stopped', handled: 3, committed: 3 };
 describe('a worker whose telemetry is in trouble goes on', () => {
   it.each([
     ['one by one', (exporter: SpanExporter) => new SimpleSpanProcessor(exporter)],
-    ['in batches', (exporter: SpanExporter) => new BatchSpanProcessor(exporter, { exportTimeoutMillis: 200 })],
+    ['in batches', (exporter: SpanExporter) => new BatchSpanProcessor(exporter, { exportTimeoutMillis: 2_000 })],
   ])('when the exporter of its spans never answers: %s', async (_how, newProcessor) => {
     let exported = 0;
     const exporter = {
@@ -73,14 +78,20 @@ describe('a worker whose telemetry is in trouble goes on', () => {
     expect(errors).toEqual(['tracing: no room for spans']);
   });
 
-  it('when a metric of somebody else throws at the scrape', async () => {
+  it('when a metric of somebody else throws at the scrape, and its own are there for the next one', async () => {
     const registry = new Registry();
     const collect = (): void => {
       throw new Error('no value');
     };
     new Gauge({ name: 'broken', help: 'Throws.', registers: [registry], collect });
-    const scrape = (): Promise<void> => expect(registry.metrics()).rejects.toThrow('no value');
+    let text = '';
+    const scrape = async (): Promise<void> => {
+      await expect(registry.metrics()).rejects.toThrow('no value');
+      registry.removeSingleMetric('broken');
+      text = await registry.metrics();
+    };
     expect(await run([metrics({ registry })], scrape)).toEqual({ ...fine, errors: [] });
+    expect(text).toContain('kafka_worker_records_total{worker="g",topic="t",outcome="handled"} 3');
   });
 
   it('when it cannot be asked at the scrape, and says so', async () => {
@@ -101,6 +112,19 @@ describe('a worker whose telemetry is in trouble goes on', () => {
     const { errors, ...rest } = await run([spoiling, metrics({ registry })], scrape);
     expect(rest).toEqual(fine);
     expect(errors).toEqual(['metrics: no status']);
+  });
+
+  it('when the logger throws at every line, and says so', async () => {
+    const throwing = (): never => {
+      throw new Error('the disk is full');
+    };
+    const logger = { debug: throwing, info: throwing, warn: throwing, error: throwing };
+    const handler: WorkerOptions['handler'] = (_record, { log }) => log.info('handled');
+    const { errors, ...rest } = await run([logging({ logger })], undefined, handler);
+    expect(rest).toEqual(fine);
+    // Of the lines of its own, and once of those of the handler.
+    expect(errors.filter((message) => message === 'logging: the disk is full')).toHaveLength(1);
+    expect(new Set(errors)).toEqual(new Set(['the disk is full', 'logging: the disk is full']));
   });
 
   it('when a listener throws at every event, and says so for each', async () => {

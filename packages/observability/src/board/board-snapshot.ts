@@ -1,4 +1,5 @@
 import type { AnyWorker, LaneStatus, PartitionStatus, WorkerGroup, WorkerState } from '@kafka-worker/core';
+import { withoutQuotedJson } from '../error-text.ts';
 import { clip } from './clip.ts';
 import type { Rates } from './rates.ts';
 import type { RecentFailure, RecentFailures } from './recent-failures.ts';
@@ -25,7 +26,7 @@ interface BoardPartition extends OfWorker, Omit<PartitionStatus, 'frozen'> {
 /** Where a partition, or a key, stands still. */
 type BoardFrozen = OfWorker &
   Pick<PartitionStatus, 'topic' | 'partition'> &
-  Omit<PartitionStatus['frozen'][number], 'since'> & { readonly forMs: number };
+  Omit<PartitionStatus['frozen'][number], 'since'>;
 
 /** What the page shows, as it is sent. */
 export interface BoardSnapshot {
@@ -75,23 +76,21 @@ export interface SnapshotSource {
 
 /** The workers as they are now; nothing in it is longer than a page can show. */
 export function boardSnapshot({ target, idOf, rates, failures, hasActions }: SnapshotSource): BoardSnapshot {
-  const now = Date.now();
   const workers = workersOf(target).map((worker) => ({ worker, id: idOf(worker), status: worker.status() }));
   const all = workers.flatMap(({ id, status }) => status.partitions.map((one) => ({ ...one, worker: id })));
   // Of a worker that has ended, nothing can go on.
   const ended = new Set(workers.filter(({ status }) => status.state !== 'running').map(({ id }) => id));
   const going = all.filter(({ worker }) => !ended.has(worker));
   const frozen = going.flatMap(({ worker, topic, partition, frozen: of }) =>
-    of.map(({ since, key, error, ...one }) => ({
-      ...{ worker, topic, partition, ...one, key: shortKey(key), error: clip(error, MAX_TEXT) },
-      forMs: Math.max(0, now - since),
+    of.map(({ since: _since, key, error, ...one }) => ({
+      ...{ worker, topic, partition, ...one, key: shortKey(key), error: clip(withoutQuotedJson(error), MAX_TEXT) },
     })),
   );
   const lanes = workers.flatMap(({ id, status }) => status.lanes.fullest.map((lane) => ({ ...lane, worker: id })));
   const { live, ready, reasons } = target.health();
   return {
     ...{ name: target.name, state: target.state, live, ready, hasActions },
-    reasons: reasons.slice(0, MAX_REASONS).map((reason) => clip(reason, MAX_TEXT)),
+    reasons: reasons.slice(0, MAX_REASONS).map((reason) => clip(withoutQuotedJson(reason), MAX_TEXT)),
     moreReasons: Math.max(0, reasons.length - MAX_REASONS),
     workers: workers.map(({ worker, id, status }) => ({
       ...{ id, name: worker.name, state: worker.state, partitions: status.partitions.length },

@@ -1,5 +1,6 @@
 import { createServer, get, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, it } from '@jest/globals';
 import { BoardViewers } from './board-viewers.ts';
@@ -10,8 +11,8 @@ afterEach(() => {
 });
 
 /** Viewers of something, over HTTP. */
-async function serve(makeSnapshot: () => object) {
-  const viewers = new BoardViewers(makeSnapshot);
+async function serve(makeSnapshot: () => object, options = {}) {
+  const viewers = new BoardViewers(makeSnapshot, options);
   const responses: ServerResponse[] = [];
   const server = createServer((_request, response) => {
     responses.push(response);
@@ -36,10 +37,13 @@ function viewer(port: number): Socket {
 it('drops a viewer that does not read, keeps no more for it than what it was sent, and goes on with the others', async () => {
   const large = { text: 'x'.repeat(4_000_000) };
   let made = 0;
-  const { viewers, responses, port } = await serve(() => {
-    made++;
-    return large;
-  });
+  const { viewers, responses, port } = await serve(
+    () => {
+      made++;
+      return large;
+    },
+    { everyMs: 100, maxMissed: 2 },
+  );
   viewer(port).pause();
   let read = 0;
   get(`http://127.0.0.1:${port}/`, (response) => {
@@ -56,6 +60,29 @@ it('drops a viewer that does not read, keeps no more for it than what it was sen
   expect(responses.map(({ destroyed }) => destroyed)).toEqual([true, false]);
   expect(most).toBeLessThan(2 * large.text.length);
   while (read < 4 * large.text.length) await sleep(20);
+});
+
+it('leaves a viewer on a slow line what it is reading, and sends it the next snapshot that it is ready for', async () => {
+  const viewers = new BoardViewers(() => ({}), { everyMs: 20 });
+  ends.push(() => viewers.close());
+  let written = 0;
+  const slow = Object.assign(
+    new Writable({
+      highWaterMark: 1,
+      write(_chunk, _encoding, done) {
+        written++;
+        setTimeout(done, 70);
+      },
+    }),
+    { writeHead: () => {} },
+  );
+  viewers.add(slow as unknown as ServerResponse);
+  while (written < 5 && !slow.destroyed) {
+    await sleep(5);
+    // One that is being written, and none that waits behind it.
+    expect(slow.writableLength).toBeLessThan(100);
+  }
+  expect([slow.destroyed, viewers.count]).toEqual([false, 1]);
 });
 
 it('makes snapshots more seldom where making one takes long', async () => {

@@ -1,4 +1,5 @@
 import type { WorkerEvents } from '@kafka-worker/core';
+import { withoutQuotedJson } from '../error-text.ts';
 import { clip } from './clip.ts';
 
 const MAX_FAILURES = 50;
@@ -63,7 +64,12 @@ export class RecentFailures {
     }
     this.#ofThisSecond++;
     this.#count++;
-    this.#failures.unshift({ id: this.#count, at: Date.now(), ...details(), error: clip(textOf(error), MAX_TEXT) });
+    this.#failures.unshift({
+      id: this.#count,
+      at: Date.now(),
+      ...details(),
+      error: clip(withoutQuotedJson(textOf(error)), MAX_TEXT),
+    });
     if (this.#failures.length > MAX_FAILURES) this.#failures.pop();
   }
 }
