@@ -77,7 +77,7 @@ class Tracing implements Plugin {
       spanPer === 'batch'
         ? {}
         : {
-            settled: ({ record, outcome, attempts }) => this.#guard(() => this.#spans.ended(record, outcome, attempts)),
+            settled: (event) => this.#settled(event),
             failed: (failure) => this.#guard(() => this.#failed(failure)),
             frozen: (event) => this.#guard(() => this.#spans.frozen(event)),
             revoked: ({ partitions }) => this.#guard(() => this.#spans.left(partitions)),
@@ -96,7 +96,7 @@ class Tracing implements Plugin {
 
   aroundRecord(record: AnyRecord, { attempt }: HandlerContext, next: () => Promise<void>): Promise<void> {
     const { spanPer = 'record' } = this.#options;
-    const own = spanPer === 'batch' ? undefined : this.#guard(() => this.#spanOf(record));
+    const own = spanPer === 'batch' ? undefined : this.#guardedSpanOf(record);
     if (spanPer !== 'record') return this.#inBatch([record], own === undefined ? [] : [own], attempt, next);
     // What fails comes by the worker's event: a promise for each record costs more than the rest of this.
     return own === undefined ? next() : otel.with(own.context, next);
@@ -108,7 +108,7 @@ class Tracing implements Plugin {
     next: () => Promise<void>,
   ): Promise<void> {
     const { spanPer = 'both' } = this.#options;
-    const own = spanPer === 'batch' ? [] : records.flatMap((record) => this.#guard(() => this.#spanOf(record)) ?? []);
+    const own = spanPer === 'batch' ? [] : records.flatMap((record) => this.#guardedSpanOf(record) ?? []);
     if (spanPer !== 'record') return this.#inBatch(records, own, attempt, next);
     try {
       await next();
@@ -137,13 +137,26 @@ class Tracing implements Plugin {
     return isInside ? active : own.context;
   }
 
-  /** Of a record that is tried again, the one that it has. */
-  #spanOf(record: AnyRecord): RecordSpan {
-    const open = this.#spans.of(record);
-    if (open !== undefined) return open;
-    const begun = this.#starts.record(record);
-    this.#spans.add(record, begun);
-    return begun;
+  /** Of a record that is tried again, the one that it has. Without a closure, as this is done for every record. */
+  #guardedSpanOf(record: AnyRecord): RecordSpan | undefined {
+    try {
+      const open = this.#spans.of(record);
+      if (open !== undefined) return open;
+      const begun = this.#starts.record(record);
+      this.#spans.add(record, begun);
+      return begun;
+    } catch (thrown) {
+      this.#health.failed(thrown);
+      return undefined;
+    }
+  }
+
+  #settled({ record, outcome, attempts }: Parameters<WorkerEvents['settled']>[0]): void {
+    try {
+      this.#spans.ended(record, outcome, attempts);
+    } catch (thrown) {
+      this.#health.failed(thrown);
+    }
   }
 
   /** Runs a handler call inside a span of its own. */
