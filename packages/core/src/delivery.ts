@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts';
 import type { PolicyAction } from './failure.ts';
-import type { CommittedOffset, KafkaCluster, KafkaConsumer, StartOffset } from './kafka-client.ts';
+import type { CommittedOffset, KafkaClientOptions, KafkaCluster, KafkaConsumer, StartOffset } from './kafka-client.ts';
 import type { Logger } from './logger.ts';
 import type { KafkaRecord, NextOffset, OutgoingRecord, TopicPartition } from './record.ts';
 import type { CommonWorkerOptions } from './worker-options.ts';
@@ -46,6 +46,8 @@ export interface DeliveryContext {
   readonly connectTimeoutMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** To be given to its own clients. */
+  readonly statistics: NonNullable<KafkaClientOptions['statistics']>;
   /**
    * The store of the delivery knows more of these partitions than this worker does: nothing that is received of them, or runs, counts any more (no
    * policy is asked about it), and they start again where `startOffsets` and `committed` say then.

@@ -49,6 +49,7 @@ export class WorkerRun {
   readonly #fail: (error: KafkaWorkerError) => void;
   readonly #subscription: Subscription;
   readonly #sender: Sender;
+  readonly #statistics: NonNullable<KafkaClientOptions['statistics']>;
   #session: DeliverySession | undefined;
   #isEnding = false;
   engine: Engine | undefined;
@@ -58,9 +59,10 @@ export class WorkerRun {
     this.#events = events;
     this.#fail = fail;
     const { kafka, groupId, groupInstanceId, groupProtocol, clock, logger, connectTimeoutMs, plugins } = options;
-    const statistics: KafkaClientOptions['statistics'] = (read) => {
+    const statistics: NonNullable<KafkaClientOptions['statistics']> = (read) => {
       if (events.has('statistics')) events.emit('statistics', read());
     };
+    this.#statistics = statistics;
     this.consumer = kafka.consumer({
       groupId,
       groupProtocol,
@@ -85,7 +87,10 @@ export class WorkerRun {
     await consumer.connect({ timeoutMs: connectTimeoutMs, ...(signal === undefined ? {} : { signal }) });
     const restart: DeliveryContext['restart'] = (partitions, reason) =>
       this.engine?.restarts.restart(partitions, reason);
-    const session = await delivery.open({ kafka, groupId, consumer, clock, logger, connectTimeoutMs, restart });
+    const session = await delivery.open({
+      ...{ kafka, groupId, consumer, clock, logger, connectTimeoutMs, restart },
+      statistics: this.#statistics,
+    });
     if (this.#isEnding) {
       // Whoever ended the run did not wait for this any longer.
       await session.close();

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type ClientStatistics, type Handler, systemClock, Worker, type WorkerOptions } from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
-import { deadLetter, skip } from '@kafka-worker/strategies';
+import { atLeastOnce, deadLetter, exactlyOnce, skip } from '@kafka-worker/strategies';
 import { context, propagation, ROOT_CONTEXT, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
@@ -127,38 +127,46 @@ onRealKafka('a trace on real Kafka', () => {
 });
 
 onRealKafka('the statistics of a client on real Kafka', () => {
-  it('are metrics of the consumer and of the producer, broker by broker, once their interval is set', async () => {
-    const cluster = confluentKafka({ brokers: (brokers ?? '').split(',') });
-    const [input, out] = [name('in'), name('out')];
-    const admin = cluster.admin({ clock: systemClock, logger: quiet });
-    await admin.connect(connect);
-    for (const topic of [input, out]) await admin.createTopic(topic, { partitions: 1 });
-    const producer = cluster.producer({ clock: systemClock, logger: quiet });
-    await producer.connect(connect);
-    await producer.send({ topic: input, value: 'a' });
-    const registry = new Registry();
-    const handler: Handler<Buffer | null, Buffer | null, object> = ({ value }, { send }) => send({ topic: out, value });
-    const options = { name: 'measured', handler, plugins: [metrics({ registry })] };
-    const worker = workerOn([input], options, { 'statistics.interval.ms': 200 });
-    const said = new Map<string, ClientStatistics>();
-    worker.on('statistics', (event) => void said.set(event.client, event));
-    const hasRtt = (client: string): boolean =>
-      said.get(client)?.brokers.some(({ rttMs }) => rttMs !== undefined) === true;
-    try {
-      await worker.start();
-      await until(() => hasRtt('consumer') && said.has('producer'), 'statistics of both clients');
-      const text = await registry.metrics();
-      for (const client of ['consumer', 'producer']) {
-        for (const metric of ['queue_records', 'queue_bytes', 'sent_bytes_total', 'received_bytes_total'])
-          expect(text).toContain(`kafka_worker_client_${metric}{worker="measured",client="${client}"}`);
-        expect(said.get(client)?.receivedBytes).toBeGreaterThan(0);
-        expect(text).toMatch(
-          new RegExp(`client_broker_requests_open\\{worker="measured",client="${client}",broker="\\d+"\\} \\d+`),
-        );
+  it.each([
+    ['atLeastOnce', atLeastOnce()],
+    ['exactlyOnce', exactlyOnce({ transactionalIdPrefix: 'measured' })],
+  ])(
+    'are metrics of the consumer and of the producer, broker by broker, once their interval is set: %s',
+    async (_name, delivery) => {
+      const cluster = confluentKafka({ brokers: (brokers ?? '').split(',') });
+      const [input, out] = [name('in'), name('out')];
+      const admin = cluster.admin({ clock: systemClock, logger: quiet });
+      await admin.connect(connect);
+      for (const topic of [input, out]) await admin.createTopic(topic, { partitions: 1 });
+      const producer = cluster.producer({ clock: systemClock, logger: quiet });
+      await producer.connect(connect);
+      await producer.send({ topic: input, value: 'a' });
+      const registry = new Registry();
+      const handler: Handler<Buffer | null, Buffer | null, object> = ({ value }, { send }) =>
+        send({ topic: out, value });
+      const options = { name: 'measured', delivery, handler, plugins: [metrics({ registry })] };
+      const worker = workerOn([input], options, { 'statistics.interval.ms': 200 });
+      const said = new Map<string, ClientStatistics>();
+      worker.on('statistics', (event) => void said.set(event.client, event));
+      const hasRtt = (client: string): boolean =>
+        said.get(client)?.brokers.some(({ rttMs }) => rttMs !== undefined) === true;
+      try {
+        await worker.start();
+        await until(() => hasRtt('consumer') && said.has('producer'), 'statistics of both clients');
+        const text = await registry.metrics();
+        for (const client of ['consumer', 'producer']) {
+          for (const metric of ['queue_records', 'queue_bytes', 'sent_bytes_total', 'received_bytes_total'])
+            expect(text).toContain(`kafka_worker_client_${metric}{worker="measured",client="${client}"}`);
+          expect(said.get(client)?.receivedBytes).toBeGreaterThan(0);
+          expect(text).toMatch(
+            new RegExp(`client_broker_requests_open\\{worker="measured",client="${client}",broker="\\d+"\\} \\d+`),
+          );
+        }
+      } finally {
+        await Promise.all([worker.stop(), producer.close(5_000)]);
+        await admin.close();
       }
-    } finally {
-      await Promise.all([worker.stop(), producer.close(5_000)]);
-      await admin.close();
-    }
-  }, 120_000);
+    },
+    120_000,
+  );
 });

@@ -75,7 +75,9 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
       checkTransactionalOptions(options);
       if (isolation !== 'read_committed') throw new InvalidOptionError(isolationPath, "'read_committed'", isolation);
       const properties = transactionalProperties(kafka, options);
-      return new ConfluentTransactionalProducer({ brokers, properties, token, logger: options.logger });
+      const { logger, statistics } = options;
+      const own = { brokers, properties, token, logger, ...(statistics && { statistics }) };
+      return new ConfluentTransactionalProducer(own);
     },
     admin: (options: KafkaAdminOptions): KafkaAdmin => {
       checkClientOptions(options);

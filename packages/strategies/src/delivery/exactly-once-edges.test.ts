@@ -294,6 +294,7 @@ describe('A commit that waits behind another one', () => {
     const session = await delivery.open({
       ...{ kafka: watched, consumer, clock, logger: quiet, groupId: 'g', connectTimeoutMs: 1_000 },
       restart: () => {},
+      statistics: () => {},
     });
     const hold = kafka.hold('send');
     const commit = (partition: number): Promise<unknown> =>

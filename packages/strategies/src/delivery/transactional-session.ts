@@ -192,8 +192,8 @@ export class TransactionalSession implements DeliverySession {
   }
 
   #newProducer(): TransactionalProducer {
-    const { kafka, clock, logger } = this.#context;
-    return kafka.transactionalProducer({ clock, logger, ...this.#options });
+    const { kafka, clock, logger, statistics } = this.#context;
+    return kafka.transactionalProducer({ clock, logger, statistics, ...this.#options });
   }
 
   #failed(): void {
