@@ -15,7 +15,6 @@ export class SendWindow {
   readonly #producer: TransactionalProducer;
   readonly #size: number;
   #underWay = 0;
-  #sentCount = 0;
   #failed: FailedSend[] = [];
   /** Somebody waits until so many are on their way at most. */
   #awaited: { readonly atMost: number; readonly resolve: () => void } | undefined;
@@ -30,14 +29,8 @@ export class SendWindow {
     return this.#failed.length > 0;
   }
 
-  /** How many were sent since {@link settled}. */
-  get sentCount(): number {
-    return this.#sentCount;
-  }
-
   send(of: SendOf): void {
     this.#underWay++;
-    this.#sentCount++;
     try {
       this.#producer.send(of[1].message).then(this.#answered, (thrown: unknown) => this.#refused(of, thrown));
     } catch (thrown) {
@@ -59,7 +52,6 @@ export class SendWindow {
     await this.#untilAtMost(0);
     const failed = this.#failed;
     this.#failed = [];
-    this.#sentCount = 0;
     return failed;
   }
 

@@ -1,7 +1,6 @@
 import {
   type Clock,
   type KafkaConsumer,
-  type KeptSend,
   type PartitionProgress,
   type TransactionalProducer,
   TransactionError,
@@ -9,7 +8,7 @@ import {
 } from '@kafka-worker/core';
 import { asError } from './as-error.ts';
 import type { SendOf } from './send-window.ts';
-import { writeSends } from './write-sends.ts';
+import { type Suspects, writeSends } from './write-sends.ts';
 
 /** What one transaction commits. */
 export interface TransactionContent {
@@ -35,8 +34,7 @@ export class TransactionAttempt {
   readonly #producer: TransactionalProducer;
   readonly #consumer: KafkaConsumer;
   readonly #clock: Clock;
-  /** Messages that were refused together with others, so that nobody knows yet which of them it was. */
-  readonly #suspects: WeakSet<KeptSend>;
+  readonly #suspects: Suspects;
   /** For each step, its repetitions included. */
   readonly #stepMs: number;
 
@@ -44,7 +42,7 @@ export class TransactionAttempt {
     readonly producer: TransactionalProducer;
     readonly consumer: KafkaConsumer;
     readonly clock: Clock;
-    readonly suspects: WeakSet<KeptSend>;
+    readonly suspects: Suspects;
     readonly stepMs: number;
   }) {
     this.#producer = parts.producer;
@@ -62,13 +60,7 @@ export class TransactionAttempt {
       return this.#dropped(asError(thrown), [], true);
     }
     try {
-      const unwritable = await writeSends(
-        this.#producer,
-        sends,
-        this.#suspects,
-        () => this.#clock.now(),
-        this.#stepMs / 2,
-      );
+      const unwritable = await writeSends(this.#producer, sends, this.#suspects);
       if (unwritable.length > 0) return await this.#abort(unwritable[0]?.error ?? new Error('unwritable'), unwritable);
       await this.#step((ms) => this.#sendOffsets(content, ms));
     } catch (thrown) {

@@ -15,6 +15,7 @@ import {
 import { asError } from './as-error.ts';
 import type { SendOf } from './send-window.ts';
 import { notAssigned, TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
+import type { Suspects } from './write-sends.ts';
 
 /** Producers that fail one after another, without a transaction in between that succeeds: then it is no accident. */
 const MAX_PRODUCERS = 10;
@@ -46,7 +47,7 @@ export class TransactionalSession implements DeliverySession {
   #unknown: { readonly partitions: readonly PartitionProgress[]; readonly sends: readonly SendOf[] } | undefined;
   /** What was written, and must not be again: who asked may not have waited for the answer. */
   readonly #written = new WeakSet<KeptSend>();
-  readonly #suspects = new WeakSet<KeptSend>();
+  readonly #suspects: Suspects = new WeakMap();
   /** What is being committed, or waits for it. */
   readonly #open = new Set<TransactionContent>();
   #last: Promise<void> = Promise.resolve();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { type KeptSend, type OutgoingRecord, ProduceError, type TransactionalProducer } from '@kafka-worker/core';
 import type { SendOf } from './send-window.ts';
-import { writeSends } from './write-sends.ts';
+import { type Suspects, writeSends } from './write-sends.ts';
 
 const progress = { topic: 'in', partition: 0, offset: 100_000 };
 const delivered = { topic: 'out', partition: 0, offset: 0 };
@@ -9,7 +9,7 @@ const delivered = { topic: 'out', partition: 0, offset: 0 };
 describe('what a transaction writes', () => {
   it('is handed over in its order, and never more than 5,000 messages wait for their answer', async () => {
     const producer = new HeldProducer();
-    const written = writeSends(producer.port, sendsOf(12_000), new WeakSet(), () => 0, 1_000);
+    const written = writeSends(producer.port, sendsOf(12_000), new WeakMap());
     let most = 0;
     while (producer.handed.length < 12_000) {
       await turn();
@@ -25,7 +25,7 @@ describe('what a transaction writes', () => {
   it('is over when everything is answered, not before', async () => {
     const producer = new HeldProducer();
     let isOver = false;
-    const written = writeSends(producer.port, sendsOf(3), new WeakSet(), () => 0, 1_000).finally(() => {
+    const written = writeSends(producer.port, sendsOf(3), new WeakMap()).finally(() => {
       isOver = true;
     });
     await turn();
@@ -50,7 +50,7 @@ describe('what a transaction writes', () => {
         return Promise.reject(error);
       });
       let isOver = false;
-      const written = writeSends(producer.port, sends, new WeakSet(), () => 0, 1_000).finally(() => {
+      const written = writeSends(producer.port, sends, new WeakMap()).finally(() => {
         isOver = true;
       });
       while (!isOver) {
@@ -65,7 +65,75 @@ describe('what a transaction writes', () => {
   it('is dropped for a failure that says nothing about its messages', async () => {
     const error = new ProduceError('out', 'gone', { retriable: true });
     const producer = new HeldProducer(() => Promise.reject(error));
-    await expect(writeSends(producer.port, sendsOf(2), new WeakSet(), () => 0, 1_000)).rejects.toBe(error);
+    await expect(writeSends(producer.port, sendsOf(2), new WeakMap())).rejects.toBe(error);
+  });
+});
+
+describe('messages that are refused together for the sake of one', () => {
+  const count = 10_000;
+
+  /** As a broker does: a batch that has one of these in it is refused as a whole. */
+  class Batches {
+    readonly written: unknown[] = [];
+    #batch: { readonly value: unknown; readonly done: (error?: Error) => void }[] = [];
+    readonly port: TransactionalProducer;
+
+    constructor(culprits: ReadonlySet<unknown>) {
+      this.port = {
+        send: ({ value }: OutgoingRecord) =>
+          new Promise((resolve, reject) => {
+            const done = (error?: Error): void => (error === undefined ? resolve(delivered) : reject(error));
+            if (this.#batch.push({ value, done }) > 1) return;
+            setImmediate(() => {
+              const batch = this.#batch;
+              this.#batch = [];
+              const isRefused = batch.some((one) => culprits.has(one.value));
+              if (!isRefused) this.written.push(...batch.map((one) => one.value));
+              const cause = { code: 87, message: 'invalid record' };
+              for (const one of batch) one.done(isRefused ? new ProduceError('out', 'refused', { cause }) : undefined);
+            });
+          }),
+      } as TransactionalProducer;
+    }
+  }
+
+  it.each([0, 4_999, 5_000, 9_999])(
+    'are told apart within a few transactions, in order: number %i',
+    async (culprit) => {
+      const sends = sendsOf(count);
+      const suspects: Suspects = new WeakMap();
+      for (let transactions = 1; ; transactions++) {
+        const batches = new Batches(new Set([String(culprit)]));
+        const refused = await writeSends(batches.port, sends, suspects).catch((error: unknown) => error);
+        expect(batches.written).toEqual(sends.slice(0, batches.written.length).map(([, { message }]) => message.value));
+        expect(transactions).toBeLessThanOrEqual(5);
+        if (refused instanceof Error) continue;
+        expect(refused).toMatchObject([{ send: sends[culprit]?.[1] }]);
+        return;
+      }
+    },
+  );
+
+  it('are each found when there are several, and what is left is written', async () => {
+    const culprits = new Set(['17', '18', '5000', '9998']);
+    let sends = sendsOf(count);
+    const suspects: Suspects = new WeakMap();
+    const found: unknown[] = [];
+    for (let transactions = 1; ; transactions++) {
+      expect(transactions).toBeLessThanOrEqual(30);
+      const batches = new Batches(culprits);
+      const refused = await writeSends(batches.port, sends, suspects).catch((error: unknown) => error);
+      if (refused instanceof Error) continue;
+      const unwritable = refused as Awaited<ReturnType<typeof writeSends>>;
+      if (unwritable.length === 0) {
+        expect(batches.written).toHaveLength(count - culprits.size);
+        break;
+      }
+      for (const { send } of unwritable) found.push(send.message.value);
+      sends = sends.filter(([, send]) => !unwritable.some((one) => one.send === send));
+    }
+    expect(new Set(found)).toEqual(culprits);
+    expect(found).toHaveLength(culprits.size);
   });
 });
 

@@ -13,61 +13,53 @@ const WINDOW = 5_000;
 /** What a broker says of a whole batch of messages for the sake of one of them: invalid, too large, a batch too large, not what the topic takes. */
 const BATCH_CODES: ReadonlySet<unknown> = new Set([2, 10, 18, 87]);
 
+/** Into so many parts are those divided that were refused together. */
+const PARTS = 32;
+
+/** Messages that were refused together, so that nobody knows yet for which of them: each with its part, which is written by itself next time. */
+export type Suspects = WeakMap<KeptSend, object>;
+
 /**
  * Produces messages into the open transaction, in their order, and gives those that can never be written; rejects when something else is in the way. Those
- * that were refused together become `suspects`: in the next transaction each of them is written alone, until it is known which one it is.
- * @param suspectsMs how long writing alone may take, before what is cleared by then is enough for this time
+ * that were refused together become `suspects`, whose parts are told apart in the next transaction, and smaller ones in the one after that.
  */
 export async function writeSends(
   producer: TransactionalProducer,
   sends: readonly SendOf[],
-  suspects: WeakSet<KeptSend>,
-  now: () => number,
-  suspectsMs: number,
+  suspects: Suspects,
 ): Promise<readonly UnwritableSend[]> {
-  const deadline = now() + suspectsMs;
   const window = new SendWindow(producer, WINDOW);
-  const refused = async (): Promise<readonly UnwritableSend[]> => {
-    const { sentCount } = window;
-    return refusedOf(await window.settled(), sentCount, suspects);
-  };
+  let part: object | undefined;
   for (const one of sends) {
-    const [, send] = one;
-    const isAlone = suspects.has(send);
+    const own = suspects.get(one[1]) ?? part;
     if (window.isFull) await window.room();
-    if (isAlone || window.hasFailed) {
-      const unwritable = await refused();
+    if (own !== part || window.hasFailed) {
+      const unwritable = refusedOf(await window.settled(), suspects);
       if (unwritable.length > 0) return unwritable;
     }
+    part = own;
     window.send(one);
-    if (!isAlone) continue;
-    const unwritable = await refused();
-    if (unwritable.length > 0) return unwritable;
-    suspects.delete(send);
-    if (now() >= deadline)
-      throw new Error('a batch of messages was refused, and it is not known yet for which of them');
   }
-  return refused();
+  return refusedOf(await window.settled(), suspects);
 }
 
-function refusedOf(
-  failed: readonly FailedSend[],
-  sentCount: number,
-  suspects: WeakSet<KeptSend>,
-): readonly UnwritableSend[] {
+function refusedOf(failed: readonly FailedSend[], suspects: Suspects): readonly UnwritableSend[] {
   const refused: UnwritableSend[] = [];
-  const unclear: KeptSend[] = [];
+  const together: UnwritableSend[] = [];
   let other: Error | undefined;
   for (const { of, error } of failed) {
     const [{ topic, partition }, send] = of;
     if (!isUnwritable(error)) other ??= error;
-    else if (sentCount > 1 && BATCH_CODES.has(codeOf(error))) unclear.push(send);
-    else refused.push({ topic, partition, send, error });
+    else (BATCH_CODES.has(codeOf(error)) ? together : refused).push({ topic, partition, send, error });
   }
+  // Refused with nobody else: it was the reason.
+  if (together.length === 1) refused.push(...together);
   if (refused.length > 0) return refused;
-  if (unclear.length > 0) {
-    for (const send of unclear) suspects.add(send);
-    throw new Error('a batch of messages was refused: each of them is written alone next time, to find out for which');
+  if (together.length > 0) {
+    const parts = Array.from({ length: PARTS }, () => ({}));
+    for (const [i, { send }] of together.entries())
+      suspects.set(send, parts[Math.floor((i * PARTS) / together.length)] as object);
+    throw new Error(`${together.length} messages were refused together: which of them it is for is found out in parts`);
   }
   if (other !== undefined) throw other;
   return [];
