@@ -17,7 +17,7 @@ const KNOWN_MS = 3_000;
 const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 const clients = { clock: systemClock, logger: quiet };
 
-/** The records whose output the broker refuses, and which have to be dead letters. Few, for what was written with one is written one by one then. */
+/** The records whose output the broker refuses, and which have to be dead letters. Few, for each costs some transactions that are aborted. */
 export function isUnwritable(record: number): boolean {
   return record % 2_003 === 200;
 }
