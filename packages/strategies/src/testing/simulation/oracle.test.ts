@@ -47,3 +47,31 @@ describe('The oracle, of offsets that a broker takes into a transaction', () => 
     expect(broken()).toEqual(['fenced']);
   });
 });
+
+describe('The oracle, of a record that is handled again by the next owner of its partition', () => {
+  it.each([
+    ['calls it broken where only a commit of another partition had failed', 1, ['duplicates']],
+    ['says nothing where a commit of that partition had failed', 0, []],
+  ])('%s', (_what, failedPartition, found) => {
+    const { world, oracle, broken } = watching();
+    const { signal } = new AbortController();
+    const handle = (process: string): void => {
+      const record = oracle.sent.get({ partition: 0, offset: 0 });
+      oracle.ended(
+        oracle.started(process, [record], 1, () => signal),
+        [],
+      );
+    };
+    oracle.sent.add({ partition: 0, offset: 0, key: null });
+    oracle.ownership.assigned('p0', [{ topic: 't', partition: 1, offset: 0 }]);
+    handle('p0');
+    oracle.ownership.committing('p0', [
+      { topic: 't', partition: failedPartition, offset: failedPartition === 0 ? 1 : 0 },
+    ])(false);
+    oracle.ownership.released('p0', [{ topic: 't', partition: 0 }]);
+    world.owner = 'p1';
+    oracle.ownership.assigned('p1', [{ topic: 't', partition: 0, offset: 0 }]);
+    handle('p1');
+    expect(broken()).toEqual(found);
+  });
+});
