@@ -176,6 +176,7 @@ export class Engine {
     this.rebalances = new Rebalances({
       committer: this.committer,
       forgetRestarts: (partitions) => this.restarts.forget(partitions),
+      checkPositions: () => this.repositioning.check(),
       starts,
       departures,
       ...{ options, consumer, session, assignment, turns, events, fail: parts.fail, hooks: this.hooks },

@@ -1,6 +1,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { toError } from './errors.ts';
 import { type Logger, stderrLogger } from './logger.ts';
+import { loggerThatMayFail } from './logger-that-may-fail.ts';
 import { atLeastOne, check, has, nonEmptyString, optional } from './option-checks.ts';
 import { checkObject } from './worker-checks.ts';
 import type { AnyWorker, WorkerGroup } from './worker-group.ts';
@@ -36,7 +37,11 @@ export function healthFile(target: AnyWorker | WorkerGroup, options: HealthFileO
   optional('everyMs', everyMs, atLeastOne);
   if (logger !== undefined)
     check('logger', logger, 'an object with debug, info, warn and error', has('debug', 'info', 'warn', 'error'));
-  return new HealthFile(target, { path, everyMs: everyMs ?? EVERY_MS, logger: logger ?? stderrLogger });
+  return new HealthFile(target, {
+    path,
+    everyMs: everyMs ?? EVERY_MS,
+    logger: logger === undefined ? stderrLogger : loggerThatMayFail(logger),
+  });
 }
 
 class HealthFile implements Disposable, AsyncDisposable {

@@ -390,6 +390,24 @@ it('is live between the slices of short handlers, after a long time with nothing
   await worker.stop();
 });
 
+it('says no more of brokers that did not answer for a partition that is not read any more', async () => {
+  const stage = new Stage([['a'], ['b']]);
+  await stage.start();
+  await stage.advance(100);
+  const endOutage = stage.kafka.outage();
+  await stage.advance(STALL_MS);
+  expect(stage.reasons()).toContain('t/0: no broker says whether there is more to read');
+  stage.worker.pause([at(0)]);
+  await stage.advance(6_000);
+  expect(stage.reasons()).toContain('t/0 is paused');
+  expect(stage.reasons()).not.toContain('t/0: no broker');
+  expect(stage.reasons()).toContain('t/1: no broker');
+  endOutage();
+  await stage.advance(STALL_MS);
+  expect(stage.reasons()).toBe('t/0 is paused');
+  await stage.end();
+});
+
 it('says no more of what could not be committed when its partition is gone, or when it could', async () => {
   const stage = new Stage([['a'], ['b']], { delivery: commitsFirst });
   await stage.start();

@@ -37,6 +37,7 @@ export class Poller {
   readonly #interludes: Interlude[] = [];
   #isAskingForNone = false;
   #isClosed = false;
+  #hasEnded = false;
   #askedAt = 0;
   #ended: Promise<void> = Promise.resolve();
 
@@ -45,7 +46,9 @@ export class Poller {
   }
 
   start(): void {
-    this.#ended = this.#run().catch((error: unknown) => this.#parts.failed(error));
+    this.#ended = this.#run()
+      .catch((error: unknown) => this.#parts.failed(error))
+      .finally(() => this.#cancelInterludes());
   }
 
   /** Room has come up: a poll that was sent for events only is ended. */
@@ -65,7 +68,7 @@ export class Poller {
   between(run: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
       const cancel = (): void => reject(new IllegalStateError('the worker is stopping: nothing is polled any more'));
-      if (this.#isClosed) cancel();
+      if (this.#isClosed || this.#hasEnded) cancel();
       else this.#interludes.push({ run: () => run().then(resolve, reject), cancel });
       this.#parts.consumer.wake();
     });
@@ -103,6 +106,11 @@ export class Poller {
       while (this.#interludes.length > 0 && !this.#isClosed) await this.#interludes.shift()?.run();
       if (!this.#isClosed) next = this.#poll();
     }
+  }
+
+  /** The polling has ended, well or not. */
+  #cancelInterludes(): void {
+    this.#hasEnded = true;
     for (const { cancel } of this.#interludes.splice(0)) cancel();
   }
 

@@ -1,6 +1,6 @@
 import type { Assignment } from './assignment.ts';
 import { isKafkaWorkerError, type KafkaWorkerError, OffsetOutOfRangeError, PollError, toError } from './errors.ts';
-import type { KafkaConsumer } from './kafka-client.ts';
+import type { KafkaConsumer, Watermarks } from './kafka-client.ts';
 import { logRanges } from './log-range.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
@@ -10,8 +10,12 @@ export interface PositionCheckParts {
   readonly options: ResolvedWorkerOptions;
   readonly consumer: KafkaConsumer;
   readonly assignment: Assignment;
+  /** Runs something when what was polled before is taken in, and nothing is polled meanwhile. */
+  readonly betweenPolls: (run: () => Promise<void>) => Promise<void>;
   readonly seek: (to: TopicPartition & { readonly offset: number }) => Promise<void>;
   readonly fail: (error: KafkaWorkerError) => void;
+  /** Nobody wants to know any more. */
+  readonly isClosed: () => boolean;
 }
 
 /** Compares read positions with the logs when the client says that one of them is out of range, for it does not say which. */
@@ -24,7 +28,7 @@ export class PositionCheck {
 
   /** False when it has to be done again, for the broker did not answer. */
   async check(): Promise<boolean> {
-    const { options, consumer, assignment, seek, fail } = this.#parts;
+    const { consumer, assignment, betweenPolls, isClosed, fail } = this.#parts;
     const owned = [...assignment].filter((one) => one.isStaying);
     try {
       const positions = owned.map((one) => ({
@@ -35,29 +39,33 @@ export class PositionCheck {
       const ranges = await logRanges(consumer, positions);
       for (const [i, one] of owned.entries()) {
         const range = ranges[i];
+        const position = positions[i];
+        if (range === undefined || position === undefined) continue;
+        if (position.offset >= range.earliest && position.offset <= range.latest) continue;
+        if (isClosed()) break;
         // One that is read meanwhile is well, whatever the answers of a moment ago say.
-        if (range === undefined || one.phase !== 'active' || one.ledger.position !== positions[i]?.offset) continue;
-        const { topic, partition } = one;
-        const offset = one.ledger.position;
-        if (offset >= range.earliest && offset <= range.latest) continue;
-        const error = new OffsetOutOfRangeError({ topic, partition, offset }, range);
-        if (options.onOffsetOutOfRange === 'fail') {
-          fail(error);
-          return true;
-        }
-        const to = range[options.onOffsetOutOfRange];
-        options.logger.warn('a position is outside the log and moves, as onOffsetOutOfRange says', {
-          topic,
-          partition,
-          from: offset,
-          to,
-        });
-        await seek({ topic, partition, offset: to });
+        const isUnmoved = (): boolean => one.isStaying && one.ledger.position === position.offset;
+        if (isUnmoved()) await betweenPolls(async () => (isUnmoved() ? this.#outside(position, range) : undefined));
       }
     } catch (thrown) {
+      if (isClosed()) return true;
       if (isKafkaWorkerError(thrown) && thrown.retriable) return false;
       fail(new PollError(`positions could not be checked: ${toError(thrown).message}`, { cause: thrown }));
     }
     return true;
+  }
+
+  async #outside(position: TopicPartition & { readonly offset: number }, range: Watermarks): Promise<void> {
+    const { options, seek, fail } = this.#parts;
+    const { onOffsetOutOfRange, logger } = options;
+    if (onOffsetOutOfRange === 'fail') {
+      fail(new OffsetOutOfRangeError(position, range));
+      return;
+    }
+    const { topic, partition, offset: from } = position;
+    const to = range[onOffsetOutOfRange];
+    const fields = { topic, partition, from, to };
+    logger.warn('a position is outside the log and moves, as onOffsetOutOfRange says', fields);
+    await seek({ topic, partition, offset: to });
   }
 }

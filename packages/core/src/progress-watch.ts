@@ -95,6 +95,8 @@ export class ProgressWatch {
       if (!isRead(owner)) {
         progress.positionSince = now;
         progress.behindSince = undefined;
+        // Nobody asks about it now, so nobody would hear that there is an answer again.
+        progress.unanswered = undefined;
       } else if (now - progress.positionSince >= stallMs / 4) silent.push(owner);
     }
     // What is not its turn yet, among many that are being started, is in nobody's way.

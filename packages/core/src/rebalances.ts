@@ -38,6 +38,8 @@ export interface RebalanceParts {
   readonly hooks: AssignmentHooks;
   /** What is about to start again among these goes elsewhere, or begins anew. */
   readonly forgetRestarts: (partitions: readonly TopicPartition[]) => void;
+  /** Whether positions are in their logs is to be asked, until somebody answers. */
+  readonly checkPositions: () => void;
   readonly fail: (error: KafkaWorkerError) => void;
 }
 
@@ -109,6 +111,7 @@ export class Rebalances {
       consumer.assign([...resolved, ...gone.map(({ topic, partition }) => ({ topic, partition, offset: 0 }))]);
       // Those left out are not ours any more: the client will report them lost. Without an owner nothing of them is dispatched.
       assignment.beginAll(starts);
+      if (starts.some(({ isUnchecked }) => isUnchecked === true)) this.#parts.checkPositions();
       if (starts.length > 0)
         events.emit('assigned', { partitions: starts.map(({ topic, partition }) => ({ topic, partition })) });
     });

@@ -33,17 +33,25 @@ export interface RepositioningParts {
   readonly fail: (error: KafkaWorkerError) => void;
 }
 
-/** Partitions that go on from another offset, because somebody asked for it or their position is no longer in the log. Always between two polls. */
+/** Partitions that go on from another offset, because somebody asked for it or their position is no longer in the log. They move between two polls. */
 export class Repositioning {
   readonly #parts: RepositioningParts;
   readonly #check: PositionCheck;
   readonly #waits: Waits;
+  #isChecking = false;
+  /** Also while one is under way: it may have asked before there was a reason. */
+  #isCheckWanted = false;
 
   constructor(parts: RepositioningParts) {
     const { options, consumer, assignment, fail } = parts;
     this.#parts = parts;
     this.#waits = new Waits(options.clock);
-    this.#check = new PositionCheck({ options, consumer, assignment, seek: (to) => this.#seek(to), fail });
+    this.#check = new PositionCheck({
+      betweenPolls: (run) => parts.poller.between(run),
+      seek: (to) => this.#seek(to),
+      isClosed: () => this.#waits.isClosed,
+      ...{ options, consumer, assignment, fail },
+    });
   }
 
   /** What was received of the partition is forgotten, and results that still come back are dropped. */
@@ -61,14 +69,24 @@ export class Repositioning {
     if (!owned.isStaying) throw new IllegalStateError(`${topic}/${partition} was taken away before it could be sought`);
   }
 
-  /** Compares positions with the logs, soon, and again as long as the broker does not answer. */
+  /**
+   * Compares positions with the logs, now, and again as long as the broker does not answer. Records are polled and handled meanwhile: it may be away for
+   * hours, and only for some partitions.
+   */
   check(): void {
-    const check = async (): Promise<void> => {
-      if (await this.#check.check()) return;
-      void this.#waits.wait(RECHECK_MS).then(() => this.check());
-    };
-    // Not done when the worker is stopping; nothing is lost by that.
-    if (!this.#waits.isClosed) this.#parts.poller.between(check).catch(() => {});
+    this.#isCheckWanted = true;
+    if (!this.#isChecking) void this.#checkUntilAnswered();
+  }
+
+  async #checkUntilAnswered(): Promise<void> {
+    this.#isChecking = true;
+    while (this.#isCheckWanted && !this.#waits.isClosed) {
+      this.#isCheckWanted = false;
+      if (await this.#check.check()) continue;
+      this.#isCheckWanted = true;
+      await this.#waits.wait(RECHECK_MS);
+    }
+    this.#isChecking = false;
   }
 
   /** No position is looked at any more. */

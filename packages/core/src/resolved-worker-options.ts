@@ -11,6 +11,7 @@ import { type BatchHandler, type Handler, handlerPlugin } from './handler.ts';
 import type { KafkaCluster } from './kafka-client.ts';
 import { checkLaneRule, hasKeyLanes } from './lane-rule.ts';
 import { type Logger, stderrLogger } from './logger.ts';
+import { loggerThatMayFail } from './logger-that-may-fail.ts';
 import {
   atLeastOne,
   check,
@@ -152,7 +153,7 @@ export function resolveWorkerOptions<V, K, E extends object>(given: WorkerOption
     onRevoked: options.onRevoked,
     stallMs: options.stallMs ?? 60_000,
     connectTimeoutMs: options.connectTimeoutMs ?? 30_000,
-    logger: options.logger ?? stderrLogger,
+    logger: options.logger === undefined ? stderrLogger : loggerThatMayFail(options.logger),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
     handler: options.handler,

@@ -1,5 +1,6 @@
 import { toError } from './errors.ts';
 import { type Logger, stderrLogger } from './logger.ts';
+import { loggerThatMayFail } from './logger-that-may-fail.ts';
 import { check, has, nonNegative, optional } from './option-checks.ts';
 import { type Runnable, summariesOf } from './runnable.ts';
 import { checkObject } from './worker-checks.ts';
@@ -36,7 +37,8 @@ export interface RunUntilSignalOptions {
  */
 export async function runUntilSignal(target: Runnable, options: RunUntilSignalOptions = {}): Promise<void> {
   checkArguments(target, options);
-  const { timeoutMs = 25_000, onShutdown, logger = stderrLogger } = options;
+  const { timeoutMs = 25_000, onShutdown } = options;
+  const logger = options.logger === undefined ? stderrLogger : loggerThatMayFail(options.logger);
   const { name } = target;
   let signalledAt: number | undefined;
   let killTimer: NodeJS.Timeout | undefined;

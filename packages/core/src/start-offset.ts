@@ -20,6 +20,8 @@ export interface Start extends NextOffset {
   readonly metadata: string;
   /** Undefined where nothing is committed, or something that is not where the partition starts. */
   readonly committedOffset: number | undefined;
+  /** Nobody said whether it is in the log: that is to be asked again. */
+  readonly isUnchecked?: boolean;
 }
 
 /**

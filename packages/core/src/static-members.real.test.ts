@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from './clock.ts';
 import { confluentKafka } from './confluent/index.ts';
+import type { AssignmentEvent, KafkaConsumer } from './kafka-client.ts';
+import type { TopicPartition } from './record.ts';
 import { TestClients, uniqueName } from './testing/cluster-under-test.ts';
 import { Worker } from './worker.ts';
 
@@ -139,4 +141,40 @@ onRealKafka.each(['classic', 'consumer'] as const)('a static member on real Kafk
     await until(() => one.handled.length + other.handled.length === PARTITIONS * 10, 'all records');
     expect(new Set([...one.handled, ...other.handled]).size).toBe(PARTITIONS * 10);
   });
+});
+
+onRealKafka('a static member that leaves for good while its group waits for another one', () => {
+  it('waits for that in a bound, says that it may be kept for a session timeout, and tries no more', async () => {
+    const kafka = confluentKafka({
+      brokers: (brokers ?? '').split(','),
+      librdkafka: { ...classic, 'partition.assignment.strategy': 'range' },
+    });
+    const clients = new TestClients({ cluster: kafka, clock: systemClock, dispose: () => Promise.resolve() });
+    all.push(clients);
+    const topic = await clients.topic(PARTITIONS);
+    const warnings: string[] = [];
+    const logger = { debug() {}, info() {}, warn: (message: string) => void warnings.push(message), error() {} };
+    const groupId = uniqueName('static');
+    const member = (options: { readonly groupInstanceId?: string }): KafkaConsumer =>
+      kafka.consumer({ groupId, groupProtocol: 'classic', clock: systemClock, logger, ...options });
+    const other = member({});
+    const leaving = member({ groupInstanceId: 'leaving' });
+    try {
+      for (const one of [other, leaving]) await one.connect({ timeoutMs: 10_000 });
+      const told = async (type: AssignmentEvent['type']): Promise<readonly TopicPartition[]> => {
+        for (;;)
+          for (const event of (await other.poll(1, 100)).events) if (event.type === type) return event.partitions;
+      };
+      other.subscribe([topic]);
+      other.assign((await told('assigned')).map((partition) => ({ ...partition, offset: 0 })));
+      leaving.subscribe([topic]);
+      // From here on the group waits for it.
+      const revoked = await told('revoked');
+      await leaving.close({ leaveGroup: true });
+      expect(warnings).toEqual([expect.stringContaining('a static member could not leave its group')]);
+      other.release(revoked);
+    } finally {
+      await Promise.all([other, leaving].map((one) => one.close()));
+    }
+  }, 60_000);
 });

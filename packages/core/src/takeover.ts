@@ -10,7 +10,7 @@ import type { StartResolver } from './start-resolver.ts';
 import type { Waits } from './waits.ts';
 
 const RETRY_MS = 250;
-/** After so many tries it is asked whether what is assigned exists at all. */
+/** After so many tries it is asked whether what is assigned exists at all, and not waited any longer for partitions that have no leader. */
 const TRIES_BEFORE_DOUBT = 5;
 
 /** What taking partitions over needs. */
@@ -51,7 +51,7 @@ export class Takeover {
     let existing = partitions;
     const resolved = await this.#untilItSucceeds(async (tries) => {
       if (tries > TRIES_BEFORE_DOUBT) existing = await resolver.existing(partitions);
-      return resolver.resolve(existing);
+      return resolver.resolve(existing, tries > TRIES_BEFORE_DOUBT);
     });
     if (resolved === undefined) return undefined;
     const starts = await this.#commitStarts(resolved);

@@ -45,6 +45,7 @@ export class WorkerGroup implements AsyncDisposable {
   #ending: Promise<readonly WorkerSummary[]> | undefined;
   #resolveFinished: (summaries: readonly WorkerSummary[]) => void = () => {};
   #rejectFinished: (error: Error) => void = () => {};
+  #forgetSignal: () => void = () => {};
 
   /** @throws {@link InvalidOptionError} for what is no list of workers, and for one that is in it twice or was started before */
   constructor(workers: readonly AnyWorker[], options: { readonly name?: string } = {}) {
@@ -92,8 +93,8 @@ export class WorkerGroup implements AsyncDisposable {
     if (signal !== undefined) {
       const onAbort = (): void => void this.stop();
       signal.addEventListener('abort', onAbort, { once: true });
-      const forget = (): void => signal.removeEventListener('abort', onAbort);
-      this.finished.then(forget, forget);
+      // Not by `finished`: listening to that would make an unwatched failure a watched one.
+      this.#forgetSignal = () => signal.removeEventListener('abort', onAbort);
     }
     const starting = Array.from(this.#workers, async (worker) => {
       try {
@@ -254,6 +255,7 @@ export class WorkerGroup implements AsyncDisposable {
     const summaries = [...ended, ...this.#stuck];
     const error = this.#firstError ?? summaries.find((summary) => summary.error !== undefined)?.error;
     this.#state = error === undefined ? 'stopped' : 'failed';
+    this.#forgetSignal();
     if (error === undefined) this.#resolveFinished(summaries);
     else this.#rejectFinished(error);
     return summaries;

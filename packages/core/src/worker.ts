@@ -97,8 +97,8 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       if (signal.aborted) this.#starting.abort(signal.reason);
       const onAbort = (): void => void this.stop();
       signal.addEventListener('abort', onAbort, { once: true });
-      const forget = (): void => signal.removeEventListener('abort', onAbort);
-      this.finished.then(forget, forget);
+      // Not by `finished`: listening to that would make an unwatched failure a watched one.
+      this.#forgetSignal = () => signal.removeEventListener('abort', onAbort);
     }
     this.#lifecycle.to('starting');
     this.#started = this.#start();
@@ -253,6 +253,8 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
 
   #stopPlugins: () => Promise<Error[]> = () => Promise.resolve([]);
 
+  #forgetSignal: () => void = () => {};
+
   /** One end, whoever asks for it first; an error that comes while it is under way becomes the summary's if it has none. */
   #end(error: Error | undefined, options: Required<StopOptions>): Promise<WorkerSummary> {
     if (this.#ending !== undefined) {
@@ -295,6 +297,7 @@ export class Worker<Value = Buffer | null, Key = Buffer | null, Extra extends ob
       ...(stuck.length === 0 ? {} : { stuck }),
       ...(error === undefined ? {} : { error }),
     };
+    this.#forgetSignal();
     if (error === undefined) this.#resolveFinished(summary);
     else this.#rejectFinished(error);
     return summary;

@@ -56,6 +56,8 @@ export interface ConfluentConsumerOptions {
   readonly properties: ClientProperties;
   readonly token: (() => Promise<OAuthBearerToken>) | undefined;
   readonly isStaticMember: boolean;
+  /** It came only to leave in the place of another one, and is followed by nobody. */
+  readonly isSuccessor?: boolean;
   readonly logger: Logger;
   readonly statistics?: KafkaClientOptions['statistics'];
 }
@@ -228,7 +230,7 @@ export class ConfluentConsumer implements KafkaConsumer {
     this.#check?.stop();
     if (this.#committer !== undefined) await settledWithin(this.#committer.close(), COMMITS_MS);
     // A failed connect has disconnected already: then nothing native may be called any more.
-    const { properties, logger, isStaticMember } = this.#options;
+    const { properties, logger, isStaticMember, isSuccessor = false } = this.#options;
     const isLeavingStatic = isStaticMember && leavesGroup && this.#raw.isUsable && this.#topics.length > 0;
     const wasMember = this.#member?.wasTold === true;
     if (this.#raw.isUsable) await this.#member?.leave(leavesGroup ? 'leave-group' : 'keep-membership');
@@ -241,9 +243,9 @@ export class ConfluentConsumer implements KafkaConsumer {
         done();
       });
     });
-    if (isLeavingStatic && needsDeparture(properties, wasMember)) {
+    if (isLeavingStatic && !isSuccessor && needsDeparture(properties, wasMember)) {
       const consumer = (other: ClientProperties): ConfluentConsumer =>
-        new ConfluentConsumer({ ...this.#options, properties: other });
+        new ConfluentConsumer({ ...this.#options, properties: other, isSuccessor: true });
       await departForGood({ properties, topics: this.#topics, logger, consumer });
     }
   }

@@ -53,6 +53,34 @@ describe('resolveOffsets', () => {
   });
 });
 
+describe('of partitions that the client says it does not know', () => {
+  const asking = (metadata: () => Promise<unknown>): Promise<unknown> => {
+    const cause = { code: -190, message: 'Local: Unknown partition' };
+    const raw = { metadata, call: (what: string) => Promise.reject(new ClientError(what, { cause })) };
+    return resolveOffsets(raw as unknown as RawClient<NativeConsumer>, [partition], 'latest');
+  };
+  const having = (count: number) => () =>
+    Promise.resolve({ topics: [{ name: 't', partitions: Array.from({ length: count }, () => ({ leader: -1 })) }] });
+
+  it('waiting helps where the cluster has them: they have no leader now', async () => {
+    await expect(asking(having(1))).rejects.toMatchObject({
+      name: 'ClientError',
+      retriable: true,
+      message: expect.stringContaining('no broker leads these partitions now'),
+    });
+  });
+
+  it('waiting does not help where the cluster has none of that number, or no such topic', async () => {
+    await expect(asking(having(0))).rejects.toMatchObject({ retriable: false });
+    await expect(asking(() => Promise.resolve({ topics: [] }))).rejects.toMatchObject({ retriable: false });
+  });
+
+  it('waiting helps where nobody says whether there are any', async () => {
+    const away = new ClientError('metadata cannot be read', { retriable: true });
+    await expect(asking(() => Promise.reject(away))).rejects.toBe(away);
+  });
+});
+
 describe('partitionCounts', () => {
   it('calls no topic unknown while it cannot learn whether it is hidden', async () => {
     const raw = {

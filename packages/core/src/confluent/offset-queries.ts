@@ -1,6 +1,7 @@
 import { AuthorizationError, ClientError, type KafkaWorkerError } from '../errors.ts';
 import type { CommittedOffset, LogPosition, StartOffset } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
+import { nativeCode, toNativeError } from './client-errors.ts';
 import { checkNotHidden, refusalOf } from './hidden-topics.ts';
 import { highWatermarks } from './high-watermarks.ts';
 import { nativePosition } from './native-arguments.ts';
@@ -62,10 +63,17 @@ export async function resolveOffsets(
       ? highWatermarks(raw, partitions, what, REQUEST_MS)
       : offsetsForTime(raw, partitions, what, timeOf(checked));
   const answer = await asking.catch(async (error: unknown) => {
+    if ((error as KafkaWorkerError).retriable) throw error;
     // Of topics that are hidden from us the client says that it does not know their partitions.
     const topics = [...new Set(partitions.map(({ topic }) => topic))];
-    const refusal = (error as KafkaWorkerError).retriable ? undefined : await refusalOf(raw, topics);
-    throw refusal ?? error;
+    const refusal = await refusalOf(raw, topics);
+    if (refusal !== undefined) throw refusal;
+    const { code } = toNativeError((error as Error).cause);
+    const isLeaderless = code === nativeCode.unknownPartition && (await areThere(raw, partitions));
+    // Of partitions that have no leader now it says the same.
+    if (isLeaderless)
+      throw new ClientError(`${what}: no broker leads these partitions now`, { retriable: true, cause: error });
+    throw error;
   });
   const starts = partitions.map((partition, i) => {
     const { offset } = elementOf(answer, i, partition, what) as { offset?: number };
@@ -84,6 +92,16 @@ export async function resolveOffsets(
     const isEnd = (end: StartOffset): boolean => end.topic === start.topic && end.partition === start.partition;
     return start.offset < 0 ? (ends.find(isEnd) ?? start) : start;
   });
+}
+
+/** Whether the cluster has these partitions. */
+async function areThere(raw: RawClient<NativeConsumer>, partitions: readonly TopicPartition[]): Promise<boolean> {
+  for (const topic of new Set(partitions.map((one) => one.topic))) {
+    const { topics } = await raw.metadata(topic, REQUEST_MS);
+    const count = topics.find(({ name }) => name === topic)?.partitions.length ?? 0;
+    if (partitions.some((one) => one.topic === topic && one.partition >= count)) return false;
+  }
+  return true;
 }
 
 function offsetsForTime(

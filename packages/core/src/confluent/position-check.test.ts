@@ -9,14 +9,20 @@ import type { RawClient } from './raw-client.ts';
 const END = 100;
 const MINUTE = 60_000;
 
-/** Logs from 0 to 100, in which nothing is wrong. */
-function raw(): RawClient<NativeConsumer> {
+interface Asked {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** Logs from 0 to 100, in which nothing is wrong; but for those that have no leader. */
+function raw(leaderless: readonly number[] = []): RawClient<NativeConsumer> {
+  const answer = (one: Asked): object =>
+    leaderless.includes(one.partition)
+      ? new Error('Broker: Leader not available')
+      : { ...one, offset: one.offset === -2 ? 0 : END };
   const native = {
-    offsetsForTimes: (partitions: { offset: number }[], _ms: number, done: (error: null, value: object[]) => void) =>
-      done(
-        null,
-        partitions.map((one) => ({ ...one, offset: one.offset === -2 ? 0 : END })),
-      ),
+    offsetsForTimes: (partitions: Asked[], _ms: number, done: (error: null, value: object[]) => void) =>
+      done(null, partitions.map(answer)),
   };
   const call = (_what: string, _ms: number, run: (client: object, done: unknown) => void): Promise<unknown> =>
     new Promise((resolve) => run(native, (_error: null, value: object[]) => resolve(value)));
@@ -25,7 +31,7 @@ function raw(): RawClient<NativeConsumer> {
 
 /** A reader of one partition, whose queue never runs dry unless the test says so. */
 class BusyReader {
-  readonly owned: readonly OwnedPartition[] = [new OwnedPartition('t', 0, 5)];
+  owned: readonly OwnedPartition[] = [new OwnedPartition('t', 0, 5)];
   readonly restarted: StartOffset[] = [];
   readonly listenedMs: (number | undefined)[] = [];
   isDry = false;
@@ -55,11 +61,11 @@ describe('PositionCheck', () => {
     jest.useRealTimers();
   });
 
-  function started(): BusyReader {
+  function started(leaderless: readonly number[] = []): BusyReader {
     jest.useFakeTimers();
     const reader = new BusyReader();
     check = new PositionCheck(
-      raw(),
+      raw(leaderless),
       reader as unknown as LibrdkafkaReader,
       () => {},
       (start) => void reader.restarted.push(start),
@@ -69,6 +75,14 @@ describe('PositionCheck', () => {
 
   it('reads a partition anew that has more and is silent, once the queue has been empty', async () => {
     const reader = started();
+    reader.isDry = true;
+    await jest.advanceTimersByTimeAsync(MINUTE / 2);
+    expect(reader.restarted).toEqual([{ topic: 't', partition: 0, offset: 5 }]);
+  });
+
+  it('does so also while another partition of its topic has no leader', async () => {
+    const reader = started([1]);
+    reader.owned = [...reader.owned, new OwnedPartition('t', 1, 5)];
     reader.isDry = true;
     await jest.advanceTimersByTimeAsync(MINUTE / 2);
     expect(reader.restarted).toEqual([{ topic: 't', partition: 0, offset: 5 }]);

@@ -1,6 +1,13 @@
-import { AuthenticationError, AuthorizationError, type KafkaWorkerError, OffsetOutOfRangeError } from '../errors.ts';
+import {
+  AuthenticationError,
+  AuthorizationError,
+  ConnectionError,
+  type KafkaWorkerError,
+  OffsetOutOfRangeError,
+} from '../errors.ts';
 import type { StartOffset, Watermarks } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
+import { nativeCode, toNativeError } from './client-errors.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';
 import type { NativeConsumer } from './native-client.ts';
 import { resolveOffsets } from './offset-queries.ts';
@@ -101,18 +108,30 @@ export class PositionCheck {
     this.#isLooking = true;
     const ours = new Set(this.#reader.owned);
     for (const suspect of this.#suspects) if (!ours.has(suspect)) this.#suspects.delete(suspect);
-    // One by one, so that a topic that is gone, or that we may not see, does not hide what is wrong with others.
+    // One by one, so that a topic that is gone, or that we may not see, does not hide what is wrong with others; nor a partition without a leader.
     for (const topic of new Set(partitions.map((owned) => owned.topic))) {
-      try {
-        await this.#lookAtTopic(partitions.filter((owned) => owned.topic === topic));
-      } catch (error) {
-        this.#failed(error);
-      }
+      const ofTopic = partitions.filter((owned) => owned.topic === topic);
+      if ((await this.#haveLookedAt(ofTopic)) || ofTopic.length === 1) continue;
+      for (const owned of ofTopic) await this.#haveLookedAt([owned]);
     }
     this.#isLooking = false;
     if (!this.#isWanted) return;
     this.#isWanted = false;
     this.lookAtAll();
+  }
+
+  /** False when nothing was learned, and asking for each of them may tell of some: not where the brokers do not answer at all. */
+  async #haveLookedAt(partitions: readonly OwnedPartition[]): Promise<boolean> {
+    try {
+      await this.#lookAtTopic(partitions);
+    } catch (error) {
+      // Brokers that cannot answer now, and topics that are gone, are reported by what they cannot do for the reader.
+      const isRefused = error instanceof AuthorizationError || error instanceof AuthenticationError;
+      if (isRefused) this.#report(error);
+      const { code } = toNativeError((error as Error).cause);
+      return isRefused || error instanceof ConnectionError || code === nativeCode.timedOut;
+    }
+    return true;
   }
 
   async #lookAtTopic(partitions: readonly OwnedPartition[]): Promise<void> {
@@ -138,11 +157,6 @@ export class PositionCheck {
         end: ends.find(isOf)?.offset ?? end.offset,
       });
     }
-  }
-
-  #failed(error: unknown): void {
-    // Brokers that cannot answer now, and topics that are gone, are reported by what they cannot do for the reader.
-    if (error instanceof AuthorizationError || error instanceof AuthenticationError) this.#report(error);
   }
 
   async #compare(owned: OwnedPartition, log: Watermarks & { readonly end: number }): Promise<void> {

@@ -35,6 +35,8 @@ export class Oracle {
   readonly #running = new Set<SimulatedCall>();
   /** The call that last finished a record, by its name. */
   readonly #finishedBy = new Map<string, { readonly epoch: Epoch | undefined; readonly wasAborted: boolean }>();
+  /** By process: of the offsets that it wants to have in its transaction, the partitions that were its own when they arrived. */
+  readonly #ownedOnArrival = new Map<string, ReadonlySet<number>>();
   /** What became of a record's last call, by its process and name. */
   readonly #lastEnds = new Map<string, 'finished' | 'failed' | 'interrupted'>();
 
@@ -115,13 +117,22 @@ export class Oracle {
     this.#finish(epoch, place, false);
   }
 
+  /** A process's offsets have arrived, to be taken into its transaction. */
+  arrived(process: string, offsets: readonly NextOffset[]): void {
+    const isOwned = ({ partition }: NextOffset): boolean => this.#parts.owner(partition) === process;
+    this.#ownedOnArrival.set(process, new Set(offsets.filter(isOwned).map(({ partition }) => partition)));
+  }
+
   /** The broker has taken offsets into a process's transaction. That is heard of some microtasks later. */
   accepted(process: string, offsets: readonly NextOffset[]): void {
     const { owner: ownerOf, now } = this.#parts;
     for (const { partition } of offsets) {
       const owner = ownerOf(partition);
-      const isExpelledJustNow = this.ownership.epoch(process, partition)?.expelledAt === now();
-      if (owner !== process && !isExpelledJustNow)
+      // Only what came before it was expelled can have been taken before.
+      const isExpelledSince =
+        this.#ownedOnArrival.get(process)?.has(partition) === true &&
+        this.ownership.epoch(process, partition)?.expelledAt === now();
+      if (owner !== process && !isExpelledSince)
         this.report('fenced', `${process} commits partition ${partition}, which ${owner ?? 'nobody'} owns`);
     }
   }

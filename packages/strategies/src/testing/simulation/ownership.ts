@@ -16,7 +16,7 @@ export interface OwnershipParts {
   readonly report: (invariant: Invariant, what: string) => void;
 }
 
-/** What is known of one process's commits. */
+/** What is known of one process's commits of one partition. */
 interface Commits {
   failures: number;
   underWay: number;
@@ -32,6 +32,7 @@ export class Ownership {
    * then: a commit that nobody waits for any more may arrive after the process has asked.
    */
   readonly #offers = new Map<string, Map<number, number | undefined>>();
+  /** By process and partition. */
   readonly #commits = new Map<string, Commits>();
 
   constructor(parts: OwnershipParts) {
@@ -55,7 +56,10 @@ export class Ownership {
       const whenTold = offers?.has(partition) === true ? offers.get(partition) : before;
       offers?.delete(partition);
       epochs.get(partition)?.close('released', false, sent, now());
-      const epoch = new Epoch(process, start, whenTold, { now: now(), failures: this.#of(process).failures });
+      const epoch = new Epoch(process, start, whenTold, {
+        now: now(),
+        failures: this.#of(process, partition).failures,
+      });
       epochs.set(partition, epoch);
       // It may have been taken away while it was on offer.
       epoch.isExpelled = owner(partition) !== process;
@@ -130,14 +134,14 @@ export class Ownership {
   /** The worker commits; the returned function is to be told whether that was acknowledged. */
   committing(process: string, offsets: readonly NextOffset[]): (isAcknowledged: boolean) => void {
     for (const next of offsets) this.#checkCommit(process, next);
-    const commits = this.#of(process);
-    commits.underWay++;
+    const all = offsets.map((next) => ({ next, commits: this.#of(process, next.partition) }));
+    for (const { commits } of all) commits.underWay++;
     return (isAcknowledged) => {
-      commits.underWay--;
-      if (!isAcknowledged) commits.failures++;
-      else
-        for (const { partition, offset } of offsets)
-          this.epoch(process, partition)?.acknowledged(offset, commits.failures);
+      for (const { next, commits } of all) {
+        commits.underWay--;
+        if (!isAcknowledged) commits.failures++;
+        else this.epoch(process, next.partition)?.acknowledged(next.offset, commits.failures);
+      }
     };
   }
 
@@ -159,7 +163,7 @@ export class Ownership {
   }
 
   #close(epoch: Epoch, how: 'released' | 'closed' | 'crashed'): void {
-    const { failures, underWay } = this.#of(epoch.process);
+    const { failures, underWay } = this.#of(epoch.process, epoch.partition);
     epoch.close(how, underWay > 0 || failures > epoch.failuresAtCommit, this.#parts.sent, this.#parts.now());
   }
 
@@ -167,9 +171,10 @@ export class Ownership {
     return partitions.flatMap(({ partition }) => this.epoch(process, partition) ?? []);
   }
 
-  #of(process: string): Commits {
-    const commits = this.#commits.get(process) ?? { failures: 0, underWay: 0 };
-    this.#commits.set(process, commits);
+  #of(process: string, partition: number): Commits {
+    const name = `${process} ${partition}`;
+    const commits = this.#commits.get(name) ?? { failures: 0, underWay: 0 };
+    this.#commits.set(name, commits);
     return commits;
   }
 }

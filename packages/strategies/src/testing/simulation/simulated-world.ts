@@ -74,6 +74,8 @@ export class SimulatedWorld implements WeatherSurroundings {
       atAwait: (call) => {
         this.#weather.awaited();
         this.#transactionWeather.awaited(call);
+        const { operation, clientId, offsets } = call;
+        if (operation === 'send-offsets' && clientId !== undefined) this.oracle.arrived(clientId, offsets ?? []);
         if (plan.isExactlyOnce && CHANGES.has(call.operation) && !this.#isBroken) this.oracle.outputs.check();
       },
     });
