@@ -234,7 +234,7 @@ describe('logging', () => {
   });
 
   it('writes neither a decoded value under another name, nor what JSON.parse quotes of one', async () => {
-    const secret = '{"card":"4111 1111", no';
+    const secret = 'x 4111 1111';
     const handler: WorkerOptions['handler'] = ({ value, key }, { log }) => {
       log.info('seen', { order: value, customer: key, list: [value], total: 1 });
       throw new Error('not stored', { cause: parsed(secret) });
@@ -253,10 +253,7 @@ describe('logging', () => {
       value: json(),
       onFailure: skip(),
     } as unknown as Partial<WorkerOptions>;
-    const [failed] = of(
-      await logged(clusterWith('4111 1111'), { options: decoded }),
-      'handler failed, record is skipped',
-    );
+    const [failed] = of(await logged(clusterWith('x 4111'), { options: decoded }), 'handler failed, record is skipped');
     expect(JSON.stringify(failed)).not.toContain('4111');
     const shown = of(
       await logged(clusterWith('x4111'), { options: decoded, logging: { showsValues: true } }),
