@@ -369,7 +369,12 @@ describe('loggers of others', () => {
     const transports = new winston.transports.Stream({ stream }) as unknown as winston.transport;
     const logger = winstonLogger(winston.createLogger({ level: 'debug', transports }));
     logger.debug('plain');
-    logger.error('handler failed', { offset: 7, message: 'a field', error: { name: 'E', message: 'inner' } });
+    logger.error('handler failed', {
+      offset: 7,
+      message: 'a field',
+      level: 'gold',
+      error: { name: 'E', message: 'inner' },
+    });
     expect(lines()).toEqual([
       { level: 'debug', message: 'plain' },
       {
@@ -377,6 +382,7 @@ describe('loggers of others', () => {
         message: 'handler failed',
         offset: 7,
         fieldMessage: 'a field',
+        fieldLevel: 'gold',
         error: { name: 'E', message: 'inner' },
       },
     ]);
@@ -387,9 +393,18 @@ describe('loggers of others', () => {
     const logger = pinoLogger(pino({ level: 'debug' }, stream));
     logger.debug('plain');
     logger.warn('commit failed', { offsets: ['t/0@1'] });
+    logger.info('customer', { level: 'gold', time: 'noon', msg: 'hello' });
     expect(lines()).toMatchObject([
       { level: 20, msg: 'plain' },
       { level: 40, msg: 'commit failed', offsets: ['t/0@1'] },
+      {
+        level: 30,
+        msg: 'customer',
+        fieldLevel: 'gold',
+        fieldTime: 'noon',
+        fieldMsg: 'hello',
+        time: expect.any(Number),
+      },
     ]);
   });
 });
