@@ -314,6 +314,10 @@ describe('logging', () => {
     const lines = await logged(clusterWith(...values), { options, logging: { maxPerMinute: 3 } });
     expect(of(lines, 'handler failed, record is skipped')).toHaveLength(3);
     expect(of(lines, 'worker changes state')).toHaveLength(3);
+    // No next line says so.
+    expect(of(lines, 'lines were left out until the end')).toEqual([
+      expect.objectContaining({ level: 'warn', worker: 'w', of: 'handler failed, record is skipped', lines: 7 }),
+    ]);
   });
 
   it.each([
