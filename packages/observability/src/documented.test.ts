@@ -124,6 +124,13 @@ const troubles: readonly Trouble[] = [
   },
   { options: { handler: failing(1), onFailure: stop() } },
   {
+    options: { handler: failing(1_000), onFailure: skip() },
+    async then(_worker, kafka) {
+      kafka.send(Array.from({ length: 100 }, () => ({ topic: 't', key: 'c', value: 'c' })));
+      await kafka.clock.advance(1_000);
+    },
+  },
+  {
     options: {},
     async then(_worker, kafka) {
       kafka.group('g').revoke();

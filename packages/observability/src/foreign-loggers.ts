@@ -13,17 +13,28 @@ export interface PinoLike {
   error(fields: object, message: string): void;
 }
 
-/** winston as a worker's, or a plugin's, logger. winston puts a field called `message` behind the message, so that one is called `fieldMessage`. */
+/** winston as a worker's, or a plugin's, logger. A field that has the name of a part of winston's own line, such as `message`, is called `fieldMessage`. */
 export function winstonLogger(winston: WinstonLike): Logger {
-  const level = (name: keyof Logger) => (message: string, fields?: object) => {
-    const { message: fieldMessage, ...rest } = { ...fields } as Readonly<Record<string, unknown>>;
-    winston.log(name, message, { ...rest, ...(fieldMessage !== undefined && { fieldMessage }) });
-  };
-  return { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
+  return adapted((name, message, fields) => winston.log(name, message, fields), ['level', 'message']);
 }
 
-/** pino as a worker's, or a plugin's, logger. */
+/** pino as a worker's, or a plugin's, logger. A field that has the name of a part of pino's own line, such as `msg`, is called `fieldMsg`. */
 export function pinoLogger(pino: PinoLike): Logger {
-  const level = (name: keyof Logger) => (message: string, fields?: object) => pino[name]({ ...fields }, message);
+  return adapted((name, message, fields) => pino[name](fields, message), ['level', 'time', 'msg']);
+}
+
+/** @param taken names that say something else on a line: a field of that name would be lost, or take its place */
+function adapted(
+  write: (name: keyof Logger, message: string, fields: object) => unknown,
+  taken: readonly string[],
+): Logger {
+  const nameOf = (field: string): string =>
+    taken.includes(field) ? `field${field.charAt(0).toUpperCase()}${field.slice(1)}` : field;
+  const level = (name: keyof Logger) => (message: string, fields?: object) =>
+    void write(
+      name,
+      message,
+      Object.fromEntries(Object.entries(fields ?? {}).map(([field, value]) => [nameOf(field), value as unknown])),
+    );
   return { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
 }

@@ -15,7 +15,10 @@ export const recordHeaders: TextMapGetter<Headers> = {
 export function withHeaders(message: OutgoingRecord, added: Readonly<Record<string, string>>): OutgoingRecord {
   const given = entriesOf(message.headers);
   const isDeadLetter = given.some(([name]) => name === deadLetterHeaders.topic);
-  const kept = isDeadLetter ? given : given.filter(([name]) => !Object.hasOwn(added, name));
+  const isReplaced = (name: string): boolean =>
+    // The state of a trace goes with it.
+    Object.hasOwn(added, name) || (name === 'tracestate' && Object.hasOwn(added, 'traceparent'));
+  const kept = isDeadLetter ? given : given.filter(([name]) => !isReplaced(name));
   return { ...message, headers: [...kept, ...Object.entries(added)] };
 }
 

@@ -27,4 +27,9 @@ export class LogRate {
     window.lines++;
     return 0;
   }
+
+  /** What was left out and not told yet, by message. Asked at the end: no next line will tell. */
+  *suppressed(): Generator<readonly [message: string, lines: number]> {
+    for (const [message, { suppressed }] of this.#windows) if (suppressed > 0) yield [message, suppressed];
+  }
 }

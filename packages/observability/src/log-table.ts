@@ -22,7 +22,8 @@ export type LogKey =
   | 'stuck'
   | 'committed'
   | 'commitFailed'
-  | 'error';
+  | 'error'
+  | 'leftOut';
 
 const record = ['topic', 'partition', 'offset', 'keyHash'] as const;
 /** Of the record's span: there where it is traced. */
@@ -67,4 +68,5 @@ export const logTable: Readonly<Record<LogKey, LogDefinition>> = {
   committed: { level: 'debug', message: 'offsets committed', fields: ['offsets', 'durationMs'] },
   commitFailed: { level: 'warn', message: 'commit failed', fields: ['offsets', 'error'] },
   error: { level: 'error', message: 'something went wrong', fields: ['error'] },
+  leftOut: { level: 'warn', message: 'lines were left out until the end', fields: ['of', 'lines'] },
 };

@@ -234,7 +234,7 @@ describe('logging', () => {
   });
 
   it('writes neither a decoded value under another name, nor what JSON.parse quotes of one', async () => {
-    const secret = '{"card":"4111 1111", no';
+    const secret = 'x 4111 1111';
     const handler: WorkerOptions['handler'] = ({ value, key }, { log }) => {
       log.info('seen', { order: value, customer: key, list: [value], total: 1 });
       throw new Error('not stored', { cause: parsed(secret) });
@@ -253,10 +253,7 @@ describe('logging', () => {
       value: json(),
       onFailure: skip(),
     } as unknown as Partial<WorkerOptions>;
-    const [failed] = of(
-      await logged(clusterWith('4111 1111'), { options: decoded }),
-      'handler failed, record is skipped',
-    );
+    const [failed] = of(await logged(clusterWith('x 4111'), { options: decoded }), 'handler failed, record is skipped');
     expect(JSON.stringify(failed)).not.toContain('4111');
     const shown = of(
       await logged(clusterWith('x4111'), { options: decoded, logging: { showsValues: true } }),
@@ -317,6 +314,10 @@ describe('logging', () => {
     const lines = await logged(clusterWith(...values), { options, logging: { maxPerMinute: 3 } });
     expect(of(lines, 'handler failed, record is skipped')).toHaveLength(3);
     expect(of(lines, 'worker changes state')).toHaveLength(3);
+    // No next line says so.
+    expect(of(lines, 'lines were left out until the end')).toEqual([
+      expect.objectContaining({ level: 'warn', worker: 'w', of: 'handler failed, record is skipped', lines: 7 }),
+    ]);
   });
 
   it.each([
@@ -372,7 +373,12 @@ describe('loggers of others', () => {
     const transports = new winston.transports.Stream({ stream }) as unknown as winston.transport;
     const logger = winstonLogger(winston.createLogger({ level: 'debug', transports }));
     logger.debug('plain');
-    logger.error('handler failed', { offset: 7, message: 'a field', error: { name: 'E', message: 'inner' } });
+    logger.error('handler failed', {
+      offset: 7,
+      message: 'a field',
+      level: 'gold',
+      error: { name: 'E', message: 'inner' },
+    });
     expect(lines()).toEqual([
       { level: 'debug', message: 'plain' },
       {
@@ -380,6 +386,7 @@ describe('loggers of others', () => {
         message: 'handler failed',
         offset: 7,
         fieldMessage: 'a field',
+        fieldLevel: 'gold',
         error: { name: 'E', message: 'inner' },
       },
     ]);
@@ -390,9 +397,18 @@ describe('loggers of others', () => {
     const logger = pinoLogger(pino({ level: 'debug' }, stream));
     logger.debug('plain');
     logger.warn('commit failed', { offsets: ['t/0@1'] });
+    logger.info('customer', { level: 'gold', time: 'noon', msg: 'hello' });
     expect(lines()).toMatchObject([
       { level: 20, msg: 'plain' },
       { level: 40, msg: 'commit failed', offsets: ['t/0@1'] },
+      {
+        level: 30,
+        msg: 'customer',
+        fieldLevel: 'gold',
+        fieldTime: 'noon',
+        fieldMsg: 'hello',
+        time: expect.any(Number),
+      },
     ]);
   });
 });

@@ -87,7 +87,10 @@ export function logging(options: LoggingOptions): Plugin {
     listeners: {
       state: ({ from, to }) => {
         // Before its start nobody knows which worker it is.
-        if (worker !== undefined) line('state', { from, to });
+        if (worker === undefined) return;
+        if (to === 'stopped' || to === 'failed')
+          for (const [of, lines] of [...rate.suppressed()]) line('leftOut', { of, lines });
+        line('state', { from, to });
       },
       assigned: ({ partitions }) => line('assigned', { partitions: partitions.map(nameOf) }),
       revoked: ({ partitions, lost, drainedMs }) =>

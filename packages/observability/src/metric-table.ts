@@ -11,7 +11,8 @@ export interface MetricDefinition {
 /** What each label may be. All are bounded: by the workers, topics and partitions that there are, or by a list. */
 export const metricLabels = {
   worker: "the worker's name",
-  topic: 'a topic that the worker reads; for dead letters the one that they are written to',
+  topic:
+    'a topic that the worker reads, or one of the last 100 that it has read; for dead letters the one that they are written to, `OTHER` beyond 100',
   partition: 'a partition that the worker owns',
   outcome: '`handled`, `skipped` or `dead-lettered`',
   decision: '`retry`, `skip`, `dead-letter`, `freeze` or `stop`',

@@ -140,6 +140,39 @@ describe('metrics', () => {
     expect(left.filter((name) => name.includes('"two"')).length).toBeGreaterThan(20);
   });
 
+  it('of topics that come and go do not grow without a bound, and those of what is owned stay', async () => {
+    const registry = new Registry();
+    const topics = Array.from({ length: 150 }, (_, i) => `t${i}`);
+    const kafka = fakeKafka({ topics: Object.fromEntries(topics.map((topic) => [topic, { partitions: 1 }])) });
+    kafka.send(topics.map((topic) => ({ topic, value: 'fine' })));
+    await started(kafka, { topics }, metrics({ registry }));
+    const counted = async (): Promise<string[]> =>
+      [...(await scrape(registry)).keys()].flatMap(
+        (name) => /records_total\{worker="g",topic="(\w+)",outcome="handled"/.exec(name)?.[1] ?? [],
+      );
+    expect(await counted()).toHaveLength(150);
+    kafka.group('g').revoke(topics.slice(0, 140).map((topic) => ({ topic, partition: 0 })));
+    await kafka.clock.advance(5_000);
+    expect((await counted()).sort()).toEqual(topics.slice(40).sort());
+  });
+
+  it('of dead letters that a policy makes up topics for do not either', async () => {
+    const registry = new Registry();
+    const kafka = clusterWith(...Array.from({ length: 120 }, (_, i) => `v${i}`));
+    kafka.failSends(120, { retriable: true });
+    const options = {
+      concurrency: perKey({ concurrency: 120 }),
+      handler: () => {
+        throw new Error('no');
+      },
+      onFailure: deadLetter({ topic: ({ record }) => `dead-${record.offset}`, brake: false }),
+    };
+    await started(kafka, options, metrics({ registry }));
+    const names = [...(await scrape(registry)).keys()].filter((name) => name.includes('dead_letter_failures_total'));
+    expect(names).toHaveLength(101);
+    expect(names).toContain('kafka_worker_dead_letter_failures_total{worker="g",topic="OTHER"}');
+  });
+
   it('have the same names in a registry of OpenMetrics, declared as that format has it', async () => {
     const kafka = clusterWith('fine');
     const registry = new Registry<OpenMetricsContentType>();

@@ -1,4 +1,4 @@
-import type { KafkaRecord } from '@kafka-worker/core';
+import type { KafkaRecord, TopicPartition } from '@kafka-worker/core';
 import {
   type Attributes,
   type Context,
@@ -95,6 +95,11 @@ export class SpanStarts {
       },
       ROOT_CONTEXT,
     );
+  }
+
+  /** Nothing of these topics may come again. */
+  forget(partitions: readonly TopicPartition[]): void {
+    for (const { topic } of partitions) this.#starts.delete(topic);
   }
 
   #startOf(record: AnyRecord): SpanStart {

@@ -288,6 +288,20 @@ describe('what a handler sends', () => {
     ]);
   });
 
+  it('that passes the headers of its record on has no state of another trace beside its own', async () => {
+    const message = { headers: { traceparent, tracestate: 'a=1', baggage: 'b=2' } };
+    const kafka = clusterWith(message);
+    const handler: Handler<unknown, unknown, object> = ({ headers }, { send }) => {
+      send({ topic: 'out', value: '1', headers: [...headers] });
+    };
+    await traced(kafka, { handler, tracing: { relation: 'link' } });
+    const [sent] = kafka.records('out');
+    expect(Array.from(sent?.headers ?? [], ([name]) => name)).toEqual(['baggage', 'traceparent']);
+    const same = clusterWith(message);
+    await traced(same, { handler });
+    expect(same.records('out')[0]?.headers.getAll('tracestate').map(String)).toEqual(['a=1']);
+  });
+
   it('when it is a dead letter has all that its record had, and behind it what counts', async () => {
     const kafka = clusterWith({ headers: { traceparent } });
     const [span] = await traced(kafka, { handler: failing(1), onFailure: deadLetter({ topic: 'dead' }) });

@@ -80,7 +80,10 @@ class Tracing implements Plugin {
             settled: (event) => this.#settled(event),
             failed: (failure) => this.#guard(() => this.#failed(failure)),
             frozen: (event) => this.#guard(() => this.#spans.frozen(event)),
-            revoked: ({ partitions }) => this.#guard(() => this.#spans.left(partitions)),
+            revoked: ({ partitions }) => {
+              this.#guard(() => this.#spans.left(partitions));
+              this.#starts.forget(partitions);
+            },
             restarted: ({ partitions }) => this.#guard(() => this.#spans.left(partitions)),
             state: ({ to }) => {
               if (to === 'stopped' || to === 'failed') this.#guard(() => this.#spans.left());

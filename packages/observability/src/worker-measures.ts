@@ -1,5 +1,6 @@
 import { type AnyWorker, type ClientStatistics, isKafkaWorkerError, type WorkerEvents } from '@kafka-worker/core';
 import { DurationHistogram } from './duration-histogram.ts';
+import { FormerTopics } from './former-topics.ts';
 import { DURATION_BUCKETS, type MetricKey } from './metric-table.ts';
 
 /** What a metric has at one moment for some values of its labels. */
@@ -7,6 +8,10 @@ export type Sample = { readonly metric: MetricKey; readonly labels: Readonly<Rec
   | { readonly value: number }
   | { readonly histogram: DurationHistogram }
 );
+
+/** What a label says that can say no more. */
+const OTHER = 'OTHER';
+const MAX_DEAD_LETTER_TOPICS = 100;
 
 type Counts = Map<string, number>;
 type Outcome = Parameters<WorkerEvents['settled']>[0]['outcome'];
@@ -23,6 +28,7 @@ interface TopicCounts {
 export class WorkerMeasures {
   readonly listeners: Partial<WorkerEvents>;
   readonly #topics = new Map<string, TopicCounts>();
+  readonly #former = new FormerTopics();
   readonly #changes: Counts = new Map([
     ['assigned', 0],
     ['revoked', 0],
@@ -70,18 +76,27 @@ export class WorkerMeasures {
       'commit-failed': () => {
         this.#commitFailures++;
       },
-      assigned: () => add(this.#changes, 'assigned', 1),
-      revoked: ({ lost, drainedMs }) => {
+      assigned: ({ partitions }) => {
+        this.#former.assigned(partitions);
+        add(this.#changes, 'assigned', 1);
+      },
+      revoked: ({ partitions, lost, drainedMs }) => {
+        for (const topic of this.#former.revoked(partitions)) this.#forget(topic);
         add(this.#changes, lost ? 'lost' : 'revoked', 1);
         if (!lost) this.#drains.addMs(drainedMs);
       },
-      'dead-letter-failed': ({ topic }) => add(this.#deadLetterFailures, topic, 1),
+      'dead-letter-failed': ({ topic }) => {
+        // A policy may make up topics.
+        const isTooMuch =
+          this.#deadLetterFailures.size >= MAX_DEAD_LETTER_TOPICS && !this.#deadLetterFailures.has(topic);
+        add(this.#deadLetterFailures, isTooMuch ? OTHER : topic, 1);
+      },
       stuck: () => {
         this.#stuck++;
       },
       // The last of each: its totals are totals already.
       statistics: (said) => void this.#clients.set(said.client, said),
-      error: ({ error }) => add(this.#errors, isKafkaWorkerError(error) ? error.code : 'OTHER', 1),
+      error: ({ error }) => add(this.#errors, isKafkaWorkerError(error) ? error.code : OTHER, 1),
     };
   }
 
@@ -117,6 +132,11 @@ export class WorkerMeasures {
     for (const [code, value] of this.#errors) yield { metric: 'errors', labels: { ...labels, code }, value };
     for (const said of this.#clients.values()) yield* ofClient(labels, said);
     yield* now(worker);
+  }
+
+  #forget(topic: string): void {
+    this.#topics.delete(topic);
+    if (this.#last?.topic === topic) this.#last = undefined;
   }
 
   #topic(topic: string): TopicCounts {

@@ -4,6 +4,7 @@ import { type AnyWorker, isKafkaWorkerError } from '@kafka-worker/core';
 
 const MAX_BODY_BYTES = 4_096;
 const BODY_MS = 5_000;
+const WAIT_MS = 15_000;
 /** Guesses of a token that are answered in so long; then nobody's are, for as long. */
 const MAX_WRONG = 10;
 const WRONG_WINDOW_MS = 10_000;
@@ -28,10 +29,15 @@ export class BoardActions {
   readonly #secret = randomBytes(32);
   readonly #token: Buffer | undefined;
   readonly #find: (id: number) => AnyWorker | undefined;
+  readonly #waitMs: number;
   readonly #wrongAt: number[] = [];
 
-  /** @param token without one there are no actions */
-  constructor(token: string | undefined, find: (id: number) => AnyWorker | undefined) {
+  /**
+   * @param token without one there are no actions
+   * @param waitMs a worker whose client hangs does not get to it
+   */
+  constructor(token: string | undefined, find: (id: number) => AnyWorker | undefined, waitMs: number = WAIT_MS) {
+    this.#waitMs = waitMs;
     this.#token = token === undefined ? undefined : this.#digest(token);
     this.#find = find;
   }
@@ -47,7 +53,9 @@ export class BoardActions {
     if (worker === undefined) return failed(404, 'there is no such worker any more');
     try {
       // By the offset that was looked at: what has gone on since is left alone.
-      await worker.unfreeze({ topic, partition, offset, skip });
+      const isDone = await this.#within(worker.unfreeze({ topic, partition, offset, skip }));
+      if (!isDone)
+        return failed(504, `the worker has not answered for ${this.#waitMs} ms: what was asked for may still happen`);
       const what = skip ? 'was passed over' : 'is tried again';
       return { status: 200, body: { done: `${topic}/${partition}: offset ${offset} ${what}` } };
     } catch (thrown) {
@@ -66,6 +74,18 @@ export class BoardActions {
     if (given !== undefined && timingSafeEqual(this.#digest(given), this.#token)) return undefined;
     if (given !== undefined) this.#wrongAt.push(now);
     return failed(401, given === undefined ? 'the token is missing' : 'the token is wrong');
+  }
+
+  async #within(done: Promise<void>): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<false>((resolve) => {
+      timer = setTimeout(() => resolve(false), this.#waitMs);
+    });
+    try {
+      return await Promise.race([done.then(() => true), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Of one length, and unknown to whoever guesses. */
