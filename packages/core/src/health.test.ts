@@ -205,6 +205,25 @@ describe('a worker is not live', () => {
   });
 });
 
+describe('many records that wait for the same', () => {
+  it('are not told one by one: ten of them are, and how many more there are', async () => {
+    const keys = Array.from({ length: 1_000 }, (_, i) => `key-${i}`);
+    const stage = new Stage([keys], {
+      concurrency: laneStrategy(lanes.perKey),
+      onFailure: retryPolicy({ maxAttempts: 5, then: skip, backoff: { initialMs: 1e6, maxMs: 1e6, jitter: 0 } }),
+    });
+    for (const offset of keys.keys()) stage.fail(`0@${offset}`);
+    await stage.start();
+    await stage.advance(20_000);
+    const waiting = stage.worker.health().reasons.filter((reason) => reason.includes('wait'));
+    expect(waiting.slice(0, 10)).toEqual(
+      Array.from({ length: 10 }, (_, i) => expect.stringMatching(`^t/0: offset ${i} waits \\d+ ms for attempt 2$`)),
+    );
+    expect(waiting.slice(10)).toEqual(['990 more handler calls wait to be made again']);
+    await stage.end();
+  });
+});
+
 describe('a worker is live, and says why it waits, however long', () => {
   const waiting: readonly {
     readonly why: string;

@@ -4,6 +4,7 @@ import { toError } from './errors.ts';
 import type { HandlerCall } from './handler-call.ts';
 import type { WorkerState } from './lifecycle.ts';
 import type { OwnedPartition } from './owned-partition.ts';
+import { reasonsOfAKind } from './reasons-of-a-kind.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 import { seconds, stallsOf } from './stalls.ts';
 import type { PartitionStatus, WorkerHealth } from './worker-status.ts';
@@ -123,43 +124,64 @@ function readingReasons(engine: Engine, now: number): string[] {
 }
 
 function handlerReasons({ dispatcher, deadlines }: Engine, now: number): string[] {
-  const reasons: string[] = [];
-  for (const { owner } of dispatcher.running()) {
-    if (owner.phase !== 'ended') continue;
-    reasons.push(`${owner.topic}/${owner.partition}: a handler from before it was taken away still runs`);
-  }
-  for (const [call, since] of deadlines.overdue()) {
-    reasons.push(`${placeOf(call)}: its time is up, but its handler has not returned for ${seconds(now - since)}`);
-  }
-  return reasons;
+  const takenAway = [...dispatcher.running()].filter(({ owner }) => owner.phase === 'ended');
+  return [
+    ...reasonsOfAKind(
+      takenAway,
+      ({ owner }) => `${owner.topic}/${owner.partition}: a handler from before it was taken away still runs`,
+      'handlers from before their partitions were taken away still run',
+    ),
+    ...reasonsOfAKind(
+      deadlines.overdue(),
+      ([call, since]) =>
+        `${placeOf(call)}: its time is up, but its handler has not returned for ${seconds(now - since)}`,
+      'handlers have not returned though their time is up',
+    ),
+  ];
 }
 
 function failureReasons(engine: Engine, now: number): string[] {
-  const { outcomes } = engine;
-  const reasons: string[] = [];
-  for (const { item, to, isDeadLetter, error, dueAt } of engine.undelivered()) {
-    const what = isDeadLetter ? 'its dead letter' : 'what its handler has sent';
-    const again = `again in ${Math.max(0, Math.round(dueAt - now))} ms`;
-    reasons.push(`${placeOf({ first: item })}: ${what} could not be written to ${to}, ${again}: ${error.message}`);
-  }
-  for (const { call, dueAt, undoneBy } of outcomes.retries.waiting()) {
-    const waits = `${placeOf(call)} waits ${Math.max(0, Math.round(dueAt - now))} ms`;
-    if (undoneBy === undefined) reasons.push(`${waits} for attempt ${call.attempt}`);
-    else reasons.push(`${waits} to be called again, for it was undone ${call.undoneCount} times: ${undoneBy.message}`);
-  }
-  for (const { call, item, message, since, lastError } of outcomes.deadLetters.pending()) {
-    if (lastError === undefined && now - since < UNACKNOWLEDGED_MS) continue;
-    const what = `its dead letter could not be written to ${message.topic} for ${seconds(now - since)}`;
-    const why = lastError === undefined ? 'not acknowledged yet' : lastError.message;
-    reasons.push(`${placeOf({ first: item })}: ${what} (attempt ${call.attempt} had failed): ${why}`);
-  }
-  for (const { scope, owner, item, key, since, error } of outcomes.freezer.frozen()) {
-    const what = scope === 'partition' ? '' : `, key ${key === null ? 'null' : `'${key}'`},`;
-    reasons.push(
-      `${owner.topic}/${owner.partition}${what} has been frozen at offset ${item.received.offset} for ${seconds(now - since)}: ${toError(error).message}`,
-    );
-  }
-  return reasons;
+  const { retries, deadLetters, freezer } = engine.outcomes;
+  const inMs = (dueAt: number): string => `${Math.max(0, Math.round(dueAt - now))} ms`;
+  const isTold = ({ lastError, since }: { readonly lastError: unknown; readonly since: number }): boolean =>
+    lastError !== undefined || now - since >= UNACKNOWLEDGED_MS;
+  return [
+    ...reasonsOfAKind(
+      engine.undelivered(),
+      ({ item, to, isDeadLetter, error, dueAt }) => {
+        const what = isDeadLetter ? 'its dead letter' : 'what its handler has sent';
+        return `${placeOf({ first: item })}: ${what} could not be written to ${to}, again in ${inMs(dueAt)}: ${error.message}`;
+      },
+      'records have sent what could not be written',
+    ),
+    ...reasonsOfAKind(
+      retries.waiting(),
+      ({ call, dueAt, undoneBy }) => {
+        const waits = `${placeOf(call)} waits ${inMs(dueAt)}`;
+        if (undoneBy === undefined) return `${waits} for attempt ${call.attempt}`;
+        return `${waits} to be called again, for it was undone ${call.undoneCount} times: ${undoneBy.message}`;
+      },
+      'handler calls wait to be made again',
+    ),
+    ...reasonsOfAKind(
+      [...deadLetters.pending()].filter(isTold),
+      ({ call, item, message, since, lastError }) => {
+        const what = `its dead letter could not be written to ${message.topic} for ${seconds(now - since)}`;
+        const why = lastError === undefined ? 'not acknowledged yet' : lastError.message;
+        return `${placeOf({ first: item })}: ${what} (attempt ${call.attempt} had failed): ${why}`;
+      },
+      'dead letters could not be written',
+    ),
+    ...reasonsOfAKind(
+      freezer.frozen(),
+      ({ scope, owner, item, key, since, error }) => {
+        const what = scope === 'partition' ? '' : `, key ${key === null ? 'null' : `'${key}'`},`;
+        const where = `${owner.topic}/${owner.partition}${what} has been frozen at offset ${item.received.offset}`;
+        return `${where} for ${seconds(now - since)}: ${toError(error).message}`;
+      },
+      'are frozen',
+    ),
+  ];
 }
 
 function commitReasons({ committer }: Engine, now: number): string[] {
