@@ -94,11 +94,13 @@ export class BrokerConnection {
   #guard(): void {
     const { socket } = this.#connection;
     const guard = new FrameGuard(MAX_RESPONSE_BYTES);
-    socket.prependListener('data', (chunk: Buffer) => {
+    // In front of the library's own, which would throw where nobody catches it.
+    const listeners = socket.listeners('data') as ((chunk: Buffer) => void)[];
+    socket.removeAllListeners('data');
+    socket.on('data', (chunk: Buffer) => {
       const flaw = guard.flawOf(chunk);
-      if (flaw === undefined) return;
-      socket.removeAllListeners('data');
-      socket.destroy(new Error(flaw));
+      if (flaw === undefined) for (const listener of listeners) listener(chunk);
+      else socket.destroy(new Error(flaw));
     });
   }
 }
