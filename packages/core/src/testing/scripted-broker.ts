@@ -3,7 +3,7 @@ import { Writer } from '@platformatic/kafka';
 import { ByteReader } from '../confluent/direct/byte-reader.ts';
 
 /** What a broker says of one partition; what is left out is as if nothing were wrong, and nothing there. */
-export interface ScriptedPartition {
+interface ScriptedPartition {
   readonly partition: number;
   readonly errorCode?: number;
   readonly end?: number;
