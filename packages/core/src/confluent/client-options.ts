@@ -17,7 +17,8 @@ export interface ConfluentKafkaOptions {
   /**
    * Who fetches the records. `librdkafka` works with every broker. `direct` fetches them straight from the partition leaders and makes objects of
    * them as they are taken, while librdkafka stays the member of the group: several times as fast, over a second connection to each broker. It needs
-   * Kafka 3.1 and takes security from `tls` and `sasl` only. `auto` is `direct` unless something stands against it; which one runs, and why, is in the
+   * Kafka 3.1 and takes security from `tls` and `sasl` only. Of the properties below it follows `fetch.wait.max.ms` (100 unless it is set),
+   * `fetch.min.bytes`, `fetch.max.bytes`, `max.partition.fetch.bytes`, `socket.timeout.ms`, `client.rack` and `isolation.level`. `auto` is `direct` unless something stands against it; which one runs, and why, is in the
    * log line `kafka consumer starts`.
    * @defaultValue 'librdkafka'
    */

@@ -48,7 +48,7 @@ describe('the option reader', () => {
       options: {
         ...{ brokers, clientId: 'c', rack: 'r', isReadCommitted: false, maxWaitMs: 7, partitionBytes: 1_000 },
         connection: {
-          requestTimeout: 900,
+          requestTimeout: 907,
           tls: { ca: '-----BEGIN CERTIFICATE-----' },
           sasl: { mechanism: 'SCRAM-SHA-256', username: 'u', password: 'p' },
         },

@@ -37,6 +37,7 @@ export function directOptions(kafka: ResolvedConfluentKafkaOptions, properties: 
     const given = names.map((name) => kafka.librdkafka[name]).find((value) => value !== undefined);
     return given === undefined ? otherwise : Number(given);
   };
+  const maxWaitMs = number(['fetch.wait.max.ms'], MAX_WAIT_MS);
   const { tls, sasl } = kafka.security;
   const clientId = properties['client.id'];
   return {
@@ -44,13 +45,14 @@ export function directOptions(kafka: ResolvedConfluentKafkaOptions, properties: 
     clientId: clientId === undefined ? undefined : String(clientId),
     connection: {
       connectTimeout: CONNECT_MS,
-      requestTimeout: number(['socket.timeout.ms'], REQUEST_MS),
+      // The broker may wait before it answers.
+      requestTimeout: number(['socket.timeout.ms'], REQUEST_MS) + maxWaitMs,
       ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
       ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
     },
     rack: String(properties['client.rack'] ?? ''),
     isReadCommitted: properties['isolation.level'] !== 'read_uncommitted',
-    maxWaitMs: number(['fetch.wait.max.ms'], MAX_WAIT_MS),
+    maxWaitMs,
     minBytes: number(['fetch.min.bytes'], 1),
     responseBytes: number(['fetch.max.bytes'], RESPONSE_BYTES),
     partitionBytes: number(['max.partition.fetch.bytes', 'fetch.message.max.bytes'], PARTITION_BYTES),

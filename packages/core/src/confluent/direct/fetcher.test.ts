@@ -348,6 +348,16 @@ describe('records from the leaders', () => {
     expect(reading.errors[0]).toMatchObject({ code: 'AUTHORIZATION', operation: 'READ', topics: ['t'] });
   });
 
+  it('say so while nobody leads their partition, and come when somebody does', async () => {
+    const [broker] = await started();
+    broker.leaders = [{ id: -1, epoch: 4 }];
+    reading = new Reading(brokers, 1);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'POLL', retriable: true, message: 't/0: it has no leader' });
+    broker.leaders = [{ id: 1, epoch: 5 }];
+    expect((await readsAll()).errors).toHaveLength(1);
+  });
+
   it('say so while their topic is not there, and come when it is', async () => {
     const [broker] = await started();
     broker.topicError = 3;

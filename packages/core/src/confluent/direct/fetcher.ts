@@ -109,7 +109,7 @@ export class Fetcher {
       const id = owned.replicaAt(now) ?? leader;
       if (owned.bytes > roomBytes) full.add(id);
       else if (owned.notBefore > now) wakeAt = Math.min(wakeAt, owned.notBefore);
-      else wanted.set(id, [...(wanted.get(id) ?? []), owned]);
+      else if (!wanted.get(id)?.push(owned)) wanted.set(id, [owned]);
     }
     for (const [id, list] of wanted) {
       const link = this.#linkTo(id);
@@ -221,7 +221,9 @@ export class Fetcher {
       const failed = this.#map.learn(await this.#metadata.ask(topics));
       for (const topic of failed) this.#topicFailed(topic);
       for (const topic of topics) if (failed.every(({ name }) => name !== topic)) this.#reported.ended(topic);
-      this.#refreshFailures = failed.length === 0 ? 0 : this.#refreshFailures + 1;
+      const isComplete = failed.length === 0 && partitions.every((one) => this.#map.leaderOf(one) !== undefined);
+      this.#refreshFailures = isComplete ? 0 : this.#refreshFailures + 1;
+      if (failed.length === 0) this.#lookForLeaderless(partitions);
       this.#reported.ended('metadata');
     } catch (error) {
       this.#refreshFailures++;
@@ -235,6 +237,15 @@ export class Fetcher {
     this.#isRefreshing = false;
     this.#refreshNotBefore = Date.now() + (this.#refreshFailures === 0 ? REFRESH_MS : backoffMs(this.#refreshFailures));
     this.turn();
+  }
+
+  #lookForLeaderless(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) {
+      const name = `${topic}/${partition}`;
+      if (this.#map.leaderOf({ topic, partition }) !== undefined) this.#reported.ended(name);
+      else if (this.#refreshFailures >= QUIET_FAILURES)
+        this.#reported.begins(name, new PollError(`${name}: it has no leader`, { retriable: true }));
+    }
   }
 
   #topicFailed({ name, errorCode }: TopicMetadata): void {
