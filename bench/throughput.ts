@@ -21,11 +21,16 @@ const contestants: readonly { readonly name: string; readonly read: (brokers: st
   { name: 'raw client loop', read: (brokers) => readRaw(brokers, workload.topic, workload.records) },
   { name: 'worker, returns nothing', read: (brokers) => readByHandler(brokers, (done) => () => done()) },
   { name: 'worker, async', read: (brokers) => readByHandler(brokers, (done) => async () => done()) },
+  {
+    name: 'direct worker, returns nothing',
+    read: (brokers) => readByHandler(brokers, (done) => () => done(), 'direct'),
+  },
+  { name: 'direct worker, async', read: (brokers) => readByHandler(brokers, (done) => async () => done(), 'direct') },
 ];
 
 export const throughputBench: Bench = {
   name: 'throughput',
-  question: `How fast are ${workload.records} records of ${workload.valueBytes} bytes read from a real broker, beside a bare loop on the same client?`,
+  question: `How fast are ${workload.records} records of ${workload.valueBytes} bytes read from a real broker, by either reader, beside a bare loop on the native client?`,
   run: (say) => withBroker(say, (brokers) => withTopic(brokers, workload, () => compare(brokers, say))),
 };
 
@@ -47,9 +52,18 @@ async function compare(brokers: string, say: (line: string) => void) {
   }));
   const rate = (name: string): number => Number(rows.find((row) => row.name === name)?.recordsPerSecond);
   const toRaw = (name: string): number => rounded(rate(name) / rate('raw client loop'), 3);
-  return { rows, ratios: { syncToRaw: toRaw('worker, returns nothing'), asyncToRaw: toRaw('worker, async') } };
+  const ratios = {
+    ...{ syncToRaw: toRaw('worker, returns nothing'), asyncToRaw: toRaw('worker, async') },
+    directSyncToRaw: toRaw('direct worker, returns nothing'),
+    directAsyncToRaw: toRaw('direct worker, async'),
+  };
+  return { rows, ratios };
 }
 
-function readByHandler(brokers: string, handler: (done: () => void) => () => unknown): Promise<number> {
-  return readByWorker({ brokers, topic: workload.topic, until: workload.records, handler });
+function readByHandler(
+  brokers: string,
+  handler: (done: () => void) => () => unknown,
+  reader: 'direct' | 'librdkafka' = 'librdkafka',
+): Promise<number> {
+  return readByWorker({ brokers, topic: workload.topic, until: workload.records, handler, reader });
 }

@@ -5,6 +5,8 @@ import { confluentKafka } from '@kafka-worker/core/confluent';
 export interface WorkerLoop extends Pick<WorkerOptions, 'concurrency' | 'limits'> {
   readonly brokers: string;
   readonly topic: string;
+  /** Who fetches the records. @defaultValue 'librdkafka' */
+  readonly reader?: 'direct' | 'librdkafka';
   /** How often `done` is called until the clock stops. */
   readonly until: number;
   /** Makes the handler; it calls `done` when it has done what counts. */
@@ -15,7 +17,7 @@ export interface WorkerLoop extends Pick<WorkerOptions, 'concurrency' | 'limits'
 
 /** Lets a worker of a new group read the topic from its beginning. Seconds from the first handler call to the last `done`. */
 export async function readByWorker(loop: WorkerLoop): Promise<number> {
-  const { brokers, topic, until, concurrency, limits, leavesRest = false } = loop;
+  const { brokers, topic, until, concurrency, limits, reader = 'librdkafka', leavesRest = false } = loop;
   let done = 0;
   let startedAt = 0;
   let finish = (_error?: unknown): void => {};
@@ -26,7 +28,7 @@ export async function readByWorker(loop: WorkerLoop): Promise<number> {
     if (++done === until) finish();
   });
   const worker = new Worker({
-    kafka: confluentKafka({ brokers: brokers.split(',') }),
+    kafka: confluentKafka({ brokers: brokers.split(','), reader }),
     groupId: `worker-${topic}-${process.hrtime.bigint()}`,
     topics: topic,
     ...(concurrency === undefined ? {} : { concurrency }),

@@ -1,4 +1,4 @@
-// npm run chaos -- [--seconds N] [--seed N] [--protocol classic|consumer|both] [--json]
+// npm run chaos -- [--seconds N] [--seed N] [--protocol classic|consumer|both] [--reader librdkafka|direct] [--json]
 // Workers come, leave and are killed, and brokers restart, while records flow. The last line of --json is the verdict.
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -8,11 +8,13 @@ import { runChaos } from '../bench/chaos/run-chaos.ts';
 import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { type Interrupted, interruption } from './interruption.ts';
 
-const usage = 'npm run chaos -- [--seconds N] [--seed N] [--protocol classic|consumer|both] [--json]';
+const usage =
+  'npm run chaos -- [--seconds N] [--seed N] [--protocol classic|consumer|both] [--reader librdkafka|direct] [--json]';
 const options = {
   seconds: { type: 'string', default: '300' },
   seed: { type: 'string', default: '1' },
   protocol: { type: 'string', default: 'both' },
+  reader: { type: 'string', default: 'librdkafka' },
   json: { type: 'boolean', default: false },
 } as const;
 const protocols = { classic: ['classic'], consumer: ['consumer'], both: ['classic', 'consumer'] } as const;
@@ -22,10 +24,14 @@ try {
   const protocol = values.protocol as keyof typeof protocols;
   if (!Object.hasOwn(protocols, protocol))
     throw new UsageError(`--protocol is classic, consumer or both\nusage: ${usage}`);
+  const { reader } = values;
+  if (reader !== 'librdkafka' && reader !== 'direct')
+    throw new UsageError(`--reader is librdkafka or direct\nusage: ${usage}`);
   await main(
     wholeNumber('seconds', values.seconds),
     wholeNumber('seed', values.seed),
     protocols[protocol],
+    reader,
     values.json,
   );
 } catch (error) {
@@ -36,6 +42,7 @@ async function main(
   seconds: number,
   seed: number,
   protocolsInTurn: readonly ('classic' | 'consumer')[],
+  reader: 'librdkafka' | 'direct',
   asJson: boolean,
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'kafka-ts-worker-chaos-'));
@@ -47,6 +54,7 @@ async function main(
       seconds,
       seed,
       protocols: protocolsInTurn,
+      reader,
       directory,
       say,
       signal,
@@ -58,7 +66,7 @@ async function main(
     say(violations.length === 0 ? 'all of it held' : `${violations.length} violations, with seed ${seed}`);
     isToBeKept = violations.length > 0;
     if (isToBeKept) process.exitCode = 1;
-    if (asJson) console.log(JSON.stringify({ ...figures, seed, protocols: protocolsInTurn, violations }));
+    if (asJson) console.log(JSON.stringify({ ...figures, seed, protocols: protocolsInTurn, reader, violations }));
   } catch (error) {
     if (!signal.aborted) throw error;
     console.error((signal.reason as Interrupted).message);

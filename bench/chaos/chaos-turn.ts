@@ -36,6 +36,8 @@ export interface TurnRecord {
 
 export interface ChaosTurnOptions {
   readonly protocol: 'classic' | 'consumer';
+  /** Who fetches the workers' records. */
+  readonly reader: 'direct' | 'librdkafka';
   readonly seconds: number;
   readonly seed: number;
   /** Until that has happened it goes on, at most as long again: a busy machine does less in the same time. */
@@ -70,8 +72,9 @@ export class ChaosTurn {
 
   constructor(options: ChaosTurnOptions) {
     this.#options = options;
-    const { protocol, brokers, directory } = options;
-    const common = { brokers: brokers.bootstrap, topic: `chaos-${protocol}`, groupId: `chaos-${protocol}`, protocol };
+    const { protocol, reader, brokers, directory } = options;
+    const names = { topic: `chaos-${protocol}`, groupId: `chaos-${protocol}` };
+    const common = { brokers: brokers.bootstrap, ...names, protocol, reader };
     this.#fleet = new WorkerFleet(common, directory);
     this.#load = new Load({
       ...{ ...common, partitions: PARTITIONS, recordsPerSecond: RECORDS_PER_SECOND },

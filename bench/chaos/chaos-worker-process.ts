@@ -15,6 +15,8 @@ export interface ChaosWorkerOptions {
   readonly groupId: string;
   readonly name: string;
   readonly protocol: 'classic' | 'consumer';
+  /** Who fetches its records. */
+  readonly reader: 'direct' | 'librdkafka';
   readonly strategy: 'perPartition' | 'perKey';
   readonly trace: string;
 }
@@ -34,6 +36,7 @@ process.stdin.on('end', () => process.kill(process.pid, 'SIGKILL'));
 const worker = new Worker({
   kafka: confluentKafka({
     brokers: options.brokers.split(','),
+    reader: options.reader,
     librdkafka: options.protocol === 'classic' ? classic : {},
   }),
   ...{ groupId: options.groupId, topics: options.topic, name: options.name, groupProtocol: options.protocol },

@@ -5,7 +5,7 @@ import { minimumsFor, shareOf, unreached } from './minimums.ts';
 import { ThreeBrokers } from './three-brokers.ts';
 import { together, type Verdict, verdictOn } from './verdict.ts';
 
-export interface RunChaosOptions extends Pick<ChaosTurnOptions, 'seed' | 'directory' | 'say' | 'signal'> {
+export interface RunChaosOptions extends Pick<ChaosTurnOptions, 'seed' | 'reader' | 'directory' | 'say' | 'signal'> {
   /** Shared by the turns. */
   readonly seconds: number;
   /** One turn each. A run that is too short for all has only the first. */

@@ -3,11 +3,13 @@ import type * as errors from './errors.ts';
 import {
   CommitError,
   ConnectionError,
+  CorruptRecordError,
   DeserializationError,
   HandlerError,
   InvalidOptionError,
   isKafkaWorkerError,
   KafkaWorkerError,
+  LogTruncatedError,
   OffsetOutOfRangeError,
   ProduceError,
   RetriableError,
@@ -63,6 +65,8 @@ describe('an error of this library', () => {
       earliest: 9,
       latest: 12,
     });
+    expect(new LogTruncatedError(position, 4, 'lost')).toMatchObject({ ...position, divergesAt: 4, retriable: false });
+    expect(new CorruptRecordError(position, 9, 'bad')).toMatchObject({ ...position, lastOffset: 9, retriable: false });
     expect(new UnknownTopicError(['a', 'b'])).toMatchObject({ topics: ['a', 'b'] });
     expect(new ConnectionError('no', { brokers: ['x:1'] })).toMatchObject({ brokers: ['x:1'], retriable: true });
     expect(new RetriableError('later', { retryAfterMs: 5 })).toMatchObject({ retryAfterMs: 5, retriable: true });
@@ -80,6 +84,8 @@ describe('an error of this library', () => {
     expect(new HandlerError(position, 1, new DeserializationError(position, 'key', new Error('bad'))).message).toBe(
       't/3 offset 7 failed in its first attempt: its key cannot be decoded: bad',
     );
+    expect(new LogTruncatedError(position, 4, 'lost').message).toMatch(/t\/3.*offset 7.*offset 4.*lost.*[Cc]ommit/);
+    expect(new CorruptRecordError(position, 9, 'bad').message).toMatch(/t\/3.*7 to 9.*bad.*commit offset 10/);
     expect(new UnknownTopicError(['a b']).message).toContain('"a b"');
     expect(new OffsetOutOfRangeError(position, { earliest: 9, latest: 12 }).message).toMatch(
       /7.*9 to 12.*onOffsetOutOfRange/,

@@ -9,7 +9,7 @@ headers of the dead letter. What was sent is remembered as the committed offsets
 second run goes on where the first one ended; nothing that was read is lost.
 
   --kafka HOST:PORT[,…]  the brokers; may stand in the file of --config instead
-  --config FILE          the options of confluentKafka() as JSON: tls, sasl, clientId, rack, librdkafka, brokers.
+  --config FILE          the options of confluentKafka() as JSON: tls, sasl, clientId, rack, reader, librdkafka, brokers.
                          tls.ca, tls.cert and tls.key may be names of PEM files, relative to FILE
   --from TOPIC           the topic that has the dead letters
   --to TOPIC             where all of them go; without it each goes to the topic that its header

@@ -36,11 +36,12 @@ if (brokers === undefined || file === undefined) {
 /** The plain listener's clients are administrators; whom the rules are about logs in. */
 function describeAuthorization(plain: string, secure: SecureKafka): void {
   const { username, password } = secure.plainUser;
-  const asUser = confluentKafka({
+  const options = {
     brokers: [secure.bootstrap.saslPlain],
     sasl: { mechanism: 'plain', username, password },
     librdkafka: { 'fetch.wait.max.ms': 100 },
-  });
+  } as const;
+  const asUser = confluentKafka(options);
   const asAdministrator = confluentKafka({ brokers: plain.split(',') });
   const admins = new TestClients({ cluster: asAdministrator, clock: systemClock, dispose: () => Promise.resolve() });
   const users = new TestClients({ cluster: asUser, clock: systemClock, dispose: () => Promise.resolve() });
@@ -163,12 +164,13 @@ function describeAuthorization(plain: string, secure: SecureKafka): void {
 
     // The client drops the fetch's error behind the records of the other topic, and librdkafka gives it once.
     it.each([
-      ['while its records flow', 60_000],
-      ['while its records flow and are committed', 100],
-      ['while it is at its end', 100],
-    ])(
-      'ends a worker that may not read one of its topics any more, %s and the other flows',
-      async (when, everyMs) => {
+      ['while its records flow', 60_000, 'librdkafka'],
+      ['while its records flow and are committed', 100, 'librdkafka'],
+      ['while it is at its end', 100, 'librdkafka'],
+      ['while its records flow', 60_000, 'direct'],
+    ] as const)(
+      'ends a worker that may not read one of its topics any more, %s and the other flows (commits every %i ms, reader %s)',
+      async (when, everyMs, reader) => {
         const [lost, flowing] = [await admins.topic(1), await admins.topic(1)];
         const groupId = uniqueName('group');
         await rule('allow', '--topic', lost, 'DESCRIBE');
@@ -176,7 +178,8 @@ function describeAuthorization(plain: string, secure: SecureKafka): void {
         await acl('--add', read);
         const handled = new Map<string, number>();
         const worker = new Worker({
-          ...{ kafka: asUser, groupId, topics: [lost, flowing], logger: quiet, commit: { everyMs, everyRecords: 1e6 } },
+          ...{ kafka: confluentKafka({ ...options, reader }), groupId, topics: [lost, flowing], logger: quiet },
+          commit: { everyMs, everyRecords: 1e6 },
           handler: ({ topic, offset }) => void handled.set(topic, offset + 1),
         });
         const ended = worker.finished.then(

@@ -26,26 +26,35 @@ if (brokers === undefined) {
     keepsStaticMembers: true,
     writesControlRecords: true,
     transactions: true,
-    readsNullHeaders: false,
   } as const;
-  describeKafkaCluster('real', () => realCluster(brokers, {}), capabilities);
-  describeKafkaCluster(
-    'real, eager',
-    () => realCluster(brokers, { 'partition.assignment.strategy': 'range,roundrobin' }),
-    { ...capabilities, groupProtocols: ['classic'], rebalances: 'eager' },
-  );
+  for (const reader of ['librdkafka', 'direct'] as const) {
+    // The native client does not tell a null header from an empty one.
+    const own = { ...capabilities, readsNullHeaders: reader === 'direct' };
+    describeKafkaCluster(`real, ${reader}`, () => realCluster(brokers, { reader }), own);
+    const properties = { 'partition.assignment.strategy': 'range,roundrobin' };
+    describeKafkaCluster(`real, ${reader}, eager`, () => realCluster(brokers, { reader, properties }), {
+      ...own,
+      groupProtocols: ['classic'],
+      rebalances: 'eager',
+    });
+  }
 }
 
-async function realCluster(list: string, properties: Record<string, string>): Promise<ClusterUnderTest> {
+interface ClusterOptions {
+  readonly reader: 'librdkafka' | 'direct';
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+async function realCluster(list: string, { reader, properties = {} }: ClusterOptions): Promise<ClusterUnderTest> {
   const addresses = list.split(',');
-  const classic = confluentKafka({ brokers: addresses, librdkafka: { ...quick, ...properties } });
-  const consumer = confluentKafka({ brokers: addresses, librdkafka: { 'fetch.wait.max.ms': 100 } });
+  const classic = confluentKafka({ brokers: addresses, reader, librdkafka: { ...quick, ...properties } });
+  const consumer = confluentKafka({ brokers: addresses, reader, librdkafka: { 'fetch.wait.max.ms': 100 } });
   return {
     cluster: {
       ...classic,
       consumer: (options) => (options.groupProtocol === 'classic' ? classic : consumer).consumer(options),
     },
-    unreachable: confluentKafka({ brokers: ['127.0.0.1:1'] }),
+    unreachable: confluentKafka({ brokers: ['127.0.0.1:1'], reader }),
     clock: systemClock,
     sendInTransaction: (messages) => sendInTransaction(list, messages),
     dispose: () => Promise.resolve(),

@@ -21,6 +21,7 @@ import { ConfluentConsumer } from './consumer.ts';
 import { checkClientOptions, checkMemberOptions, checkTransactionalOptions } from './kafka-client-options.ts';
 import { newNativeProducer } from './native-client.ts';
 import { ConfluentProducer } from './producer.ts';
+import { readerPlan } from './reader-plan.ts';
 import { propertyPath } from './reserved-properties.ts';
 import { ConfluentTransactionalProducer } from './transactional-producer.ts';
 
@@ -40,6 +41,7 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
   // Clients that are never connected, only to have librdkafka itself look at names and values: as they were given, then as producers get them.
   newNativeProducer({ ...kafka.librdkafka, ...kafka.connection }, {});
   newNativeProducer(producerProperties(kafka), {});
+  readerPlan(kafka, {});
   const isolation = kafka.librdkafka['isolation.level'] ?? 'read_committed';
   const isolationPath = propertyPath('isolation.level');
   return {
@@ -61,6 +63,7 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
         properties,
         token,
         isStaticMember,
+        plan: readerPlan(kafka, properties),
         logger,
         ...(statistics && { statistics }),
       });

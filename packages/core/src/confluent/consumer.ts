@@ -1,3 +1,4 @@
+import type { ClientStatistics } from '../client-statistics.ts';
 import { ClientError, IllegalStateError, type KafkaWorkerError, TransactionError } from '../errors.ts';
 import type {
   CommittedOffset,
@@ -15,6 +16,7 @@ import { pauseFor, settledWithin } from './bounded.ts';
 import { toNativeError } from './client-errors.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { Committer } from './committer.ts';
+import { DirectReader } from './direct-reader.ts';
 import { GroupMember } from './group-member.ts';
 import { checkConnectOptions, checkTimeout } from './kafka-client-options.ts';
 import { LibrdkafkaReader } from './librdkafka-reader.ts';
@@ -28,12 +30,14 @@ import {
   nativeTopics,
 } from './native-arguments.ts';
 import { type Done, type NativeConsumer, newNativeAdmin, newNativeConsumer } from './native-client.ts';
-import { committedOffsets, partitionCounts, resolveOffsets } from './offset-queries.ts';
+import { committedOffsets, logRange, partitionCounts, resolveOffsets } from './offset-queries.ts';
 import { Polling, type Take } from './polling.ts';
 import { PositionCheck } from './position-check.ts';
 import { RawClient } from './raw-client.ts';
 import { ReadFailures } from './read-failures.ts';
 import { readStatistics } from './read-statistics.ts';
+import { type ChosenReader, chooseReader, type ReaderPlan } from './reader-plan.ts';
+import type { RecordReader } from './record-reader.ts';
 import { withGroup } from './refusals.ts';
 import { seekNatively } from './seek.ts';
 import { departForGood, needsDeparture } from './static-departure.ts';
@@ -58,6 +62,7 @@ export interface ConfluentConsumerOptions {
   readonly isStaticMember: boolean;
   /** It came only to leave in the place of another one, and is followed by nobody. */
   readonly isSuccessor?: boolean;
+  readonly plan: ReaderPlan;
   readonly logger: Logger;
   readonly statistics?: KafkaClientOptions['statistics'];
 }
@@ -66,7 +71,8 @@ export interface ConfluentConsumerOptions {
 export class ConfluentConsumer implements KafkaConsumer {
   readonly #options: ConfluentConsumerOptions;
   readonly #raw: RawClient<NativeConsumer>;
-  #reader: LibrdkafkaReader | undefined;
+  #reader: RecordReader | undefined;
+  #chosen: ChosenReader | undefined;
   #member: GroupMember | undefined;
   #committer: Committer | undefined;
   #check: PositionCheck | undefined;
@@ -79,7 +85,7 @@ export class ConfluentConsumer implements KafkaConsumer {
     this.#options = options;
     const { brokers, properties, token, logger } = options;
     const report = (error: KafkaWorkerError): void => this.#report(error);
-    const statistics = (text: string): void => options.statistics?.(() => readStatistics('consumer', text));
+    const statistics = (text: string): void => options.statistics?.(() => this.#statistics(text));
     const rawOptions = { brokers, properties, token, logger, report, statistics, newAdmin: newNativeAdmin };
     this.#raw = new RawClient(rawOptions, (callbacks) =>
       newNativeConsumer(properties, {
@@ -97,8 +103,10 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   async connect(options: ConnectOptions): Promise<void> {
+    const checked = checkConnectOptions(options);
+    this.#chosen = await chooseReader(this.#options.plan, checked.timeoutMs);
     await this.#raw.connect(
-      checkConnectOptions(options),
+      checked,
       () => this.#start(),
       () => this.#stop(),
     );
@@ -169,16 +177,8 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   watermarks(partition: TopicPartition): Watermarks | undefined {
-    const { topic, partition: number } = nativePartition('partition', partition);
-    try {
-      const { lowOffset, highOffset } = this.#raw.native.getWatermarkOffsets(topic, number);
-      // Negative ones stand for "not heard yet".
-      if (lowOffset < 0 || highOffset < 0) return undefined;
-      const stableEnd = this.#isReadCommitted ? this.#reader?.endOf(topic, number) : undefined;
-      return { earliest: lowOffset, latest: stableEnd ?? highOffset };
-    } catch {
-      return undefined;
-    }
+    const checked = nativePartition('partition', partition);
+    return this.#raw.isUsable ? this.#reader?.watermarks(checked) : undefined;
   }
 
   async offsetsFor(partitions: readonly TopicPartition[], position: LogPosition): Promise<StartOffset[]> {
@@ -245,7 +245,10 @@ export class ConfluentConsumer implements KafkaConsumer {
     });
     if (isLeavingStatic && !isSuccessor && needsDeparture(properties, wasMember)) {
       const consumer = (other: ClientProperties): ConfluentConsumer =>
-        new ConfluentConsumer({ ...this.#options, properties: other, isSuccessor: true });
+        new ConfluentConsumer({
+          ...this.#options,
+          ...{ properties: other, isSuccessor: true, plan: { reader: 'librdkafka', why: 'it reads nothing' } },
+        });
       await departForGood({ properties, topics: this.#topics, logger, consumer });
     }
   }
@@ -261,10 +264,7 @@ export class ConfluentConsumer implements KafkaConsumer {
     const { native } = this.#raw;
     const { brokers, logger, properties } = this.#options;
     const changed = (): void => this.#polling.changed();
-    const reader = new LibrdkafkaReader(native, {
-      changed,
-      failed: (...failure) => this.#failures?.failed(...failure),
-    });
+    const reader = this.#newReader(native, changed);
     this.#reader = reader;
     const memberEvents = { changed, failed: (error: KafkaWorkerError): void => this.#report(error) };
     this.#member = new GroupMember(native, reader, logger, memberEvents, String(properties['group.protocol']));
@@ -273,19 +273,35 @@ export class ConfluentConsumer implements KafkaConsumer {
       () => reader.hurry(),
       this.#groupId,
     );
-    this.#check = new PositionCheck(
-      this.#raw,
-      reader,
-      (error) => this.#report(error),
-      (start) => this.#member?.restart(start),
-    );
     this.#failures = new ReadFailures({
       ...{ raw: this.#raw, reader, check: this.#check, brokers, groupId: this.#groupId },
       topics: () => this.#topics,
       report: (error) => this.#report(error),
     });
-    logger.debug('kafka consumer starts', { brokers });
+    logger.info('kafka consumer starts', { brokers, reader: this.#chosen?.reader, why: this.#chosen?.why });
     reader.start();
+  }
+
+  #newReader(native: NativeConsumer, changed: () => void): RecordReader {
+    const chosen = this.#chosen;
+    if (chosen?.reader !== 'direct') {
+      const failed: ReadFailures['failed'] = (...failure) => this.#failures?.failed(...failure);
+      const reader = new LibrdkafkaReader(native, { changed, failed }, this.#isReadCommitted);
+      const report = (error: KafkaWorkerError): void => this.#report(error);
+      this.#check = new PositionCheck(this.#raw, reader, report, (start) => this.#member?.restart(start));
+      return reader;
+    }
+    return new DirectReader(native, chosen.library, chosen.options, {
+      changed,
+      report: (error) => this.#report(error),
+      failed: (error) => this.#failures?.failed(error),
+      rangeOf: (partition) => logRange(this.#raw, partition),
+    });
+  }
+
+  #statistics(text: string): ClientStatistics {
+    const statistics = readStatistics('consumer', text);
+    return this.#reader?.statistics(statistics) ?? statistics;
   }
 
   #take(maxRecords: number): ReturnType<Take> {

@@ -5,8 +5,8 @@ import type { TopicPartition } from '../record.ts';
 import { pauseFor } from './bounded.ts';
 import { toNativeError } from './client-errors.ts';
 import { ClosingAnswer } from './closing-answer.ts';
-import type { LibrdkafkaReader } from './librdkafka-reader.ts';
 import type { NativeConsumer } from './native-client.ts';
+import type { RecordReader } from './record-reader.ts';
 
 const ASSIGN = -175;
 
@@ -23,7 +23,7 @@ const NO_NEWS_MS = 5_000;
  */
 export class GroupMember {
   readonly #native: NativeConsumer;
-  readonly #reader: LibrdkafkaReader;
+  readonly #reader: RecordReader;
   readonly #logger: Logger;
   readonly #changed: () => void;
   readonly #failed: (error: KafkaWorkerError) => void;
@@ -45,7 +45,7 @@ export class GroupMember {
 
   constructor(
     native: NativeConsumer,
-    reader: LibrdkafkaReader,
+    reader: RecordReader,
     logger: Logger,
     events: { changed(): void; failed(error: KafkaWorkerError): void },
     groupProtocol: string,

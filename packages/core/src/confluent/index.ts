@@ -1,2 +1,2 @@
-export type { ConfluentKafkaOptions, OAuthBearerToken, SaslOptions, TlsOptions } from './client-options.ts';
+export type { ConfluentKafkaOptions, OAuthBearerToken, ReaderName, SaslOptions, TlsOptions } from './client-options.ts';
 export { confluentKafka } from './confluent-kafka.ts';

@@ -18,15 +18,15 @@ if (brokers === undefined) {
     it.skip('needs a broker: set KAFKA_BROKERS, or start one with npm run kafka -- start', () => {});
   });
 } else {
-  describeIsolation(brokers);
+  for (const reader of ['librdkafka', 'direct'] as const) describeIsolation(brokers, reader);
 }
 
-function describeIsolation(list: string): void {
+function describeIsolation(list: string, reader: 'librdkafka' | 'direct'): void {
   const closing: (() => Promise<unknown>)[] = [];
 
   function clientsOf(isolation: Isolation): TestClients {
     const librdkafka = { 'fetch.wait.max.ms': 100, 'isolation.level': isolation };
-    const cluster = confluentKafka({ brokers: list.split(','), librdkafka });
+    const cluster = confluentKafka({ brokers: list.split(','), reader, librdkafka });
     const clients = new TestClients({ cluster, clock: systemClock, dispose: () => Promise.resolve() });
     closing.push(() => clients.close());
     return clients;
@@ -52,7 +52,7 @@ function describeIsolation(list: string): void {
   async function worker(isolation: Isolation, topic: string, groupId: string, handled: number[]): Promise<Worker> {
     const librdkafka = { 'fetch.wait.max.ms': 100, 'isolation.level': isolation };
     const made = new Worker({
-      kafka: confluentKafka({ brokers: list.split(','), librdkafka }),
+      kafka: confluentKafka({ brokers: list.split(','), reader, librdkafka }),
       ...{ groupId, topics: topic, logger: quiet, commit: { everyMs: 100 } },
       handler: ({ offset }) => void handled.push(offset),
     });
@@ -61,7 +61,7 @@ function describeIsolation(list: string): void {
     return made;
   }
 
-  describe('isolation levels and the ends of logs', () => {
+  describe(`isolation levels and the ends of logs, reader ${reader}`, () => {
     afterEach(async () => {
       for (const close of closing.splice(0).reverse()) await close();
     });

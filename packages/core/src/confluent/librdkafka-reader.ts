@@ -1,4 +1,5 @@
-import type { StartOffset } from '../kafka-client.ts';
+import type { ClientStatistics } from '../client-statistics.ts';
+import type { StartOffset, Watermarks } from '../kafka-client.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';
 import { ChunkSize } from './chunk-size.ts';
@@ -9,6 +10,7 @@ import { NativePauses } from './native-pauses.ts';
 import { type OwnedPartition, OwnedPartitions } from './owned-partitions.ts';
 import { QueueTurner } from './queue-turner.ts';
 import { RecordBuffer } from './record-buffer.ts';
+import type { RecordReader } from './record-reader.ts';
 import { sortRecords } from './record-sorting.ts';
 
 /** The buffer decouples reading from polling; more of it would only be more to discard. */
@@ -31,7 +33,7 @@ export interface ReaderEvents {
  * assignment event because librdkafka discards the prefetched records first). So a full buffer only slows turning down to single
  * records, and if even those pile up everything is paused natively.
  */
-export class LibrdkafkaReader {
+export class LibrdkafkaReader implements RecordReader {
   readonly #native: NativeConsumer;
   readonly #events: ReaderEvents;
   readonly #turner: QueueTurner;
@@ -46,8 +48,11 @@ export class LibrdkafkaReader {
   #dryAt = 0;
   readonly #listening = new CloseListening();
 
-  constructor(native: NativeConsumer, events: ReaderEvents) {
+  readonly #isReadCommitted: boolean;
+
+  constructor(native: NativeConsumer, events: ReaderEvents, isReadCommitted = true) {
     this.#native = native;
+    this.#isReadCommitted = isReadCommitted;
     this.#events = events;
     this.#pauses = new NativePauses(native, this.#owned);
     native.on('partition.eof', (end: NextOffset) => void this.#ends.push(end));
@@ -91,9 +96,23 @@ export class LibrdkafkaReader {
     return this.#owned;
   }
 
-  /** The end that a partition has been read to, if it has. Unknown while what librdkafka has fetched waits for room. */
-  endOf(topic: string, partition: number): number | undefined {
-    return this.#hasRoom() ? this.#owned.get(topic, partition)?.end : undefined;
+  watermarks({ topic, partition }: TopicPartition): Watermarks | undefined {
+    try {
+      const { lowOffset, highOffset } = this.#native.getWatermarkOffsets(topic, partition);
+      // Negative ones stand for "not heard yet".
+      if (lowOffset < 0 || highOffset < 0) return undefined;
+      // Unknown while what librdkafka has fetched waits for room.
+      const isKnown = this.#isReadCommitted && this.#hasRoom();
+      const stableEnd = isKnown ? this.#owned.get(topic, partition)?.end : undefined;
+      return { earliest: lowOffset, latest: stableEnd ?? highOffset };
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** All that is read goes through librdkafka. */
+  statistics(librdkafka: ClientStatistics): ClientStatistics {
+    return librdkafka;
   }
 
   start(): void {

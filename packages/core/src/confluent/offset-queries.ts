@@ -1,5 +1,5 @@
 import { AuthorizationError, ClientError, type KafkaWorkerError } from '../errors.ts';
-import type { CommittedOffset, LogPosition, StartOffset } from '../kafka-client.ts';
+import type { CommittedOffset, LogPosition, StartOffset, Watermarks } from '../kafka-client.ts';
 import type { TopicPartition } from '../record.ts';
 import { nativeCode, toNativeError } from './client-errors.ts';
 import { checkNotHidden, refusalOf } from './hidden-topics.ts';
@@ -47,6 +47,14 @@ export async function committedOffsets(
       metadata: isThere && metadata !== '' ? metadata : undefined,
     };
   });
+}
+
+/** Where the log of one partition begins and ends, open transactions included. @throws ClientError, ConnectionError, AuthorizationError */
+export async function logRange(raw: RawClient<NativeConsumer>, partition: TopicPartition): Promise<Watermarks> {
+  const [earliest] = await resolveOffsets(raw, [partition], 'earliest');
+  const [latest] = await resolveOffsets(raw, [partition], 'high-watermark');
+  if (earliest === undefined || latest === undefined) throw new ClientError('the broker gave no range');
+  return { earliest: earliest.offset, latest: latest.offset };
 }
 
 /** Where logs begin, end, or reach a date. @throws InvalidOptionError, ClientError, ConnectionError, AuthorizationError */

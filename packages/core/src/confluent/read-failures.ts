@@ -3,11 +3,11 @@ import type { TopicPartition } from '../record.ts';
 import { pauseFor } from './bounded.ts';
 import { consumeError, nativeCode, toNativeError } from './client-errors.ts';
 import { refusalOf } from './hidden-topics.ts';
-import type { LibrdkafkaReader } from './librdkafka-reader.ts';
 import { MissingTopics } from './missing-topics.ts';
 import type { NativeConsumer } from './native-client.ts';
 import type { PositionCheck } from './position-check.ts';
 import type { RawClient } from './raw-client.ts';
+import type { RecordReader } from './record-reader.ts';
 import { groupRefused, topicRefused } from './refusals.ts';
 
 const FATAL_TEXT_MS = 20;
@@ -19,8 +19,9 @@ const LISTEN_EVERY_MS = 100;
 /** What it works with. */
 export interface ReadFailuresParts {
   readonly raw: RawClient<NativeConsumer>;
-  readonly reader: LibrdkafkaReader;
-  readonly check: PositionCheck;
+  readonly reader: Pick<RecordReader, 'owned'>;
+  /** Undefined where the reader itself is told which partition it was. */
+  readonly check: Pick<PositionCheck, 'oneHasStopped' | 'lookAtAll'> | undefined;
   readonly brokers: readonly string[];
   readonly groupId: string;
   /** What is subscribed. */
@@ -42,8 +43,8 @@ export class ReadFailures {
     const { raw, check, report, brokers, groupId } = this.#parts;
     if (!raw.isUsable) return;
     const { code, message } = toNativeError(thrown);
-    if (code === nativeCode.noOffsetReset) check.oneHasStopped();
-    else check.lookAtAll();
+    if (code === nativeCode.noOffsetReset) check?.oneHasStopped();
+    else check?.lookAtAll();
     if (code === nativeCode.unknownTopicOrPartition) this.#missing.look();
     // The check finds out which partitions it was, and names their ranges.
     if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;

@@ -1,0 +1,185 @@
+import type { ClientStatistics } from '../client-statistics.ts';
+import type { KafkaWorkerError } from '../errors.ts';
+import type { StartOffset, Watermarks } from '../kafka-client.ts';
+import type { NextOffset, TopicPartition } from '../record.ts';
+import type { DirectLibrary } from './direct/direct-library.ts';
+import type { DirectOptions } from './direct/direct-options.ts';
+import { DirectPartition } from './direct/direct-partition.ts';
+import type { DirectRecord } from './direct/direct-record.ts';
+import { Fetcher, type FetcherParts } from './direct/fetcher.ts';
+import { MalformedBytes } from './direct/malformed-bytes.ts';
+import type { NativeConsumer } from './native-client.ts';
+import { QueueTurner } from './queue-turner.ts';
+import type { RecordReader } from './record-reader.ts';
+
+/** How many records a turn of librdkafka's queue may bring: none should come. */
+const TURN_RECORDS = 100;
+
+/** So many records of a partition at least are taken in one go, if it has them. */
+const LEAST_SHARE = 32;
+
+/** What the reader tells its consumer. */
+export interface DirectReaderEvents extends Pick<FetcherParts, 'rangeOf'> {
+  /** There may be something new to take. */
+  changed(): void;
+  /** Reading failed; no record is lost by it. */
+  report(error: KafkaWorkerError): void;
+  /** librdkafka has something to say beside records. */
+  failed(error: unknown): void;
+}
+
+/**
+ * The data side without librdkafka: records straight from the partition leaders, made from the responses' bytes as they are taken. librdkafka stays the
+ * group's member: it is assigned the partitions, paused on all of them at once, and its queue is turned for events, acknowledgements and statistics.
+ * A partition that is paused here is not asked for; what was fetched of it before waits.
+ */
+export class DirectReader implements RecordReader {
+  readonly #native: NativeConsumer;
+  readonly #turner: QueueTurner;
+  readonly #fetcher: Fetcher;
+  readonly #partitions = new Map<string, DirectPartition>();
+  /** The same in a row. */
+  #row: DirectPartition[] = [];
+  #turns = 0;
+
+  constructor(native: NativeConsumer, library: DirectLibrary, options: DirectOptions, events: DirectReaderEvents) {
+    this.#native = native;
+    this.#turner = new QueueTurner(native, {
+      want: () => TURN_RECORDS,
+      // A record that it had fetched before it was paused: it comes by the other way too.
+      received: (messages) => messages.length,
+      failed: (error) => events.failed(error),
+    });
+    this.#fetcher = new Fetcher({
+      ...{ library, options, rangeOf: events.rangeOf },
+      report: (error) => events.report(error),
+      changed: () => events.changed(),
+      partitions: () => this.#rotated(),
+    });
+  }
+
+  get owned(): Iterable<DirectPartition> {
+    return this.#row;
+  }
+
+  start(): void {
+    this.#turner.start();
+  }
+
+  stop(): Promise<boolean> {
+    this.#fetcher.stop();
+    return this.#turner.stop();
+  }
+
+  signal(): void {
+    this.#turner.signal();
+  }
+
+  hurry(): void {
+    this.#turner.hurry();
+  }
+
+  take(max: number): { records: DirectRecord[]; positions: NextOffset[] } {
+    const records: DirectRecord[] = [];
+    const positions: NextOffset[] = [];
+    const row = this.#rotated();
+    const full = row.filter((owned) => owned.isOpen && owned.hasRecords);
+    // All take their turns in what is taken at once, so that no handler of a partition waits for all records of another one.
+    const share = Math.max(LEAST_SHARE, Math.ceil(max / Math.max(1, full.length)));
+    for (let left = full; left.length > 0 && records.length < max; left = left.filter(({ hasRecords }) => hasRecords)) {
+      for (const owned of left) {
+        if (records.length >= max) break;
+        this.#takeOf(owned, Math.min(share, max - records.length), records);
+      }
+    }
+    for (const owned of row) {
+      if (!owned.isOpen) continue;
+      const offset = owned.takePosition();
+      if (offset !== undefined) positions.push({ topic: owned.topic, partition: owned.partition, offset });
+    }
+    if (records.length > 0) this.#fetcher.room();
+    return { records, positions };
+  }
+
+  own(starts: readonly StartOffset[]): void {
+    for (const { topic, partition, offset } of starts)
+      this.#partitions.set(nameOf({ topic, partition }), new DirectPartition(topic, partition, offset));
+    this.#row = [...this.#partitions.values()];
+    this.#fetcher.turn();
+  }
+
+  started(partitions: readonly TopicPartition[]): void {
+    this.#native.pause([...partitions]);
+  }
+
+  withhold(partitions: readonly TopicPartition[]): void {
+    for (const owned of this.#among(partitions)) owned.withhold();
+  }
+
+  disown(partitions: readonly TopicPartition[]): void {
+    this.withhold(partitions);
+    for (const partition of partitions) this.#partitions.delete(nameOf(partition));
+    this.#row = [...this.#partitions.values()];
+  }
+
+  pause(partitions: readonly TopicPartition[]): void {
+    for (const owned of this.#among(partitions)) owned.isPaused = true;
+  }
+
+  resume(partitions: readonly TopicPartition[]): void {
+    for (const owned of this.#among(partitions)) owned.isPaused = false;
+    this.#fetcher.turn();
+  }
+
+  /** librdkafka's positions are of no interest. */
+  seek(starts: readonly StartOffset[]): Promise<void> {
+    for (const { topic, partition, offset } of starts)
+      for (const owned of this.#among([{ topic, partition }])) owned.moveTo(offset);
+    this.#fetcher.turn();
+    return Promise.resolve();
+  }
+
+  /** The end is that of what may be read once reading has come to it, and before that the end of all there is. */
+  watermarks(partition: TopicPartition): Watermarks | undefined {
+    const owned = this.#partitions.get(nameOf(partition));
+    if (owned?.ends === undefined) return undefined;
+    return { earliest: owned.ends.logStart, latest: owned.end ?? owned.ends.highWatermark };
+  }
+
+  statistics(librdkafka: ClientStatistics): ClientStatistics {
+    const sum = (of: (owned: DirectPartition) => number): number =>
+      this.#row.reduce((total, owned) => total + of(owned), 0);
+    return {
+      ...librdkafka,
+      queuedRecords: librdkafka.queuedRecords + sum(({ records }) => records),
+      queuedBytes: librdkafka.queuedBytes + sum(({ bytes }) => bytes),
+      receivedBytes: librdkafka.receivedBytes + this.#fetcher.receivedBytes,
+    };
+  }
+
+  #takeOf(owned: DirectPartition, max: number, into: DirectRecord[]): void {
+    try {
+      owned.take(max, into);
+    } catch (error) {
+      const batch = owned.firstBatch;
+      if (!(error instanceof MalformedBytes) || batch === undefined) throw error;
+      this.#fetcher.answers.unreadable(owned, batch, error);
+    }
+  }
+
+  /** All of them, beginning with another one each time. */
+  #rotated(): DirectPartition[] {
+    const start = this.#row.length === 0 ? 0 : this.#turns++ % this.#row.length;
+    return [...this.#row.slice(start), ...this.#row.slice(0, start)];
+  }
+
+  #among(partitions: readonly TopicPartition[]): DirectPartition[] {
+    return partitions
+      .map((partition) => this.#partitions.get(nameOf(partition)))
+      .filter((owned) => owned !== undefined);
+  }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}

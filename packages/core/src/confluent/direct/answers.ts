@@ -1,0 +1,184 @@
+import {
+  AuthorizationError,
+  CorruptRecordError,
+  type KafkaWorkerError,
+  LogTruncatedError,
+  OffsetOutOfRangeError,
+  PollError,
+} from '../../errors.ts';
+import type { TopicPartition } from '../../record.ts';
+import { topicRefused } from '../refusals.ts';
+import { backoffMs } from './backoff.ts';
+import type { BatchCodecs } from './batch-codecs.ts';
+import type { BrokerAddress } from './broker-address.ts';
+import type { ClusterMap } from './cluster-map.ts';
+import type { DirectPartition } from './direct-partition.ts';
+import { fetchFailure } from './fetch-failure.ts';
+import type { FetchedPartition } from './fetch-response.ts';
+import type { MalformedBytes } from './malformed-bytes.ts';
+import { type CorruptBatch, readPartitionData } from './partition-data.ts';
+import type { RecordBatch } from './record-batch.ts';
+import { Reported } from './reported.ts';
+
+/** A topic that may not be read is asked for this often: a right may come back. */
+const REFUSED_MS = 5_000;
+
+/** A batch that is corrupt so often in a row is so in the log. */
+const CORRUPTIONS = 3;
+
+/** What its answers are read with. */
+export interface AnswersParts {
+  readonly map: ClusterMap;
+  readonly codecs: BatchCodecs;
+  readonly isReadCommitted: boolean;
+  readonly report: (error: KafkaWorkerError) => void;
+  /** Asks where a log begins and ends. */
+  readonly rangeOf: (partition: TopicPartition) => Promise<{ readonly earliest: number; readonly latest: number }>;
+  /** Who leads has to be asked again. */
+  readonly leaderLost: () => void;
+  /** Something can be asked again that could not before. */
+  readonly changed: () => void;
+}
+
+/** Takes the answers of brokers over into the partitions. */
+export class Answers {
+  readonly #parts: AnswersParts;
+  readonly #reported: Reported;
+
+  constructor(parts: AnswersParts) {
+    this.#parts = parts;
+    this.#reported = new Reported(parts.report);
+  }
+
+  /** What came of a partition that is still where it was when it was asked for. */
+  received(owned: DirectPartition, answer: FetchedPartition, brokers: readonly BrokerAddress[]): void {
+    if (answer.errorCode !== 0) {
+      this.#failed(owned, answer, brokers);
+    } else if (answer.divergingEpoch !== undefined) {
+      const { epoch, endOffset } = answer.divergingEpoch;
+      const why = `its leader has lost what stood there (an unclean election; its epoch ${epoch} ends at ${endOffset}, and epoch ${owned.lastEpoch} was read)`;
+      const { next } = owned;
+      owned.stop('truncated', next);
+      this.#parts.report(new LogTruncatedError({ ...placeOf(owned), offset: next }, Math.min(endOffset, next), why));
+    } else if (answer.preferredReadReplica >= 0) {
+      owned.readFrom(answer.preferredReadReplica);
+    } else {
+      this.#read(owned, answer);
+    }
+  }
+
+  /** Its topic has another id than the one that was read. */
+  recreated(owned: DirectPartition): void {
+    const { next } = owned;
+    owned.stop('truncated', next);
+    const why = 'the topic was deleted, and created anew under its name';
+    this.#parts.report(new LogTruncatedError({ ...placeOf(owned), offset: next }, 0, why));
+  }
+
+  /** A batch that is what was sent, and is no batch: no second answer would be any better. */
+  unreadable(owned: DirectPartition, batch: RecordBatch, error: MalformedBytes): void {
+    owned.dropBatches();
+    const { nextOffset } = batch;
+    owned.stop('corrupt', nextOffset);
+    const place = { ...placeOf(owned), offset: nextOffset };
+    this.#parts.report(new CorruptRecordError(place, batch.header.lastOffset, error.message));
+  }
+
+  #read(owned: DirectPartition, answer: FetchedPartition): void {
+    const { isReadCommitted, codecs } = this.#parts;
+    const { highWatermark, lastStableOffset, logStartOffset, records, abortedTransactions } = answer;
+    const data = readPartitionData(
+      {
+        ...placeOf(owned),
+        bytes: records ?? Buffer.alloc(0),
+        from: owned.next,
+        abortedTransactions: isReadCommitted ? abortedTransactions : undefined,
+      },
+      codecs,
+    );
+    const readableEnd = isReadCommitted && lastStableOffset >= 0 ? lastStableOffset : highWatermark;
+    owned.receive(data, { logStart: logStartOffset, highWatermark, readableEnd }, records?.length ?? 0);
+    this.#reported.ended(nameOf(owned));
+    this.#reported.ended(owned.topic);
+    if (data.corrupt === undefined) owned.corruptions = 0;
+    else this.#corrupt(owned, data.corrupt);
+  }
+
+  /** What is whole before it is handed out. It may be whole when it is asked for again, if a wire or some memory on the way was to blame. */
+  #corrupt(owned: DirectPartition, { firstOffset, lastOffset, reason }: CorruptBatch): void {
+    owned.corruptions++;
+    if (owned.corruptions < CORRUPTIONS) {
+      this.#later(owned);
+      return;
+    }
+    owned.stop('corrupt', owned.next);
+    this.#parts.report(new CorruptRecordError({ ...placeOf(owned), offset: firstOffset }, lastOffset, reason));
+  }
+
+  #failed(owned: DirectPartition, answer: FetchedPartition, brokers: readonly BrokerAddress[]): void {
+    const { map, leaderLost } = this.#parts;
+    const { errorCode, currentLeader } = answer;
+    const what = fetchFailure(errorCode);
+    if (owned.replicaAt(Date.now()) !== undefined) {
+      // Only the leader knows for sure.
+      owned.readFrom(undefined);
+      this.#later(owned);
+    } else if (what === 'out of range') {
+      void this.#outOfRange(owned);
+    } else if (what === 'not authorized') {
+      owned.notBefore = Date.now() + REFUSED_MS;
+      this.#reported.begins(owned.topic, topicRefused('READ', [owned.topic], undefined));
+    } else if (what === 'ask again') {
+      this.#later(owned);
+    } else {
+      const before = map.leaderOf(owned)?.epoch ?? -1;
+      if (currentLeader !== undefined) map.learnLeader(owned, currentLeader, brokers);
+      if ((map.leaderOf(owned)?.epoch ?? -1) > before) return;
+      this.#later(owned);
+      leaderLost();
+      if (what === 'corrupt' || what === 'unknown')
+        this.#reported.begins(
+          nameOf(owned),
+          new PollError(`${nameOf(owned)}: its broker cannot read offset ${owned.next} (${errorCode})`, {
+            retriable: true,
+          }),
+        );
+    }
+  }
+
+  async #outOfRange(owned: DirectPartition): Promise<void> {
+    const { rangeOf, report, changed } = this.#parts;
+    const { next } = owned;
+    owned.stop('out of range', next);
+    const { moves } = owned;
+    let range: { readonly earliest: number; readonly latest: number } | undefined;
+    try {
+      range = await rangeOf(placeOf(owned));
+    } catch (error) {
+      if (error instanceof AuthorizationError) report(error);
+    }
+    // It was moved, or taken away, meanwhile.
+    if (owned.moves !== moves) return;
+    if (range !== undefined && (next < range.earliest || next > range.latest)) {
+      report(new OffsetOutOfRangeError({ ...placeOf(owned), offset: next }, range));
+      return;
+    }
+    // The broker that said so was behind, or nobody knows.
+    owned.stoppedBy = undefined;
+    this.#later(owned);
+    changed();
+  }
+
+  #later(owned: DirectPartition): void {
+    owned.failures++;
+    owned.notBefore = Date.now() + backoffMs(owned.failures);
+  }
+}
+
+function placeOf({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition };
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}

@@ -1,0 +1,175 @@
+import type { TopicPartition } from '../../record.ts';
+import type { DirectRecord } from './direct-record.ts';
+import type { PartitionData } from './partition-data.ts';
+import type { RecordBatch } from './record-batch.ts';
+
+/** How long a replica other than the leader is asked before the leader is asked again which one is near (KIP-392). */
+const REPLICA_MS = 5 * 60_000;
+
+/** What a response says of a partition's log. */
+export interface LogEnds {
+  readonly logStart: number;
+  readonly highWatermark: number;
+  /** The end of what may be read. */
+  readonly readableEnd: number;
+}
+
+/** What reading goes on with, once what has stopped it is gone. */
+export type Stop = 'out of range' | 'corrupt' | 'truncated';
+
+/**
+ * A partition that is assigned here: where reading stands, and what was read and not yet taken. Nothing is asked of one that is paused, withheld (its
+ * revocation has been reported), stopped (by an error that has been reported), or full.
+ */
+export class DirectPartition implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** The offset that is asked for next. */
+  next: number;
+  isPaused = false;
+  isWithheld = false;
+  stoppedBy: Stop | undefined;
+  /** A request for it is on its way. */
+  isAsked = false;
+  /** After an error that passes it is not asked for before that time. */
+  notBefore = 0;
+  /** How often in a row that was so. */
+  failures = 0;
+  /** How often in a row what came of it was corrupt. */
+  corruptions = 0;
+  lastHeardAt: number = Date.now();
+  /** The topic that it was first asked of: another one of the same name has another id. */
+  topicId: string | undefined;
+  /** The epoch of the last batch that was read here; -1 for none. */
+  lastEpoch = -1;
+  /** The last answer had not even one whole batch, though there is more: it has to come first in the next request. */
+  isStarved = false;
+  ends: LogEnds | undefined;
+  /** Counts how often its position was moved, so that an answer to what was asked before is known. */
+  moves = 0;
+  #batches: RecordBatch[] = [];
+  #bytes = 0;
+  #reported: number | undefined;
+  #replica: { readonly id: number; readonly until: number } | undefined;
+
+  constructor(topic: string, partition: number, next: number) {
+    this.topic = topic;
+    this.partition = partition;
+    this.next = next;
+  }
+
+  /** Bytes of the responses that wait here. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Records that wait here, those before the offset that was asked for among them. */
+  get records(): number {
+    return this.#batches.reduce((total, batch) => total + batch.left, 0);
+  }
+
+  get hasRecords(): boolean {
+    return this.#batches.length > 0;
+  }
+
+  get isOpen(): boolean {
+    return !this.isPaused && !this.isWithheld;
+  }
+
+  /** Whether more of it is wanted, as long as no more than `maxBytes` wait here. */
+  wants(maxBytes: number): boolean {
+    return this.isOpen && !this.isAsked && this.stoppedBy === undefined && this.#bytes <= maxBytes;
+  }
+
+  /** The end that it has been read to, if it has, though not all of it need have been taken. */
+  get end(): number | undefined {
+    return this.ends !== undefined && this.next >= this.ends.readableEnd ? this.next : undefined;
+  }
+
+  /** The end, when all before it was taken and it has not been told yet. From then on it counts as told. */
+  takePosition(): number | undefined {
+    const { end } = this;
+    if (end === undefined || end === this.#reported || this.hasRecords) return undefined;
+    this.#reported = end;
+    return end;
+  }
+
+  /** It goes on from another offset. */
+  moveTo(offset: number): void {
+    this.#empty();
+    this.moves++;
+    this.next = offset;
+    this.lastEpoch = -1;
+    this.ends = undefined;
+    this.stoppedBy = undefined;
+    this.isStarved = false;
+    this.topicId = undefined;
+    this.corruptions = 0;
+    this.notBefore = 0;
+    this.#reported = undefined;
+    this.#replica = undefined;
+  }
+
+  withhold(): void {
+    this.isWithheld = true;
+    this.moves++;
+    this.#empty();
+  }
+
+  /** Reading ends in front of this offset, until somebody moves it. */
+  stop(why: Stop, next: number): void {
+    this.stoppedBy = why;
+    this.next = next;
+    this.moves++;
+  }
+
+  /** What came of it. */
+  receive(data: PartitionData, ends: LogEnds, bytes: number): void {
+    this.failures = 0;
+    this.lastHeardAt = Date.now();
+    this.ends = ends;
+    this.isStarved = bytes > 0 && data.leaderEpoch === undefined;
+    this.next = data.next;
+    if (data.leaderEpoch !== undefined) this.lastEpoch = data.leaderEpoch;
+    for (const batch of data.batches) {
+      this.#batches.push(batch);
+      this.#bytes += batch.bytes;
+    }
+  }
+
+  /** Adds up to `max` records to `into`. @throws MalformedBytes for a batch that cannot be read: it is `firstBatch` then */
+  take(max: number, into: DirectRecord[]): void {
+    const limit = into.length + max;
+    for (let batch = this.#batches[0]; batch !== undefined && into.length < limit; batch = this.#batches[0]) {
+      batch.read(limit - into.length, into);
+      if (!batch.isRead) return;
+      this.#batches.shift();
+      this.#bytes -= batch.bytes;
+    }
+  }
+
+  /** The batch that is read next. */
+  get firstBatch(): RecordBatch | undefined {
+    return this.#batches[0];
+  }
+
+  /** Drops what was read and not taken. */
+  dropBatches(): void {
+    this.#empty();
+  }
+
+  /** Which replica to ask. */
+  replicaAt(now: number): number | undefined {
+    return this.#replica !== undefined && now < this.#replica.until ? this.#replica.id : undefined;
+  }
+
+  /** The leader has named a replica that is nearer; undefined to ask the leader again. */
+  readFrom(id: number | undefined): void {
+    this.#replica = id === undefined ? undefined : { id, until: Date.now() + REPLICA_MS };
+  }
+
+  #empty(): void {
+    this.#batches = [];
+    this.#bytes = 0;
+  }
+}

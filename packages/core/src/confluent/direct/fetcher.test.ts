@@ -1,0 +1,370 @@
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { KafkaWorkerError } from '../../errors.ts';
+import { type AskedPartition, type ScriptedAnswer, ScriptedBroker } from '../../testing/scripted-broker.ts';
+import { plainRecord, TRANSACTIONAL, writeBatch } from '../../testing/written-batch.ts';
+import { pauseFor } from '../bounded.ts';
+import { type DirectLibrary, loadDirectLibrary } from './direct-library.ts';
+import type { DirectOptions } from './direct-options.ts';
+import { DirectPartition } from './direct-partition.ts';
+import type { DirectRecord } from './direct-record.ts';
+import { Fetcher } from './fetcher.ts';
+
+const WAIT_MS = 8_000;
+const END = 6;
+
+let library: DirectLibrary;
+beforeAll(async () => {
+  library = await loadDirectLibrary();
+});
+
+/** A log of single records, `v0` to `v5`, a few at a time. */
+function logFrom(offset: number, count = 2): Buffer {
+  const offsets = Array.from({ length: Math.max(0, Math.min(count, END - offset)) }, (_, i) => offset + i);
+  return Buffer.concat(
+    offsets.map((at) => writeBatch({ baseOffset: at, leaderEpoch: 5, records: [plainRecord(0, `v${at}`)] })),
+  );
+}
+
+/** What a healthy broker answers; the broker waits a little where there is nothing. */
+async function healthy(asked: readonly AskedPartition[]): Promise<ScriptedAnswer> {
+  if (asked.every(({ offset }) => offset >= END)) await pauseFor(10);
+  return { partitions: asked.map(({ partition, offset }) => ({ partition, end: END, records: logFrom(offset) })) };
+}
+
+/** A fetcher on scripted brokers, and what it has read. */
+class Reading {
+  readonly brokers: readonly ScriptedBroker[];
+  readonly partitions: DirectPartition[];
+  readonly errors: KafkaWorkerError[] = [];
+  readonly records: DirectRecord[] = [];
+  range = { earliest: 0, latest: END };
+  readonly fetcher: Fetcher;
+
+  constructor(brokers: readonly ScriptedBroker[], partitions: number, options: Partial<DirectOptions> = {}) {
+    this.brokers = brokers;
+    this.partitions = Array.from({ length: partitions }, (_, i) => new DirectPartition('t', i, 0));
+    this.fetcher = new Fetcher({
+      library,
+      options: {
+        ...{
+          brokers: brokers.map(({ port }) => `127.0.0.1:${port}`),
+          clientId: 'test',
+          rack: '',
+          isReadCommitted: true,
+        },
+        ...{ maxWaitMs: 20, minBytes: 1, responseBytes: 1 << 20, partitionBytes: 1 << 17 },
+        connection: { connectTimeout: 1_000, requestTimeout: 300 },
+        ...options,
+      },
+      partitions: () => this.partitions,
+      report: (error) => this.errors.push(error),
+      rangeOf: () => Promise.resolve(this.range),
+      changed: () => this.#take(),
+    });
+    this.fetcher.turn();
+  }
+
+  values(partition = 0): string[] {
+    return this.records.filter((record) => record.partition === partition).map(({ value }) => String(value));
+  }
+
+  async until(what: string, holds: () => boolean): Promise<void> {
+    for (const deadline = Date.now() + WAIT_MS; !holds(); await pauseFor(5)) {
+      if (Date.now() > deadline)
+        throw new Error(`waited in vain until ${what}: ${this.values()}; ${this.errors.map(({ message }) => message)}`);
+    }
+  }
+
+  #take(): void {
+    for (const owned of this.partitions) if (owned.isOpen) owned.take(1_000, this.records);
+    this.fetcher.room();
+  }
+}
+
+const all = Array.from({ length: END }, (_, i) => `v${i}`);
+
+describe('records from the leaders', () => {
+  let reading: Reading | undefined;
+  const brokers: ScriptedBroker[] = [];
+  afterEach(async () => {
+    reading?.fetcher.stop();
+    for (const broker of brokers.splice(0)) await broker.stop();
+  });
+
+  const started = async (count = 1): Promise<[ScriptedBroker, ScriptedBroker]> => {
+    for (let id = 1; id <= count; id++) brokers.push(await new ScriptedBroker(id).start());
+    for (const broker of brokers) {
+      broker.brokers = brokers;
+      broker.leaders = [{ id: 1, epoch: 5 }];
+      broker.answer = healthy;
+    }
+    return brokers as unknown as [ScriptedBroker, ScriptedBroker];
+  };
+
+  /** Answers so the first times, and as a healthy broker does from then on. */
+  const first =
+    (...answers: readonly ScriptedAnswer[]) =>
+    (asked: readonly AskedPartition[]): ScriptedAnswer | Promise<ScriptedAnswer> =>
+      (answers as ScriptedAnswer[]).length > 0
+        ? ((answers as ScriptedAnswer[]).shift() as ScriptedAnswer)
+        : healthy(asked);
+
+  const readsAll = async (): Promise<Reading> => {
+    const now = reading as Reading;
+    await now.until('all records came', () => now.values().length >= END);
+    expect(now.values()).toEqual(all);
+    return now;
+  };
+
+  it('come in order, asked for with the epochs of the leader and of what was read', async () => {
+    const [broker] = await started();
+    reading = new Reading(brokers, 1);
+    await readsAll();
+    expect(broker.asked[0]?.[0]).toMatchObject({ offset: 0, leaderEpoch: 5, lastFetchedEpoch: -1 });
+    expect(broker.asked[1]?.[0]).toMatchObject({ offset: 2, leaderEpoch: 5, lastFetchedEpoch: 5 });
+  });
+
+  it.each<[string, ScriptedAnswer]>([
+    ['the connection is reset', 'close'],
+    ['it is closed in the middle of an answer', 'close in the middle'],
+    ['no answer comes in time', 'silence'],
+    // In front of what would be the answer to the third question over this connection.
+    ['the answer has a length that cannot be', Buffer.from([0xff, 0xff, 0xff, 0xf0, 0, 0, 0, 3, 0, 0, 0, 0])],
+    ['the answer is to another question', Buffer.from([0, 0, 0, 5, 0, 0, 0x7f, 0x7f, 0])],
+    ['the answer is no answer', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
+  ])('come all, once, though %s', async (_case, answer) => {
+    const [broker] = await started();
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records: logFrom(0) }] }, answer);
+    reading = new Reading(brokers, 1);
+    await readsAll();
+  });
+
+  it.each([3, 5, 6, 7, 8, 9, 56, 74, 75, 78, 100, 103])('come all, once, behind error %i', async (errorCode) => {
+    const [broker] = await started();
+    broker.answer = first({ partitions: [{ partition: 0, errorCode }] }, { partitions: [{ partition: 0, errorCode }] });
+    reading = new Reading(brokers, 1);
+    const { errors } = await readsAll();
+    expect(errors).toEqual([]);
+  });
+
+  it('come from the new leader that the old one names, without asking anybody else', async () => {
+    const [one, two] = await started(2);
+    one.answer = () => ({ partitions: [{ partition: 0, errorCode: 6, leader: { id: 2, epoch: 6 } }] });
+    reading = new Reading(brokers, 1);
+    await readsAll();
+    expect(one.asked).toHaveLength(1);
+    expect(two.asked[0]?.[0]).toMatchObject({ offset: 0, leaderEpoch: 6 });
+    expect(one.metadataRequests + two.metadataRequests).toBe(1);
+  });
+
+  it('come from the new leader that metadata tells of, when the old one is gone', async () => {
+    const [one, two] = await started(2);
+    one.answer = first({ partitions: [{ partition: 0, end: END, records: logFrom(0) }] }, 'silence');
+    reading = new Reading(brokers, 1);
+    await reading.until('the first ones came', () => reading?.values().length === 2);
+    two.leaders = [{ id: 2, epoch: 6 }];
+    await one.stop();
+    await readsAll();
+    expect(two.asked[0]?.[0]).toMatchObject({ offset: 2, leaderEpoch: 6, lastFetchedEpoch: 5 });
+  });
+
+  it('come from a replica that the leader prefers, and from the leader again when that fails', async () => {
+    const [one, two] = await started(2);
+    one.answer = first({ partitions: [{ partition: 0, end: END, replica: 2 }] });
+    two.answer = first(
+      { partitions: [{ partition: 0, end: END, records: logFrom(0) }] },
+      { partitions: [{ partition: 0, errorCode: 1 }] },
+    );
+    reading = new Reading(brokers, 1, { rack: 'r' });
+    const { errors } = await readsAll();
+    expect([one.asked[1]?.[0]?.offset, errors]).toEqual([2, []]);
+  });
+
+  it('are asked for again only when the broker wants to be asked', async () => {
+    const [broker] = await started();
+    const throttleMs = 250;
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records: logFrom(0) }], throttleMs });
+    const at: number[] = [];
+    const { answer } = broker;
+    broker.answer = (asked) => {
+      at.push(performance.now());
+      return answer(asked);
+    };
+    reading = new Reading(brokers, 1);
+    await readsAll();
+    expect((at[1] as number) - (at[0] as number)).toBeGreaterThanOrEqual(throttleMs - 5);
+  });
+
+  it('of one partition do not wait for an error of another one', async () => {
+    const [broker] = await started();
+    broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
+    broker.answer = async (asked) => {
+      const answer = (await healthy(asked)) as Exclude<ScriptedAnswer, string | Buffer>;
+      return {
+        partitions: answer.partitions.map((one) => (one.partition === 1 ? { partition: 1, errorCode: 56 } : one)),
+      };
+    };
+    reading = new Reading(brokers, 2);
+    await readsAll();
+    expect(reading.values(1)).toEqual([]);
+  });
+
+  it('stop with the range where their offset is not in the log, and only there', async () => {
+    const [broker] = await started();
+    broker.answer = () => ({ partitions: [{ partition: 0, errorCode: 1 }] });
+    reading = new Reading(brokers, 1);
+    reading.range = { earliest: 3, latest: 9 };
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', offset: 0, earliest: 3, latest: 9 });
+    const asked = broker.asked.length;
+    await pauseFor(200);
+    expect(broker.asked).toHaveLength(asked);
+    // Moved into the log, it goes on.
+    broker.answer = healthy;
+    reading.partitions[0]?.moveTo(3);
+    reading.fetcher.turn();
+    await reading.until('the rest came', () => reading?.values().length === 3);
+    expect(reading.values()).toEqual(['v3', 'v4', 'v5']);
+  });
+
+  it('go on where a broker was only behind when it said that their offset is not in the log', async () => {
+    const [broker] = await started();
+    broker.answer = first({ partitions: [{ partition: 0, errorCode: 1 }] });
+    reading = new Reading(brokers, 1);
+    expect((await readsAll()).errors).toEqual([]);
+  });
+
+  it('stop where the log diverges from what was read, naming both offsets', async () => {
+    const [broker] = await started();
+    const diverging = { epoch: 4, endOffset: 1 };
+    broker.answer = first(
+      { partitions: [{ partition: 0, end: END, records: logFrom(0) }] },
+      { partitions: [{ partition: 0, end: END, diverging }] },
+    );
+    reading = new Reading(brokers, 1);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'LOG_TRUNCATED', offset: 2, divergesAt: 1 });
+    await pauseFor(100);
+    expect(reading.values()).toEqual(['v0', 'v1']);
+  });
+
+  it('stop where the topic is another one of the same name', async () => {
+    const [broker] = await started();
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records: logFrom(0) }] });
+    reading = new Reading(brokers, 1);
+    await reading.until('the first ones came', () => (reading?.values().length ?? 0) >= 2);
+    const old = broker.topicId;
+    broker.topicId = 'f'.repeat(32);
+    broker.answer = (asked) =>
+      asked[0]?.topicId === old ? { partitions: [{ partition: 0, errorCode: 100 }] } : healthy(asked);
+    broker.drop();
+    await reading.until('it is told', () => reading?.errors.some(({ code }) => code === 'LOG_TRUNCATED') === true);
+    expect(broker.asked.flat().filter(({ topicId }) => topicId !== old)).toEqual([]);
+  });
+
+  it('stop in front of a corrupt batch, once it was so three times, with what is whole before it', async () => {
+    const [broker] = await started();
+    const corrupt = logFrom(1, 1);
+    corrupt[corrupt.length - 3] = 0x77;
+    const answers = { partitions: [{ partition: 0, end: END, records: Buffer.concat([logFrom(0, 1), corrupt]) }] };
+    broker.answer = (asked) =>
+      asked[0]?.offset === 0 ? answers : { partitions: [{ partition: 0, end: END, records: corrupt }] };
+    reading = new Reading(brokers, 1);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'CORRUPT_RECORD', offset: 1, lastOffset: 1 });
+    expect([reading.values(), broker.asked.length]).toEqual([['v0'], 3]);
+  });
+
+  it('come whole where what came was corrupt on its way', async () => {
+    const [broker] = await started();
+    const corrupt = logFrom(0, 1);
+    corrupt[corrupt.length - 3] = 0x77;
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records: corrupt }] });
+    reading = new Reading(brokers, 1);
+    expect((await readsAll()).errors).toEqual([]);
+  });
+
+  it('of aborted transactions are left out', async () => {
+    const [broker] = await started();
+    const written = { attributes: TRANSACTIONAL, producerId: 7, baseOffset: 0, records: [plainRecord(0, 'aborted')] };
+    const records = Buffer.concat([writeBatch(written), logFrom(1, 1)]);
+    broker.answer = first({
+      partitions: [{ partition: 0, end: END, aborted: [{ producerId: 7, firstOffset: 0 }], records }],
+    });
+    reading = new Reading(brokers, 1);
+    await reading.until('the rest came', () => reading?.values().length === END - 1);
+    expect(reading.values()).toEqual(all.slice(1));
+  });
+
+  it('are not asked for while a partition is paused, withheld, or full, and never come then', async () => {
+    const [broker] = await started();
+    broker.leaders = [0, 1, 2].map(() => ({ id: 1, epoch: 5 }));
+    reading = new Reading(brokers, 3, { partitionBytes: 0 });
+    const [paused, withheld] = reading.partitions as [DirectPartition, DirectPartition];
+    paused.isPaused = true;
+    withheld.withhold();
+    await reading.until('the open one came', () => reading?.values(2).length === END);
+    expect(new Set(broker.asked.flat().map(({ partition }) => partition))).toEqual(new Set([2]));
+    paused.isPaused = false;
+    reading.fetcher.turn();
+    await readsAll();
+  });
+
+  it('asked for before their partition was moved are dropped', async () => {
+    const [broker] = await started();
+    let answerNow = (): void => {};
+    broker.answer = async (asked) => {
+      if (asked[0]?.offset === 2 && broker.asked.length === 2)
+        await new Promise<void>((resolve) => (answerNow = resolve));
+      return healthy(asked);
+    };
+    reading = new Reading(brokers, 1);
+    await reading.until('it is asked for', () => broker.asked.length === 2);
+    reading.partitions[0]?.moveTo(0);
+    answerNow();
+    await reading.until('all came again', () => (reading?.values().length ?? 0) >= END + 2);
+    expect(reading.values()).toEqual(['v0', 'v1', ...all]);
+  });
+
+  it('say so once while their broker is away, and once more when it was away again', async () => {
+    const [broker] = await started();
+    broker.answer = () => 'close';
+    reading = new Reading(brokers, 1);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'CONNECTION', retriable: true });
+    await pauseFor(500);
+    expect(reading.errors).toHaveLength(1);
+    broker.answer = healthy;
+    await readsAll();
+    broker.answer = () => 'close';
+    await reading.until('it is told again', () => reading?.errors.length === 2);
+  });
+
+  it('say so while nobody may read them', async () => {
+    const [broker] = await started();
+    broker.answer = () => ({ partitions: [{ partition: 0, errorCode: 29 }] });
+    reading = new Reading(brokers, 1);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'AUTHORIZATION', operation: 'READ', topics: ['t'] });
+  });
+
+  it('say so while nobody leads their partition, and come when somebody does', async () => {
+    const [broker] = await started();
+    broker.leaders = [{ id: -1, epoch: 4 }];
+    reading = new Reading(brokers, 1);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'POLL', retriable: true, message: 't/0: it has no leader' });
+    broker.leaders = [{ id: 1, epoch: 5 }];
+    expect((await readsAll()).errors).toHaveLength(1);
+  });
+
+  it('say so while their topic is not there, and come when it is', async () => {
+    const [broker] = await started();
+    broker.topicError = 3;
+    reading = new Reading(brokers, 1);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'POLL', retriable: true });
+    broker.topicError = 0;
+    await readsAll();
+  });
+});
