@@ -180,6 +180,13 @@ describe('records from the leaders', () => {
     expect([one.asked[1]?.[0]?.offset, errors]).toEqual([2, []]);
   });
 
+  it('come from the leader where it prefers a replica that nobody knows', async () => {
+    const [broker] = await started();
+    broker.answer = first({ partitions: [{ partition: 0, end: END, replica: 9 }] });
+    reading = new Reading(brokers, 1, { rack: 'r' });
+    expect((await readsAll()).errors).toEqual([]);
+  });
+
   it('are asked for again only when the broker wants to be asked', async () => {
     const [broker] = await started();
     const throttleMs = 250;

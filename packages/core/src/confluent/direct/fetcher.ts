@@ -160,6 +160,8 @@ export class Fetcher {
     const address = this.#map.brokerOf(id);
     if (address === undefined) {
       this.#isRefreshWanted = true;
+      // A replica that has gone: the leader has what it had.
+      for (const { owned } of round.asked.values()) owned.readFrom(undefined);
       link.notBefore = Date.now() + REFRESH_MS;
       setImmediate(() => this.turn());
       return;
