@@ -11,6 +11,8 @@ export interface CopyRun {
   readonly concurrency: ConcurrencyStrategy;
   /** The next record's handler sends only when the last record is committed. */
   readonly isOneByOne: boolean;
+  /** @defaultValue `'librdkafka'` */
+  readonly reader?: 'librdkafka' | 'direct';
 }
 
 /** How it went: from the first handler call until everything is committed. */
@@ -24,7 +26,7 @@ const IN_FLIGHT_RECORDS = 50_000;
 
 /** Lets a worker of a new group send every record of the input on, as it is. Under `atLeastOnce` a record is done when its message is acknowledged. */
 export async function copyTopic(run: CopyRun): Promise<CopyResult> {
-  const { brokers, input, output, delivery, concurrency, isOneByOne } = run;
+  const { brokers, input, output, delivery, concurrency, isOneByOne, reader = 'librdkafka' } = run;
   let startedAt = 0;
   let commits = 0;
   let committedRecords = 0;
@@ -36,7 +38,7 @@ export async function copyTopic(run: CopyRun): Promise<CopyResult> {
   });
   const offsets = new Map<number, number>();
   const worker = new Worker({
-    kafka: confluentKafka({ brokers: brokers.split(',') }),
+    kafka: confluentKafka({ brokers: brokers.split(','), reader }),
     groupId: `copy-${input.topic}-${process.hrtime.bigint()}`,
     topics: input.topic,
     ...{ delivery, concurrency, limits: { inFlightRecords: IN_FLIGHT_RECORDS } },

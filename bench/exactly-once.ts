@@ -10,7 +10,7 @@ const RECORDS = 200_000;
 /** One at a time takes long: a sample of them does. */
 const FEW = 400;
 
-interface Way extends Pick<CopyRun, 'delivery' | 'concurrency' | 'isOneByOne'> {
+interface Way extends Pick<CopyRun, 'delivery' | 'concurrency' | 'isOneByOne' | 'reader'> {
   readonly name: string;
   readonly isSlow: boolean;
 }
@@ -20,11 +20,15 @@ const inTransactions = exactlyOnce({ transactionalIdPrefix: 'bench' });
 const anyOrder = parallel({ concurrency: 'unlimited' });
 const acknowledged = 'atLeastOnce, parallel';
 const transactions = 'exactlyOnce, parallel';
+const acknowledgedDirect = 'atLeastOnce, parallel, reader direct';
+const transactionsDirect = 'exactlyOnce, parallel, reader direct';
 const oneByOne = 'exactlyOnce, a transaction for each record';
 const quick = { isOneByOne: false, isSlow: false };
 const ways: readonly Way[] = [
   { name: acknowledged, delivery: withoutTransactions, concurrency: anyOrder, ...quick },
   { name: transactions, delivery: inTransactions, concurrency: anyOrder, ...quick },
+  { name: acknowledgedDirect, delivery: withoutTransactions, concurrency: anyOrder, reader: 'direct', ...quick },
+  { name: transactionsDirect, delivery: inTransactions, concurrency: anyOrder, reader: 'direct', ...quick },
   { name: 'exactlyOnce, perPartition', delivery: inTransactions, concurrency: perPartition(), ...quick },
   {
     name: 'atLeastOnce, perPartition',
@@ -75,9 +79,17 @@ async function compare(brokers: string, say: (line: string) => void, isQuick: bo
     recordsPerCommit: Math.round(sizes.get(name) ?? Number.NaN),
   }));
   // Of each round, in which one follows the other at once: what else the machine does weighs on both.
-  const ratio = (to: string): number => {
+  const ratio = (of: string, to: string): number => {
     const base = rates.get(to) ?? [];
-    return rounded(median((rates.get(transactions) ?? []).map((rate, i) => rate / (base[i] ?? Number.NaN))));
+    return rounded(median((rates.get(of) ?? []).map((rate, i) => rate / (base[i] ?? Number.NaN))));
   };
-  return { rows, ratios: { toAtLeastOnce: ratio(acknowledged), toOnePerTransaction: ratio(oneByOne) } };
+  return {
+    rows,
+    ratios: {
+      toAtLeastOnce: ratio(transactions, acknowledged),
+      toOnePerTransaction: ratio(transactions, oneByOne),
+      directToAtLeastOnce: ratio(transactionsDirect, acknowledgedDirect),
+      directToOnePerTransaction: ratio(transactionsDirect, oneByOne),
+    },
+  };
 }
