@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConcurrencyStrategy, Logger, Plugin } from '@kafka-worker/core';
+import type { ConcurrencyStrategy, Logger, Plugin, ReceivedRecord } from '@kafka-worker/core';
 import { logging, metrics, tracing } from '@kafka-worker/observability';
 import { perPartition, serial } from '@kafka-worker/strategies';
 import { Registry } from 'prom-client';
 import { median, rounded } from '../statistics.ts';
+import { bareCalls, bareSpans } from './bare-spans.ts';
 import type { Part } from './part.ts';
 import { type RunCost, replay, tracedRecords } from './replayed-run.ts';
 import { newTracerProvider, propagator, withContexts } from './tracer-providers.ts';
@@ -31,28 +32,39 @@ function computes(): void {
 interface Case {
   readonly name: string;
   readonly ratio: string;
-  readonly handler: () => unknown;
-  readonly concurrency: ConcurrencyStrategy;
+  readonly run: (records: readonly ReceivedRecord[], which: 'none' | 'all') => Promise<RunCost>;
   readonly records: number;
   /** What a record takes, in microseconds. */
   readonly costOf: (cost: RunCost, records: number) => number;
 }
 
 const byClock = ({ seconds }: RunCost, records: number): number => (seconds / records) * 1e6;
+const byProcessor = ({ cpuMicroseconds }: RunCost): number => cpuMicroseconds;
 const waits = (): unknown => sleep(HANDLER_MS);
+const computesAsync = async (): Promise<void> => computes();
+const byWorker =
+  (handler: () => unknown, concurrency: ConcurrencyStrategy): Case['run'] =>
+  (records, which) =>
+    replay({ records, handler, concurrency, plugins: which === 'none' ? [] : plugins() });
 
 const cases: readonly Case[] = [
   {
-    ...{ name: 'computes, one after the other (processor time)', ratio: 'allToNoneComputing', handler: computes },
-    ...{ concurrency: serial(), records: 1_000, costOf: ({ cpuMicroseconds }) => cpuMicroseconds },
+    ...{ name: 'computes, one after the other (processor time)', ratio: 'allToNoneComputing' },
+    ...{ run: byWorker(computes, serial()), records: 1_000, costOf: byProcessor },
   },
   {
-    ...{ name: 'waits, one after the other', ratio: 'allToNoneWaiting', handler: waits },
-    ...{ concurrency: serial(), records: 500, costOf: byClock },
+    // What the spans alone take of it, without a worker: with a millisecond in between they find nothing in the processor's caches.
+    ...{ name: 'computes, a loop with recorded spans by hand (processor time)', ratio: 'bareSpansToNoneComputing' },
+    run: (records, which) => (which === 'none' ? bareCalls : bareSpans)(records, computesAsync),
+    ...{ records: 1_000, costOf: byProcessor },
   },
   {
-    ...{ name: 'waits, 8 at once', ratio: 'allToNoneWaitingEight', handler: waits },
-    ...{ concurrency: perPartition(), records: 4_000, costOf: byClock },
+    ...{ name: 'waits, one after the other', ratio: 'allToNoneWaiting' },
+    ...{ run: byWorker(waits, serial()), records: 500, costOf: byClock },
+  },
+  {
+    ...{ name: 'waits, 8 at once', ratio: 'allToNoneWaitingEight' },
+    ...{ run: byWorker(waits, perPartition()), records: 4_000, costOf: byClock },
   },
 ];
 
@@ -62,14 +74,13 @@ export const waitingHandler: Part = ({ say, isQuick }) =>
     const rounds = isQuick ? 1 : 7;
     const rows = [];
     const ratios: Record<string, number> = {};
-    for (const { name, ratio, handler, concurrency, records: count, costOf } of cases) {
+    for (const { name, ratio, run, records: count, costOf } of cases) {
       const records = tracedRecords(isQuick ? count / 10 : count, true);
       const costs = { none: [] as number[], all: [] as number[] };
       // The first round warms up and does not count.
       for (let round = 0; round <= rounds; round++) {
         for (const which of ['none', 'all'] as const) {
-          const run = { records, handler, concurrency, plugins: which === 'none' ? [] : plugins() };
-          const cost = costOf(await replay(run), records.length);
+          const cost = costOf(await run(records, which), records.length);
           if (round > 0) costs[which].push(cost);
           say(`${round === 0 ? 'warm-up' : `round ${round}`}: ${name}, ${which}: ${Math.round(cost)} µs`);
         }
