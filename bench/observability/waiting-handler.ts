@@ -6,7 +6,7 @@ import { Registry } from 'prom-client';
 import { median, rounded } from '../statistics.ts';
 import { bareCalls, bareSpans } from './bare-spans.ts';
 import type { Part } from './part.ts';
-import { type RunCost, replay, tracedRecords } from './replayed-run.ts';
+import { costSince, type RunCost, replay, tracedRecords } from './replayed-run.ts';
 import { newTracerProvider, propagator, withContexts } from './tracer-providers.ts';
 
 const table = 'a handler of 1 ms, records per second';
@@ -60,13 +60,35 @@ const cases: readonly Case[] = [
   },
   {
     ...{ name: 'waits, one after the other', ratio: 'allToNoneWaiting' },
-    ...{ run: byWorker(waits, serial()), records: 500, costOf: byClock },
+    ...{ run: byWorker(waits, serial()), records: 2_000, costOf: byClock },
   },
   {
     ...{ name: 'waits, 8 at once', ratio: 'allToNoneWaitingEight' },
     ...{ run: byWorker(waits, perPartition()), records: 4_000, costOf: byClock },
   },
+  {
+    ...{ name: 'waits, 8 bare loops at once with recorded spans by hand', ratio: 'bareSpansToNoneWaitingEight' },
+    run: (records, which) => inEightLoops(records, which === 'none' ? bareCalls : bareSpans),
+    ...{ records: 4_000, costOf: byClock },
+  },
 ];
+
+async function inEightLoops(records: readonly ReceivedRecord[], loop: typeof bareSpans): Promise<RunCost> {
+  const startedAt = performance.now();
+  const cpuBefore = process.cpuUsage();
+  const handler = async (): Promise<void> => {
+    await waits();
+  };
+  await Promise.all(
+    Array.from({ length: 8 }, (_, i) =>
+      loop(
+        records.filter((_record, at) => at % 8 === i),
+        handler,
+      ),
+    ),
+  );
+  return costSince(startedAt, cpuBefore, records.length);
+}
 
 /** What is left of the throughput of a handler of 1 ms with recorded spans, metrics and logs? Rounds in which one follows the other at once. */
 export const waitingHandler: Part = ({ say, isQuick }) =>
