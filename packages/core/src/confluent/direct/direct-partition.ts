@@ -76,11 +76,6 @@ export class DirectPartition implements TopicPartition {
     return !this.isPaused && !this.isWithheld;
   }
 
-  /** Whether more of it is wanted, as long as no more than `maxBytes` wait here. */
-  wants(maxBytes: number): boolean {
-    return this.isOpen && !this.isAsked && this.stoppedBy === undefined && this.#bytes <= maxBytes;
-  }
-
   /** The end that it has been read to, if it has, though not all of it need have been taken. */
   get end(): number | undefined {
     return this.ends !== undefined && this.next >= this.ends.readableEnd ? this.next : undefined;

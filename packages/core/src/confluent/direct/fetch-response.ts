@@ -1,4 +1,4 @@
-import type { BrokerAddress } from './broker-address.ts';
+import { type BrokerAddress, readBroker } from './broker-address.ts';
 import { ByteReader } from './byte-reader.ts';
 
 /** A transaction that was aborted, as a leader tells those who read committed records only. */
@@ -91,13 +91,4 @@ function readAborted(reader: ByteReader): AbortedTransaction {
   const firstOffset = reader.int64();
   reader.taggedFields();
   return { producerId, firstOffset };
-}
-
-function readBroker(reader: ByteReader): BrokerAddress {
-  const id = reader.int32();
-  const host = reader.string();
-  const port = reader.int32();
-  reader.nullableString(); // The rack.
-  reader.taggedFields();
-  return { id, host, port };
 }

@@ -1,4 +1,4 @@
-import type { BrokerAddress } from './broker-address.ts';
+import { type BrokerAddress, readBroker } from './broker-address.ts';
 import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import { MalformedBytes } from './malformed-bytes.ts';
@@ -42,14 +42,7 @@ export function writeMetadataRequest(topics: readonly string[]): Buffer {
 export function readMetadataResponse(bytes: Buffer): Metadata {
   const reader = new ByteReader(bytes);
   reader.int32(); // For how long the broker holds requests back.
-  const brokers = reader.array(() => {
-    const id = reader.int32();
-    const host = reader.string();
-    const port = reader.int32();
-    reader.nullableString(); // The rack.
-    reader.taggedFields();
-    return { id, host, port };
-  });
+  const brokers = reader.array(readBroker);
   reader.nullableString(); // The cluster.
   reader.int32(); // The controller.
   const topics = reader.array(readTopic);
