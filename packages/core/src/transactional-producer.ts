@@ -6,6 +6,8 @@ export interface TransactionalProducerOptions extends KafkaClientOptions {
   readonly transactionalId: string;
   /** The broker aborts a transaction that is open for longer, for nobody reads beyond it meanwhile. */
   readonly transactionTimeoutMs: number;
+  /** Whether `send` can be used, which tells of each message what has become of it. Without, a message costs a third less. @defaultValue true */
+  readonly tellsEach?: boolean;
 }
 
 /**
@@ -29,9 +31,18 @@ export interface TransactionalProducer {
   /**
    * Resolves when the broker has acknowledged the message, which is not visible yet. Order is kept within a partition.
    * @throws InvalidOptionError at once (synchronously) for a message that can never be sent
+   * @throws IllegalStateError at once from a producer that was made without `tellsEach`
    * @throws ProduceError; one that is not retriable says that this message can never be written, any other is about its transaction
    */
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number | undefined }>;
+  /**
+   * Hands messages over in their order, and resolves when none of them is under way any more, acknowledged or not. Where one was not written, which is not
+   * told here, `sendOffsets` or `commit` rejects, and the transaction can only be aborted.
+   * @throws InvalidOptionError for a message that can never be sent
+   * @throws ProduceError for one that the client does not take
+   * @throws TransactionError when the time is over: what was handed over is still under way, so it is not to be repeated but aborted
+   */
+  sendAll(messages: Iterable<OutgoingRecord>, timeoutMs: number): Promise<void>;
   /** Adds offsets of the consumer's group, as the member that it is now: refused as `abortable` when the group has gone on without it. */
   sendOffsets(offsets: readonly NextOffset[], consumer: KafkaConsumer, timeoutMs: number): Promise<void>;
   /** Resolves when the broker has made the transaction's outcome final. */

@@ -43,6 +43,8 @@ export interface ConfluentProducerOptions {
   readonly token: (() => Promise<OAuthBearerToken>) | undefined;
   readonly logger: Logger;
   readonly statistics?: KafkaClientOptions['statistics'];
+  /** Whether what has become of each message is wanted: without, only `enqueue` is to be used. @defaultValue true */
+  readonly tellsEach?: boolean;
   /** Told what the native client says without being asked. */
   readonly heard?: (line: ClientLogLine) => void;
 }
@@ -70,7 +72,8 @@ export class ConfluentProducer implements KafkaProducer {
     };
     const statistics = (text: string): void => options.statistics?.(() => readStatistics('producer', text));
     this.#raw = new RawClient({ ...options, report, statistics }, (callbacks) => {
-      const native = newNativeProducer(properties, { ...callbacks, dr_cb: true });
+      const { tellsEach = true } = options;
+      const native = newNativeProducer(properties, { ...callbacks, ...(tellsEach && { dr_cb: true }) });
       if (options.heard !== undefined) native.on('event.log', options.heard);
       native.on('delivery-report', (error: unknown, report: DeliveryReport) => this.#delivered(error, report));
       return native;
@@ -109,9 +112,7 @@ export class ConfluentProducer implements KafkaProducer {
     const { topic, value } = message;
     const bytes = value?.length ?? 0;
     if (bytes > this.#queueBytes) {
-      // librdkafka would call its queue full, now and for ever.
-      const text = `${topic}: not sent: a value of ${bytes} bytes is more than the client's whole queue holds: raise librdkafka["queue.buffering.max.kbytes"]`;
-      answered(new ProduceError(topic, text));
+      answered(this.#tooLarge(topic, bytes));
       return;
     }
     const sending = { message, answered };
@@ -123,6 +124,21 @@ export class ConfluentProducer implements KafkaProducer {
     }
     const text = `${topic}: too many messages wait to be sent (the brokers do not keep up, or are away)`;
     answered(new ProduceError(topic, text, { retriable: true }));
+  }
+
+  /** Hands a message over of which nobody hears again. False while librdkafka's queue is full. @throws ProduceError, IllegalStateError */
+  enqueue({ topic, partition, value, key, headers }: NativeMessage): boolean {
+    const bytes = value?.length ?? 0;
+    if (bytes > this.#queueBytes) throw this.#tooLarge(topic, bytes);
+    const { native } = this.#raw;
+    try {
+      // Without an opaque: for a message that nobody hears of the binding would keep it for ever.
+      native.produce(topic, partition, value, key, null, undefined, headers);
+      return true;
+    } catch (thrown) {
+      if (toNativeError(thrown).code === nativeCode.queueFull) return false;
+      throw this.#produceError(topic, thrown);
+    }
   }
 
   /** Makes a native call of another kind, such as those of transactions. Rejects as {@link RawClient.call} does. */
@@ -189,6 +205,12 @@ export class ConfluentProducer implements KafkaProducer {
 
   #checkQuiet(): void {
     if (this.#sent.size === 0 && this.#waiting.length === 0) this.#quiet?.();
+  }
+
+  /** librdkafka would call its queue full, now and for ever. */
+  #tooLarge(topic: string, bytes: number): ProduceError {
+    const text = `${topic}: not sent: a value of ${bytes} bytes is more than the client's whole queue holds: raise librdkafka["queue.buffering.max.kbytes"]`;
+    return new ProduceError(topic, text);
   }
 
   #produceError(topic: string, thrown: unknown): ProduceError {

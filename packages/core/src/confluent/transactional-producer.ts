@@ -1,8 +1,10 @@
-import { InvalidOptionError, TransactionError, toError } from '../errors.ts';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { IllegalStateError, InvalidOptionError, ProduceError, TransactionError, toError } from '../errors.ts';
 import type { ConnectOptions, KafkaConsumer } from '../kafka-client.ts';
 import type { NextOffset, OutgoingRecord, TopicPartition } from '../record.ts';
 import type { TransactionalProducer } from '../transactional-producer.ts';
 import { callWithMember } from './call-with-member.ts';
+import { nativeCode } from './client-errors.ts';
 import { ConfluentConsumer } from './consumer.ts';
 import { checkTimeout } from './kafka-client-options.ts';
 import { nativeCommit } from './native-arguments.ts';
@@ -16,12 +18,22 @@ import { isIdRefusal, transactionalSendError, transactionError } from './transac
 /** librdkafka's default for `message.max.bytes`. */
 const MESSAGE_BYTES = 1_000_000;
 
+/** So many messages are handed over until others get their turn. */
+const SLICE = 500;
+
+const UNANSWERED = 'not all messages were answered in time';
+const QUEUE_FULL = 'the client has no room for more messages (the brokers do not keep up, or are away)';
+
+/** How often a full queue is tried again. */
+const QUEUE_FULL_MS = 10;
+
 /** Beginning asks nobody. */
 const BEGIN_MS = 1_000;
 
 /** The port's producer of transactions on librdkafka. Each transactional call holds a thread of libuv's pool while it lasts. */
 export class ConfluentTransactionalProducer implements TransactionalProducer {
   readonly #producer: ConfluentProducer;
+  readonly #tellsEach: boolean;
   readonly #maxBytes: number;
   /** Why the transaction must not be committed, of which the native client does not know. */
   #mustAbort: Error | undefined;
@@ -31,6 +43,7 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
 
   constructor(options: ConfluentProducerOptions) {
     this.#producer = new ConfluentProducer({ ...options, heard: (line) => this.#refusals.heard(line) });
+    this.#tellsEach = options.tellsEach ?? true;
     this.#transactionalId = String(options.properties['transactional.id']);
     this.#maxBytes = Number(options.properties['message.max.bytes'] ?? MESSAGE_BYTES);
   }
@@ -65,12 +78,33 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
 
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number | undefined }> {
     const checked = toNativeMessage(message);
+    if (!this.#tellsEach)
+      throw new IllegalStateError('send of a transactional producer without tellsEach: use sendAll');
     this.#producer.assertOpen();
     return new Promise((resolve, reject) => {
       this.#producer.hand(checked, (answer) => {
         if (answer instanceof Error) void this.#explain(answer).then(reject, reject);
         else resolve(answer);
       });
+    });
+  }
+
+  async sendAll(messages: Iterable<OutgoingRecord>, timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + checkTimeout('timeoutMs', timeoutMs);
+    const leftMs = (): number => Math.max(deadline - performance.now(), 0);
+    this.#producer.assertOpen();
+    let handed = 0;
+    for (const message of messages) {
+      const checked = toNativeMessage(message);
+      while (!this.#producer.enqueue(checked)) {
+        if (leftMs() === 0) throw new ProduceError(checked.topic, QUEUE_FULL, { retriable: true });
+        await sleep(QUEUE_FULL_MS);
+      }
+      if (++handed % SLICE === 0) await nextTurn();
+    }
+    await this.#call(UNANSWERED, leftMs(), (native, ms, done) => native.flush(ms, done)).catch((thrown: unknown) => {
+      if (!(thrown instanceof TransactionError) || thrown.kafkaCode !== nativeCode.timedOut) throw thrown;
+      throw new TransactionError('abortable', thrown.message, { kafkaCode: thrown.kafkaCode, cause: thrown });
     });
   }
 

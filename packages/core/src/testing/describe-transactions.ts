@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect } from '@jest/globals';
+import { describe, expect } from '@jest/globals';
 import { InvalidOptionError } from '../errors.ts';
 import type { KafkaConsumer } from '../kafka-client.ts';
 import type { OutgoingRecord } from '../record.ts';
@@ -141,6 +141,69 @@ export function describeTransactions(suite: ClusterSuite, groupProtocol: GroupPr
     const reader = await suite.clients.member([topic], { groupProtocol });
     await reader.untilRecords(1);
     expect(values(reader)).toEqual(['c']);
+  });
+
+  describe.each([
+    ['each', true],
+    ['none', false],
+  ])('sent together, by a producer that tells of %s,', (_of, tellsEach) => {
+    test('messages are all there and in order, however many', async () => {
+      const topic = await suite.clients.topic(1);
+      const producer = await suite.clients.transactional(undefined, tellsEach);
+      await producer.begin();
+      await producer.sendAll(numbers(topic, 2_500, 0), CALL_MS);
+      await producer.sendAll([], CALL_MS);
+      await producer.commit(CALL_MS);
+      await producer.begin();
+      await producer.sendAll(numbers(topic, 10, 2_500), CALL_MS);
+      await producer.commit(CALL_MS);
+      const reader = await suite.clients.member([topic], { groupProtocol });
+      await reader.untilRecords(2_510);
+      expect(values(reader)).toEqual(Array.from({ length: 2_510 }, (_, i) => String(i)));
+    });
+
+    test('nothing can be committed when one was not written; after an abort it can go on', async () => {
+      const topic = await suite.clients.topic(1);
+      const groupId = uniqueName('group');
+      const producer = await suite.clients.transactional(undefined, tellsEach);
+      const member = await suite.clients.member([topic], { groupProtocol, groupId });
+      await member.untilOwned(1);
+      const at = { topic, partition: 0 };
+      await producer.begin();
+      const bad = { topic, partition: 9, value: 'bad' };
+      const committed = async (): Promise<void> => {
+        await producer.sendAll([...numbers(topic, 5, 0), bad, ...numbers(topic, 5, 5)], CALL_MS);
+        await producer.sendOffsets([{ ...at, offset: 7 }], member.consumer, CALL_MS);
+        await producer.commit(CALL_MS);
+      };
+      // Which of the steps tells it is the client's affair.
+      await expect(committed()).rejects.toMatchObject({ code: expect.stringMatching(/^(PRODUCE|TRANSACTION)$/) });
+      await producer.abort(CALL_MS);
+      expect((await stable(member.consumer, at))?.offset).toBeUndefined();
+      await producer.begin();
+      await producer.sendAll([{ ...at, value: 'good' }], CALL_MS);
+      await producer.sendOffsets([{ ...at, offset: 8 }], member.consumer, CALL_MS);
+      await producer.commit(CALL_MS);
+      expect((await stable(member.consumer, at))?.offset).toBe(8);
+      await member.untilRecords(1);
+      expect(values(member)).toEqual(['good']);
+    });
+
+    test('what can never be sent is refused', async () => {
+      const topic = await suite.clients.topic(1);
+      const producer = await suite.clients.transactional(undefined, tellsEach);
+      await producer.begin();
+      const sent = producer.sendAll(
+        [
+          { topic, value: 'a' },
+          { topic: '', value: 'b' },
+        ],
+        CALL_MS,
+      );
+      await expect(sent).rejects.toThrow(InvalidOptionError);
+      await producer.abort(CALL_MS);
+      if (!tellsEach) expect(() => producer.send({ topic, value: 'a' })).toThrow(/sendAll/);
+    });
   });
 
   test('refuses what would reach native code and ends there', async () => {

@@ -58,6 +58,23 @@ export class FakeTransactionalProducer implements TransactionalProducer {
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
     this.check(message);
     this.#connection.assertConnected('send');
+    if (this.#options.tellsEach === false)
+      throw new IllegalStateError('fakeKafka: send of a transactional producer without tellsEach: use sendAll');
+    return this.#send(message);
+  }
+
+  async sendAll(messages: Iterable<OutgoingRecord>, timeoutMs: number): Promise<void> {
+    checkMs('timeoutMs', timeoutMs);
+    this.#connection.assertConnected('sendAll');
+    const sent: Promise<unknown>[] = [];
+    for (const message of messages) {
+      this.check(message);
+      sent.push(this.#send(message));
+    }
+    await Promise.allSettled(sent);
+  }
+
+  #send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number }> {
     if (this.#phase !== 'open' && this.#phase !== 'failed')
       throw new IllegalStateError('fakeKafka: send outside of a transaction');
     const sent = this.#last.then(() => this.#append(message));

@@ -249,14 +249,14 @@ describe('What is kept until it can be committed', () => {
       ...kafka,
       transactionalProducer: (options: Parameters<FakeKafka['transactionalProducer']>[0]) => {
         const producer = kafka.transactionalProducer(options);
-        const { send, begin } = { send: producer.send.bind(producer), begin: producer.begin.bind(producer) };
+        const { sendAll, begin } = { sendAll: producer.sendAll.bind(producer), begin: producer.begin.bind(producer) };
         producer.begin = () => {
           bytes.push(0);
           return begin();
         };
-        producer.send = (message) => {
-          bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + (message.value?.length ?? 0);
-          return send(message);
+        producer.sendAll = (messages, timeoutMs) => {
+          for (const { value } of messages) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + (value?.length ?? 0);
+          return sendAll(messages, timeoutMs);
         };
         return producer;
       },
@@ -280,10 +280,10 @@ describe('A commit that waits behind another one', () => {
       ...kafka,
       transactionalProducer: (options: Parameters<FakeKafka['transactionalProducer']>[0]) => {
         const producer = kafka.transactionalProducer(options);
-        const send = producer.send.bind(producer);
-        producer.send = (message) => {
-          sent.push(message.value);
-          return send(message);
+        const sendAll = producer.sendAll.bind(producer);
+        producer.sendAll = (messages, timeoutMs) => {
+          for (const { value } of messages) sent.push(value);
+          return sendAll(messages, timeoutMs);
         };
         return producer;
       },

@@ -313,7 +313,12 @@ function refusingBatchesWith(kafka: FakeKafka, value: string): FakeKafka {
     ...kafka,
     transactionalProducer: (options) => {
       const producer = kafka.transactionalProducer(options);
-      const send = producer.send.bind(producer);
+      const { send, sendAll } = { send: producer.send.bind(producer), sendAll: producer.sendAll.bind(producer) };
+      producer.sendAll = (messages, timeoutMs) => {
+        const isRefused = [...messages].some((message) => String(message.value) === value);
+        if (!isRefused) return sendAll(messages, timeoutMs);
+        return Promise.reject(new TransactionError('abortable', 'a message is too large', { kafkaCode: -1 }));
+      };
       let batch: string[] = [];
       producer.send = async (message) => {
         // What is sent in one turn goes in one batch.

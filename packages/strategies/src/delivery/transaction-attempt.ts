@@ -35,6 +35,7 @@ export class TransactionAttempt {
   readonly #consumer: KafkaConsumer;
   readonly #clock: Clock;
   readonly #suspects: Suspects;
+  readonly #tellsEach: boolean;
   /** For each step, its repetitions included. */
   readonly #stepMs: number;
 
@@ -43,12 +44,15 @@ export class TransactionAttempt {
     readonly consumer: KafkaConsumer;
     readonly clock: Clock;
     readonly suspects: Suspects;
+    /** Whether the producer tells what has become of each message. */
+    readonly tellsEach: boolean;
     readonly stepMs: number;
   }) {
     this.#producer = parts.producer;
     this.#consumer = parts.consumer;
     this.#clock = parts.clock;
     this.#suspects = parts.suspects;
+    this.#tellsEach = parts.tellsEach;
     this.#stepMs = parts.stepMs;
   }
 
@@ -60,19 +64,26 @@ export class TransactionAttempt {
       return this.#dropped(asError(thrown), [], true);
     }
     try {
-      const unwritable = await writeSends(this.#producer, sends, this.#suspects);
+      const unwritable = await this.#write(sends);
       if (unwritable.length > 0) return await this.#abort(unwritable[0]?.error ?? new Error('unwritable'), unwritable);
       await this.#step((ms) => this.#sendOffsets(content, ms));
     } catch (thrown) {
       return isFatal(thrown) ? this.#dropped(asError(thrown), [], true) : this.#abort(asError(thrown), []);
     }
-    // From here on the broker may commit it, whatever we hear: every message is acknowledged, so also no error says for certain that it was dropped.
+    // From here on the broker may commit it, whatever we hear: no message is under way, so also no error says for certain that it was dropped.
     try {
       await this.#step((ms) => this.#producer.commit(ms));
       return { outcome: 'committed' };
     } catch (thrown) {
       return { outcome: 'unknown', error: asError(thrown) };
     }
+  }
+
+  async #write(sends: readonly SendOf[]): Promise<readonly UnwritableSend[]> {
+    if (this.#tellsEach) return writeSends(this.#producer, sends, this.#suspects);
+    const messages = sends.map(([, { message }]) => message);
+    if (messages.length > 0) await this.#producer.sendAll(messages, this.#stepMs);
+    return [];
   }
 
   async #sendOffsets(content: TransactionContent, timeoutMs: number): Promise<void> {

@@ -15,6 +15,7 @@ import {
 import { asError } from './as-error.ts';
 import type { SendOf } from './send-window.ts';
 import { notAssigned, TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
+import { WriteMode } from './write-mode.ts';
 import type { Suspects } from './write-sends.ts';
 
 /** Producers that fail one after another, without a transaction in between that succeeds: then it is no accident. */
@@ -24,6 +25,13 @@ const CLOSE_MS = 5_000;
 const UNKNOWN = -1;
 /** Not allowed to use the group or the id, or metadata that is too large: no repetition mends these. */
 const FINAL_CODES: ReadonlySet<number> = new Set([12, 30, 53]);
+
+/** What else is known of a commit that has failed. */
+interface CommitFailure {
+  readonly unwritable?: readonly UnwritableSend[];
+  /** The same again says more. */
+  readonly isToBeTold?: boolean;
+}
 
 /** How its producers are made. */
 export interface TransactionalSessionOptions {
@@ -48,6 +56,9 @@ export class TransactionalSession implements DeliverySession {
   /** What was written, and must not be again: who asked may not have waited for the answer. */
   readonly #written = new WeakSet<KeptSend>();
   readonly #suspects: Suspects = new WeakMap();
+  readonly #mode = new WriteMode();
+  /** Whether the producer tells what has become of each message. */
+  #tellsEach = false;
   /** What is being committed, or waits for it. */
   readonly #open = new Set<TransactionContent>();
   #last: Promise<void> = Promise.resolve();
@@ -63,7 +74,7 @@ export class TransactionalSession implements DeliverySession {
   private constructor(context: DeliveryContext, options: TransactionalSessionOptions) {
     this.#context = context;
     this.#options = options;
-    this.#checker = this.#newProducer();
+    this.#checker = this.#newProducer(false);
   }
 
   check(message: OutgoingRecord): void {
@@ -106,31 +117,38 @@ export class TransactionalSession implements DeliverySession {
       throw this.#commitError(content.partitions, asError(thrown));
     }
     const stepMs = this.#options.transactionTimeoutMs;
-    const attempt = new TransactionAttempt({ producer, consumer, clock, suspects: this.#suspects, stepMs });
+    const tellsEach = this.#tellsEach;
+    const attempt = new TransactionAttempt({ producer, consumer, clock, suspects: this.#suspects, tellsEach, stepMs });
     // Looked at now that its turn has come: what was under way may have written some of it.
     const sends: SendOf[] = [];
     for (const one of content.partitions)
       for (const send of one.sends ?? []) if (!this.#written.has(send)) sends.push([one, send]);
     const end = await attempt.run(content, sends);
+    if (end.outcome === 'committed') this.#mode.committed();
+    else if (sends.length > 0 && !isOfGroup(end.error)) this.#mode.failed();
+    // Written together, and what is said of it may be said for the sake of one message: the next attempt tells.
+    const isToBeTold = !tellsEach && this.#mode.tellsEach;
     switch (end.outcome) {
       case 'committed':
         this.#failedProducers = 0;
         for (const [, send] of sends) this.#written.add(send);
+        if (this.#tellsEach && !this.#mode.tellsEach) this.#discard();
         return;
       case 'dropped':
         // Where the fault is a message's, the producer's end says nothing about producers: a broker ends no transaction that it has not seen begin.
         if (end.isProducerGone && end.unwritable.length > 0) this.#discard();
         else if (end.isProducerGone) this.#failed();
-        throw this.#commitError(content.partitions, end.error, end.unwritable);
+        else if (isToBeTold) this.#discard();
+        throw this.#commitError(content.partitions, end.error, { unwritable: end.unwritable, isToBeTold });
       case 'unknown':
         this.#unknown = { partitions: content.partitions, sends };
         this.#failed();
-        await this.#learn(content.partitions, end.error);
+        await this.#learn(content.partitions, end.error, isToBeTold);
     }
   }
 
   /** What became of a commit. @throws CommitError with the partitions that were not committed */
-  async #learn(partitions: readonly PartitionProgress[], error: Error): Promise<void> {
+  async #learn(partitions: readonly PartitionProgress[], error: Error, isToBeTold: boolean): Promise<void> {
     let open: readonly PartitionProgress[];
     try {
       await this.#connect();
@@ -139,7 +157,7 @@ export class TransactionalSession implements DeliverySession {
       // The next commit finds out first.
       throw this.#commitError(partitions, asError(thrown));
     }
-    if (open.length > 0) throw this.#commitError(open, error);
+    if (open.length > 0) throw this.#commitError(open, error, { isToBeTold });
   }
 
   /** A producer that can begin a transaction, with nothing unknown behind it. */
@@ -156,7 +174,8 @@ export class TransactionalSession implements DeliverySession {
       throw new TransactionError('fatal', text, { kafkaCode: UNKNOWN });
     }
     const { connectTimeoutMs } = this.#context;
-    const producer = this.#newProducer();
+    const { tellsEach } = this.#mode;
+    const producer = this.#newProducer(tellsEach);
     try {
       await producer.connect({ timeoutMs: connectTimeoutMs });
       await producer.init(connectTimeoutMs);
@@ -167,6 +186,7 @@ export class TransactionalSession implements DeliverySession {
       throw thrown;
     }
     this.#producer = producer;
+    this.#tellsEach = tellsEach;
     return producer;
   }
 
@@ -192,9 +212,9 @@ export class TransactionalSession implements DeliverySession {
     return open;
   }
 
-  #newProducer(): TransactionalProducer {
+  #newProducer(tellsEach: boolean): TransactionalProducer {
     const { kafka, clock, logger, statistics } = this.#context;
-    return kafka.transactionalProducer({ clock, logger, statistics, ...this.#options });
+    return kafka.transactionalProducer({ clock, logger, statistics, tellsEach, ...this.#options });
   }
 
   #failed(): void {
@@ -218,29 +238,33 @@ export class TransactionalSession implements DeliverySession {
   #commitError(
     partitions: readonly PartitionProgress[],
     error: Error,
-    unwritable: readonly UnwritableSend[] = [],
+    { unwritable = [], isToBeTold = false }: CommitFailure = {},
   ): CommitError {
     const kafkaCode = error instanceof TransactionError ? error.kafkaCode : UNKNOWN;
     const failures = partitions.map(({ topic, partition, offset }) => ({
       ...{ topic, partition, offset, kafkaCode, reason: error.message },
     }));
-    return new CommitError(failures, { retriable: this.#isWorthRepeating(error), cause: error, unwritable });
+    const retriable = this.#isWorthRepeating(error, isToBeTold);
+    return new CommitError(failures, { retriable, cause: error, unwritable });
   }
 
-  #isWorthRepeating(error: Error): boolean {
+  #isWorthRepeating(error: Error, isToBeTold: boolean): boolean {
     if (this.#failedProducers >= MAX_PRODUCERS) return false;
-    if (!isKafkaWorkerError(error)) return true;
+    if (isToBeTold || !isKafkaWorkerError(error)) return true;
     if (error.code === 'AUTHORIZATION' || error.code === 'AUTHENTICATION' || error.code === 'UNSUPPORTED_BROKER')
       return false;
     // A group that is changing says by its code what is to be done.
-    if (error instanceof TransactionError)
-      return !FINAL_CODES.has(error.kafkaCode) && !GROUP_CODES.has(error.kafkaCode);
+    if (error instanceof TransactionError) return !FINAL_CODES.has(error.kafkaCode) && !isOfGroup(error);
     return error.code !== 'ILLEGAL_STATE';
   }
 }
 
 /** Illegal generation, unknown member, rebalance in progress, stale epoch. */
 const GROUP_CODES: ReadonlySet<number> = new Set([22, 25, 27, 113]);
+
+function isOfGroup(error: Error): boolean {
+  return error instanceof TransactionError && GROUP_CODES.has(error.kafkaCode);
+}
 
 function nameOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;

@@ -11,7 +11,7 @@ interface Transaction {
   isJudged: boolean;
 }
 
-type Watched = Pick<TransactionalProducer, 'begin' | 'send' | 'sendOffsets' | 'commit' | 'abort' | 'close'>;
+type Watched = Pick<TransactionalProducer, 'begin' | 'send' | 'sendAll' | 'sendOffsets' | 'commit' | 'abort' | 'close'>;
 
 /** A process's transactional producer that tells the oracle what it writes, and does nothing more when the process is dead. */
 export function watchedProducer(
@@ -32,6 +32,11 @@ export function watchedProducer(
     send: (message) => {
       open.sends.push(outputOf(message));
       return producer.send(message);
+    },
+    sendAll: (messages, timeoutMs) => {
+      const all = [...messages];
+      open.sends.push(...all.map(outputOf));
+      return producer.sendAll(all, timeoutMs);
     },
     sendOffsets: async (offsets, consumer, timeoutMs) => {
       open.offsets = offsets;
