@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { json, type Logger, type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
+import { type BatchHandler, json, type Logger, type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, freezePartition, perKey, retry, skip, stop } from '@kafka-worker/strategies';
 import { context } from '@opentelemetry/api';
@@ -202,6 +202,16 @@ describe('logging', () => {
       const { lines, spans } = await run(batch(), { spanPer: 'batch' });
       const [call] = of(lines, 'handler failed, record is skipped');
       expect(call).toMatchObject({ records: 2, spanId: spans[0]?.spanContext().spanId });
+    });
+
+    it('of a record that fails alone in its batch is in the trace of the call, where only that has a span', async () => {
+      const batchHandler: BatchHandler<unknown, unknown, object> = ([, second], { fail }) => {
+        if (second !== undefined) fail(second, new Error('alone'));
+      };
+      const options = { handler: undefined, batchHandler, concurrency: undefined, onFailure: skip() };
+      const { lines, spans } = await run(options, { spanPer: 'batch' });
+      const [line] = of(lines, 'handler failed, record is skipped');
+      expect(line).toMatchObject({ offset: 1, spanId: spans[0]?.spanContext().spanId ?? 'no span' });
     });
   });
 

@@ -23,8 +23,8 @@ export interface RecordSpan {
 /** The spans of the records that are being worked on. What ends a span comes from the worker's events, for only these know what has become of a record. */
 export class RecordSpans implements TracedRecords {
   readonly #open = new Map<AnyRecord, RecordSpan>();
-  /** Of calls that failed, where only they have spans. */
-  readonly #failedCalls = new WeakMap<AnyRecord, SpanContext>();
+  /** Of the calls in which records were handled, where only they have spans. */
+  readonly #calls = new WeakMap<AnyRecord, SpanContext>();
   /** What one decision was taken for, where that was for more than one record. */
   readonly #decidedTogether = new WeakMap<AnyRecord, readonly AnyRecord[]>();
 
@@ -37,7 +37,7 @@ export class RecordSpans implements TracedRecords {
   }
 
   spanContextOf(record: AnyRecord): SpanContext | undefined {
-    return this.#open.get(record)?.span.spanContext() ?? this.#failedCalls.get(record);
+    return this.#open.get(record)?.span.spanContext() ?? this.#calls.get(record);
   }
 
   spanContextAt(place: Place): SpanContext | undefined {
@@ -45,9 +45,9 @@ export class RecordSpans implements TracedRecords {
     return record && this.spanContextOf(record);
   }
 
-  /** The call of these has failed, which alone has a span. */
-  callFailed(records: readonly AnyRecord[], call: SpanContext): void {
-    for (const record of records) this.#failedCalls.set(record, call);
+  /** These were handled in a call which alone has a span: any of them may have failed in it, or be decided about later. */
+  calledIn(call: SpanContext, records: readonly AnyRecord[]): void {
+    for (const record of records) this.#calls.set(record, call);
   }
 
   decidedTogether(records: readonly AnyRecord[]): void {

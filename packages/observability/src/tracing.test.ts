@@ -10,7 +10,7 @@ import {
 } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, freezePartition, perKey, retry, skip, stop } from '@kafka-worker/strategies';
-import { context, SpanKind, SpanStatusCode, type TracerProvider, trace } from '@opentelemetry/api';
+import { context, ROOT_CONTEXT, SpanKind, SpanStatusCode, type TracerProvider, trace } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 import {
@@ -19,6 +19,7 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
+import { recordHeaders } from './header-carrier.ts';
 import { type TracingOptions, tracing } from './tracing.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
@@ -310,6 +311,16 @@ describe('what a handler sends', () => {
       traceparent,
       `00-${TRACE}-${span?.spanContext().spanId}-01`,
     ]);
+  });
+
+  it('when it is a dead letter of another trace leaves the state of its record’s trace behind', async () => {
+    const kafka = clusterWith({ headers: { traceparent, tracestate: 'a=1' } });
+    const onFailure = deadLetter({ topic: 'dead' });
+    await traced(kafka, { handler: failing(1), onFailure, tracing: { relation: 'link' } });
+    const letter = kafka.records('dead')[0];
+    expect(letter?.headers.getAll('tracestate').map(String)).toEqual(['a=1', '']);
+    const read = propagator.extract(ROOT_CONTEXT, letter?.headers, recordHeaders);
+    expect(trace.getSpanContext(read)?.traceState?.serialize() ?? '').toBe('');
   });
 
   it('goes on in the next worker', async () => {

@@ -176,14 +176,16 @@ class Tracing implements Plugin {
     } catch (error) {
       this.#guard(() => {
         for (const one of own) callFailed(one, error, attempt);
-        if (own.length === 0) this.#spans.callFailed(records, batch.spanContext());
         batch.recordException(exceptionOf(error));
         batch.setAttribute(spanAttributes.errorType.name, classOf(error));
         batch.setStatus({ code: SpanStatusCode.ERROR, message: messageOf(error) });
       });
       throw error;
     } finally {
-      this.#guard(() => batch.end());
+      this.#guard(() => {
+        if (own.length === 0) this.#spans.calledIn(batch.spanContext(), records);
+        batch.end();
+      });
     }
   }
 
