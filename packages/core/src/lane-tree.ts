@@ -62,8 +62,8 @@ export class LaneTree<Call> {
     if (by === 'all') return this.#child(group, 0, undefined);
     if (by === 'partition') return this.#child(group, partitionId, undefined);
     if (by === 'key') {
-      const { key } = record;
-      return key === null ? nullKeyLane(group, partitionId) : this.#named(group, record, partitionId, latin1(key));
+      const name = keyName(record);
+      return name === null ? nullKeyLane(group, partitionId) : this.#named(group, record, partitionId, name);
     }
     let name: string;
     try {
@@ -126,6 +126,6 @@ function special<Call>(group: LaneGroup<Call>, key: string, traits: LaneTraits):
 }
 
 /** A string for every sequence of bytes, another one for each. */
-function latin1(bytes: Buffer): string {
-  return bytes.toString('latin1');
+function keyName(record: ReceivedRecord): string | null {
+  return record.keyAsLatin1 === undefined ? (record.key?.toString('latin1') ?? null) : record.keyAsLatin1();
 }

@@ -41,6 +41,8 @@ export interface KafkaRecord<Value = Buffer | null, Key = Buffer | null> extends
 export interface ReceivedRecord extends KafkaRecord {
   /** Bytes that count against the limit of bytes in flight. */
   readonly sizeBytes: number;
+  /** Its key as Latin-1, for a record that comes to it without a buffer of the key: lanes go by that, and most handlers never look at the key. */
+  keyAsLatin1?(): string | null;
 }
 
 /** A message to be produced. */

@@ -1,12 +1,16 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../clock.ts';
 import type { OutgoingRecord, ReceivedRecord } from '../record.ts';
+import { batchesAt } from '../testing/batches-at.ts';
 import { TestClients, uniqueName } from '../testing/cluster-under-test.ts';
 import { openTransaction } from '../testing/open-transaction.ts';
+import { pauseFor } from './bounded.ts';
 import { type ConfluentKafkaOptions, confluentKafka } from './index.ts';
 
 const brokers = process.env.KAFKA_BROKERS;
 const MIB = 1024 * 1024;
+/** A broker of the defaults cleans every 15 s. */
+const COMPACTION_MS = 60_000;
 
 if (brokers === undefined) {
   describe('both readers', () => {
@@ -127,5 +131,72 @@ function describeBothReaders(list: readonly string[]): void {
         expect(records).toHaveLength(isolation === 'read_committed' ? 17 : 25);
       },
     );
+
+    it(
+      'of a compacted log: gaps, tombstones, and a batch that nothing is left of',
+      async () => {
+        const topic = uniqueName('compacted');
+        const clients = clientsOf({ librdkafka: { 'linger.ms': 100 } });
+        const config = {
+          ...{ 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0.01' },
+          ...{ 'segment.ms': '100', 'max.compaction.lag.ms': '100' },
+        };
+        await (await clients.admin()).createTopic(topic, { partitions: 1, config });
+        const write = (from: TestClients, keys: readonly string[], value: string | null): Promise<unknown> =>
+          from.send(keys.map((key) => ({ topic, partition: 0, key, value })));
+        // All of its records are replaced, and the batch stays, empty: it is the last one of its producer.
+        await write(clientsOf({ librdkafka: { 'linger.ms': 100 } }), ['a', 'b', 'c', 'd', 'e'], 'replaced');
+        const packed = clientsOf({ librdkafka: { 'linger.ms': 100, 'compression.type': 'gzip' } });
+        await write(packed, ['a', 'b', 'x', 'c', 'x', 'd', 'e', 'x'], 'kept, or x');
+        await write(clients, ['c', 'x', 'y'], null);
+        await write(clients, ['x', 'z'], 'last');
+        // Rolls the segment: only what lies before the active one is compacted.
+        await pauseFor(300);
+        await write(clients, ['z'], 'in the active segment');
+        const [end, kept] = [19, 9];
+        const deadline = Date.now() + COMPACTION_MS;
+        let batches = await batchesAt(list[0] ?? '', topic);
+        const count = (): number => batches.reduce((sum, { recordCount }) => sum + recordCount, 0);
+        for (; count() > kept && Date.now() < deadline; batches = await batchesAt(list[0] ?? '', topic))
+          await pauseFor(500);
+        expect(batches[0]).toMatchObject({ baseOffset: 0, lastOffset: 4, recordCount: 0 });
+        // One batch at a time, also that of which nothing is left.
+        await expectSame(topic, [end], { 'max.partition.fetch.bytes': 1 });
+        const records = await expectSame(topic, [end]);
+        const left = records.map(({ offset, key, value }) => [offset, String(key), value === null]);
+        expect(left).toEqual([
+          ...[
+            [5, 'a', false],
+            [6, 'b', false],
+            [10, 'd', false],
+            [11, 'e', false],
+          ],
+          ...[
+            [13, 'c', true],
+            [15, 'y', true],
+          ],
+          ...[
+            [16, 'x', false],
+            [17, 'z', false],
+            [18, 'z', false],
+          ],
+        ]);
+      },
+      COMPACTION_MS + 30_000,
+    );
+
+    it('and auto is the direct one, which is told once', async () => {
+      const told: unknown[] = [];
+      const info = (message: string, fields?: object): void => void told.push({ message, ...fields });
+      const logger = { debug() {}, info, warn() {}, error() {} };
+      const clients = clientsOf({ reader: 'auto' });
+      const topic = await clients.topic(1);
+      await clients.sendNumbers(topic, 0, 3);
+      const member = await clients.member([topic], { groupProtocol: 'consumer', logger });
+      await member.untilPosition(topic, 0, 3);
+      expect(member.offsets()).toEqual([0, 1, 2]);
+      const why = 'nothing stands against it';
+      expect(told).toEqual([{ message: 'kafka consumer starts', brokers: list, reader: 'direct', why }]);
+    });
   });
 }

@@ -18,9 +18,12 @@ export interface ConfluentKafkaOptions {
    * Who fetches the records. `librdkafka` works with every broker. `direct` fetches them straight from the partition leaders and makes objects of
    * them as they are taken, while librdkafka stays the member of the group: several times as fast, over a second connection to each broker. It needs
    * Kafka 3.1 and takes security from `tls` and `sasl` only. Of the properties below it follows `fetch.wait.max.ms` (100 unless it is set),
-   * `fetch.min.bytes`, `fetch.max.bytes`, `max.partition.fetch.bytes`, `socket.timeout.ms`, `client.rack` and `isolation.level`. `auto` is `direct` unless something stands against it; which one runs, and why, is in the
-   * log line `kafka consumer starts`.
-   * @defaultValue 'librdkafka'
+   * `fetch.min.bytes`, `fetch.max.bytes`, `max.partition.fetch.bytes`, `socket.timeout.ms`, `socket.connection.setup.timeout.ms`, `client.rack` and
+   * `isolation.level`. A partition that it cannot read and librdkafka can (messages of before Kafka 0.11, a leader that only librdkafka reaches for longer than
+   * 10 s) moves to librdkafka, alone, until it is assigned anew; the warning `kafka consumer reads a partition through librdkafka from now on` names it, the
+   * offset, and why. `auto` is `direct` unless something stands against it: security by properties of librdkafka, a broker that is too old, brokers that only
+   * librdkafka reaches when a consumer connects, or packages that do not load. Which one runs, and why, is in the log line `kafka consumer starts`.
+   * @defaultValue 'auto'
    */
   readonly reader?: ReaderName;
   /**
@@ -88,7 +91,7 @@ const MAX_PORT = 65_535;
 /** @throws InvalidOptionError */
 export function resolveConfluentKafkaOptions(options: ConfluentKafkaOptions): ResolvedConfluentKafkaOptions {
   checkKnown('options', options, ['brokers', 'clientId', 'rack', 'tls', 'sasl', 'reader', 'librdkafka']);
-  const { brokers, clientId, rack, tls, sasl, reader = 'librdkafka' } = options;
+  const { brokers, clientId, rack, tls, sasl, reader = 'auto' } = options;
   checkBrokers(brokers);
   if (clientId !== undefined) nativeText('clientId', clientId);
   if (!readers.includes(reader)) throw new InvalidOptionError('reader', "'auto', 'direct' or 'librdkafka'", reader);

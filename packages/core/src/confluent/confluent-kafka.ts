@@ -78,8 +78,8 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
       checkTransactionalOptions(options);
       if (isolation !== 'read_committed') throw new InvalidOptionError(isolationPath, "'read_committed'", isolation);
       const properties = transactionalProperties(kafka, options);
-      const { logger, statistics } = options;
-      const own = { brokers, properties, token, logger, ...(statistics && { statistics }) };
+      const { logger, statistics, tellsEach = true } = options;
+      const own = { brokers, properties, token, logger, tellsEach, ...(statistics && { statistics }) };
       return new ConfluentTransactionalProducer(own);
     },
     admin: (options: KafkaAdminOptions): KafkaAdmin => {

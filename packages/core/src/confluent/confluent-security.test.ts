@@ -133,6 +133,7 @@ function describeSecurity(kafka: SecureKafka): void {
       const fetcher = new Fetcher({
         ...{ library: await loadDirectLibrary(), options: directOptions(resolveConfluentKafkaOptions(options), {}) },
         ...{ partitions: () => [partition], report: (error: Error) => errors.push(error) },
+        ...{ leave: (_owned: unknown, why: string) => errors.push(new Error(why)) },
         ...{ rangeOf: () => Promise.reject(new Error('not asked for')), changed: () => partition.take(1_000, records) },
       });
       try {

@@ -16,7 +16,7 @@ import { pauseFor, settledWithin } from './bounded.ts';
 import { toNativeError } from './client-errors.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { Committer } from './committer.ts';
-import { DirectReader } from './direct-reader.ts';
+import { type DirectLibrary, loadDirectLibrary } from './direct/direct-library.ts';
 import { GroupMember } from './group-member.ts';
 import { checkConnectOptions, checkTimeout } from './kafka-client-options.ts';
 import { LibrdkafkaReader } from './librdkafka-reader.ts';
@@ -36,11 +36,12 @@ import { PositionCheck } from './position-check.ts';
 import { RawClient } from './raw-client.ts';
 import { ReadFailures } from './read-failures.ts';
 import { readStatistics } from './read-statistics.ts';
-import { type ChosenReader, chooseReader, type ReaderPlan } from './reader-plan.ts';
-import type { RecordReader } from './record-reader.ts';
+import { type ChosenReader, chooseReader, loadReader, type ReaderPlan } from './reader-plan.ts';
+import type { MoveNatively, RecordReader } from './record-reader.ts';
 import { withGroup } from './refusals.ts';
 import { seekNatively } from './seek.ts';
 import { departForGood, needsDeparture } from './static-departure.ts';
+import { TwoReaders } from './two-readers.ts';
 
 /** How long `close` waits for a commit that somebody else waits for. */
 const COMMITS_MS = 3_000;
@@ -63,6 +64,8 @@ export interface ConfluentConsumerOptions {
   /** It came only to leave in the place of another one, and is followed by nobody. */
   readonly isSuccessor?: boolean;
   readonly plan: ReaderPlan;
+  /** Other codecs, in tests. */
+  readonly loadLibrary?: () => Promise<DirectLibrary>;
   readonly logger: Logger;
   readonly statistics?: KafkaClientOptions['statistics'];
 }
@@ -71,14 +74,16 @@ export interface ConfluentConsumerOptions {
 export class ConfluentConsumer implements KafkaConsumer {
   readonly #options: ConfluentConsumerOptions;
   readonly #raw: RawClient<NativeConsumer>;
+  /** Turns librdkafka's queue; another reader is put in front of it once somebody has been chosen. */
+  #librdkafka: LibrdkafkaReader | undefined;
   #reader: RecordReader | undefined;
-  #chosen: ChosenReader | undefined;
   #member: GroupMember | undefined;
   #committer: Committer | undefined;
   #check: PositionCheck | undefined;
   #failures: ReadFailures | undefined;
   #topics: readonly string[] = [];
   readonly #polling = new Polling((maxRecords) => this.#take(maxRecords));
+  readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
   constructor(options: ConfluentConsumerOptions) {
@@ -93,7 +98,7 @@ export class ConfluentConsumer implements KafkaConsumer {
         rebalance_cb: (error: unknown, partitions: TopicPartition[]) =>
           this.#member?.rebalance(toNativeError(error).code, partitions),
         offset_commit_cb: (error: unknown, offsets: NextOffset[]) => this.#committer?.acknowledged(error, offsets),
-        queue_non_empty_cb: () => this.#reader?.signal(),
+        queue_non_empty_cb: () => this.#librdkafka?.signal(),
       }),
     );
   }
@@ -104,26 +109,29 @@ export class ConfluentConsumer implements KafkaConsumer {
 
   async connect(options: ConnectOptions): Promise<void> {
     const checked = checkConnectOptions(options);
-    this.#chosen = await chooseReader(this.#options.plan, checked.timeoutMs);
+    const loaded = await loadReader(this.#options.plan, this.#options.loadLibrary ?? loadDirectLibrary);
     await this.#raw.connect(
       checked,
       () => this.#start(),
       () => this.#stop(),
     );
+    const { signal = this.#closing.signal } = checked;
+    this.#read(await chooseReader(loaded, AbortSignal.any([signal, this.#closing.signal])));
   }
 
   subscribe(topics: readonly string[]): void {
     const names = nativeSubscription('topics', topics);
-    const { native } = this.#raw;
+    // Without it nobody would answer what the group says, and closing would wait for that for ever.
+    const member = this.#connected(this.#member);
     try {
-      native.subscribe(names);
+      this.#raw.native.subscribe(names);
     } catch (thrown) {
       const { code, message } = toNativeError(thrown);
       throw new ClientError(`topics cannot be subscribed: ${message} (${code})`, { cause: thrown });
     }
     this.#topics = names;
-    this.#member?.subscribed();
-    this.#reader?.hurry();
+    member.subscribed();
+    this.#librdkafka?.hurry();
   }
 
   async poll(maxRecords: number, maxWaitMs: number): Promise<Poll> {
@@ -170,9 +178,7 @@ export class ConfluentConsumer implements KafkaConsumer {
       if (owned === undefined || owned.isWithheld)
         throw new IllegalStateError(`${topic}/${partition} is not assigned to this member`);
     }
-    await reader.seek(starts, () =>
-      seekNatively(this.#raw, starts, (start) => this.#connected(this.#member).restart(start)),
-    );
+    await reader.seek(starts, this.#moveNatively);
     this.#check?.forget(starts);
   }
 
@@ -212,6 +218,7 @@ export class ConfluentConsumer implements KafkaConsumer {
   }
 
   close(options: { readonly leaveGroup?: boolean } = {}): Promise<void> {
+    this.#closing.abort();
     this.#closed ??= this.#close(!this.#options.isStaticMember || options.leaveGroup === true);
     return this.#closed;
   }
@@ -255,49 +262,63 @@ export class ConfluentConsumer implements KafkaConsumer {
 
   async #stop(): Promise<void> {
     this.#check?.stop();
-    await this.#reader?.stop();
+    await (this.#reader ?? this.#librdkafka)?.stop();
   }
 
   #start(): void {
     // Closing may have begun between the birth of the native handle and now: what is started here would be nobody's to stop.
     if (this.#closed !== undefined) throw new IllegalStateError('closed while connecting');
     const { native } = this.#raw;
-    const { brokers, logger, properties } = this.#options;
     const changed = (): void => this.#polling.changed();
-    const reader = this.#newReader(native, changed);
-    this.#reader = reader;
-    const memberEvents = { changed, failed: (error: KafkaWorkerError): void => this.#report(error) };
-    this.#member = new GroupMember(native, reader, logger, memberEvents, String(properties['group.protocol']));
+    const report = (error: KafkaWorkerError): void => this.#report(error);
+    const failed: ReadFailures['failed'] = (...failure) => this.#failures?.failed(...failure);
+    const librdkafka = new LibrdkafkaReader(native, { changed, failed }, this.#isReadCommitted);
+    this.#librdkafka = librdkafka;
+    this.#check = new PositionCheck(this.#raw, librdkafka, report, (start) => this.#member?.restart(start));
     this.#committer = new Committer(
       (offsets) => this.#raw.native.commit(offsets),
-      () => reader.hurry(),
+      () => librdkafka.hurry(),
       this.#groupId,
     );
+    const owned = (): RecordReader['owned'] => (this.#reader ?? librdkafka).owned;
     this.#failures = new ReadFailures({
-      ...{ raw: this.#raw, reader, check: this.#check, brokers, groupId: this.#groupId },
-      topics: () => this.#topics,
-      report: (error) => this.#report(error),
+      ...{ raw: this.#raw, owned, check: this.#check, brokers: this.#options.brokers, groupId: this.#groupId },
+      ...{ topics: () => this.#topics, report },
     });
-    logger.info('kafka consumer starts', { brokers, reader: this.#chosen?.reader, why: this.#chosen?.why });
-    reader.start();
+    librdkafka.start();
   }
 
-  #newReader(native: NativeConsumer, changed: () => void): RecordReader {
-    const chosen = this.#chosen;
-    if (chosen?.reader !== 'direct') {
-      const failed: ReadFailures['failed'] = (...failure) => this.#failures?.failed(...failure);
-      const reader = new LibrdkafkaReader(native, { changed, failed }, this.#isReadCommitted);
-      const report = (error: KafkaWorkerError): void => this.#report(error);
-      this.#check = new PositionCheck(this.#raw, reader, report, (start) => this.#member?.restart(start));
-      return reader;
-    }
-    return new DirectReader(native, chosen.library, chosen.options, {
-      changed,
+  /** From now on partitions may be assigned. */
+  #read(chosen: ChosenReader): void {
+    const { brokers, logger, properties } = this.#options;
+    const reader = this.#newReader(chosen, this.#connected(this.#librdkafka));
+    this.#reader = reader;
+    const changed = (): void => this.#polling.changed();
+    const memberEvents = { changed, failed: (error: KafkaWorkerError): void => this.#report(error) };
+    this.#member = new GroupMember(
+      this.#raw.native,
+      reader,
+      logger,
+      memberEvents,
+      String(properties['group.protocol']),
+    );
+    logger.info('kafka consumer starts', { brokers, reader: chosen.reader, why: chosen.why });
+  }
+
+  #newReader(chosen: ChosenReader, librdkafka: LibrdkafkaReader): RecordReader {
+    if (chosen.reader === 'librdkafka') return librdkafka;
+    const { options, library } = chosen;
+    return new TwoReaders({
+      ...{ native: this.#raw.native, librdkafka, library, options, logger: this.#options.logger },
+      moveNatively: this.#moveNatively,
+      changed: () => this.#polling.changed(),
       report: (error) => this.#report(error),
-      failed: (error) => this.#failures?.failed(error),
       rangeOf: (partition) => logRange(this.#raw, partition),
     });
   }
+
+  readonly #moveNatively: MoveNatively = (starts) =>
+    seekNatively(this.#raw, starts, (start) => this.#connected(this.#member).restart(start));
 
   #statistics(text: string): ClientStatistics {
     const statistics = readStatistics('consumer', text);

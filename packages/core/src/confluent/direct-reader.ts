@@ -8,50 +8,35 @@ import { DirectPartition } from './direct/direct-partition.ts';
 import type { DirectRecord } from './direct/direct-record.ts';
 import { Fetcher, type FetcherParts } from './direct/fetcher.ts';
 import { MalformedBytes } from './direct/malformed-bytes.ts';
-import type { NativeConsumer } from './native-client.ts';
-import { QueueTurner } from './queue-turner.ts';
-import type { RecordReader } from './record-reader.ts';
-
-/** How many records a turn of librdkafka's queue may bring: none should come. */
-const TURN_RECORDS = 100;
+import type { PartitionReader } from './record-reader.ts';
 
 /** So many records of a partition at least are taken in one go, if it has them. */
 const LEAST_SHARE = 32;
 
 /** What the reader tells its consumer. */
-export interface DirectReaderEvents extends Pick<FetcherParts, 'rangeOf'> {
+export interface DirectReaderEvents extends Pick<FetcherParts, 'rangeOf' | 'leave'> {
   /** There may be something new to take. */
   changed(): void;
   /** Reading failed; no record is lost by it. */
   report(error: KafkaWorkerError): void;
-  /** librdkafka has something to say beside records. */
-  failed(error: unknown): void;
 }
 
 /**
- * The data side without librdkafka: records straight from the partition leaders, made from the responses' bytes as they are taken. librdkafka stays the
- * group's member: it is assigned the partitions, paused on all of them at once, and its queue is turned for events, acknowledgements and statistics.
+ * The data side without librdkafka: records straight from the partition leaders, made from the responses' bytes as they are taken.
  * A partition that is paused here is not asked for; what was fetched of it before waits.
  */
-export class DirectReader implements RecordReader {
-  readonly #native: NativeConsumer;
-  readonly #turner: QueueTurner;
+export class DirectReader implements PartitionReader {
   readonly #fetcher: Fetcher;
   readonly #partitions = new Map<string, DirectPartition>();
   /** The same in a row. */
   #row: DirectPartition[] = [];
   #turns = 0;
+  /** Where the next taking begins: behind the partition that was served last, so that all are served alike however little is taken. */
+  #first = 0;
 
-  constructor(native: NativeConsumer, library: DirectLibrary, options: DirectOptions, events: DirectReaderEvents) {
-    this.#native = native;
-    this.#turner = new QueueTurner(native, {
-      want: () => TURN_RECORDS,
-      // A record that it had fetched before it was paused: it comes by the other way too.
-      received: (messages) => messages.length,
-      failed: (error) => events.failed(error),
-    });
+  constructor(library: DirectLibrary, options: DirectOptions, events: DirectReaderEvents) {
     this.#fetcher = new Fetcher({
-      ...{ library, options, rangeOf: events.rangeOf },
+      ...{ library, options, rangeOf: events.rangeOf, leave: events.leave },
       report: (error) => events.report(error),
       changed: () => events.changed(),
       partitions: () => this.#rotated(),
@@ -62,27 +47,32 @@ export class DirectReader implements RecordReader {
     return this.#row;
   }
 
-  start(): void {
-    this.#turner.start();
+  /** Whether there is anything to take. */
+  get hasRecords(): boolean {
+    return this.#row.some((owned) => owned.isOpen && owned.hasRecords);
   }
 
-  stop(): Promise<boolean> {
+  /** Whether it is this very one that is read here now, and not another assignment of the same partition. */
+  reads(owned: DirectPartition): boolean {
+    return this.#partitions.get(nameOf(owned)) === owned && !owned.isWithheld;
+  }
+
+  /** Those of a list that are read here. */
+  among(partitions: readonly TopicPartition[]): DirectPartition[] {
+    return partitions
+      .map((partition) => this.#partitions.get(nameOf(partition)))
+      .filter((owned) => owned !== undefined);
+  }
+
+  stop(): void {
     this.#fetcher.stop();
-    return this.#turner.stop();
-  }
-
-  signal(): void {
-    this.#turner.signal();
-  }
-
-  hurry(): void {
-    this.#turner.hurry();
   }
 
   take(max: number): { records: DirectRecord[]; positions: NextOffset[] } {
     const records: DirectRecord[] = [];
     const positions: NextOffset[] = [];
-    const row = this.#rotated();
+    const row = rotated(this.#row, this.#first);
+    let last: DirectPartition | undefined;
     const full = row.filter((owned) => owned.isOpen && owned.hasRecords);
     // All take their turns in what is taken at once, so that no handler of a partition waits for all records of another one.
     const share = Math.max(LEAST_SHARE, Math.ceil(max / Math.max(1, full.length)));
@@ -90,6 +80,7 @@ export class DirectReader implements RecordReader {
       for (const owned of left) {
         if (records.length >= max) break;
         this.#takeOf(owned, Math.min(share, max - records.length), records);
+        last = owned;
       }
     }
     for (const owned of row) {
@@ -97,6 +88,7 @@ export class DirectReader implements RecordReader {
       const offset = owned.takePosition();
       if (offset !== undefined) positions.push({ topic: owned.topic, partition: owned.partition, offset });
     }
+    if (last !== undefined) this.#first += row.indexOf(last) + 1;
     if (records.length > 0) this.#fetcher.room();
     return { records, positions };
   }
@@ -108,12 +100,8 @@ export class DirectReader implements RecordReader {
     this.#fetcher.turn();
   }
 
-  started(partitions: readonly TopicPartition[]): void {
-    this.#native.pause([...partitions]);
-  }
-
   withhold(partitions: readonly TopicPartition[]): void {
-    for (const owned of this.#among(partitions)) owned.withhold();
+    for (const owned of this.among(partitions)) owned.withhold();
   }
 
   disown(partitions: readonly TopicPartition[]): void {
@@ -123,20 +111,22 @@ export class DirectReader implements RecordReader {
   }
 
   pause(partitions: readonly TopicPartition[]): void {
-    for (const owned of this.#among(partitions)) owned.isPaused = true;
+    for (const owned of this.among(partitions)) owned.isPaused = true;
   }
 
   resume(partitions: readonly TopicPartition[]): void {
-    for (const owned of this.#among(partitions)) owned.isPaused = false;
+    for (const owned of this.among(partitions)) {
+      owned.isPaused = false;
+      // Nobody has asked for it meanwhile.
+      owned.silence = undefined;
+    }
     this.#fetcher.turn();
   }
 
-  /** librdkafka's positions are of no interest. */
-  seek(starts: readonly StartOffset[]): Promise<void> {
+  seek(starts: readonly StartOffset[]): void {
     for (const { topic, partition, offset } of starts)
-      for (const owned of this.#among([{ topic, partition }])) owned.moveTo(offset);
+      for (const owned of this.among([{ topic, partition }])) owned.moveTo(offset);
     this.#fetcher.turn();
-    return Promise.resolve();
   }
 
   /** The end is that of what may be read once reading has come to it, and before that the end of all there is. */
@@ -169,15 +159,14 @@ export class DirectReader implements RecordReader {
 
   /** All of them, beginning with another one each time. */
   #rotated(): DirectPartition[] {
-    const start = this.#row.length === 0 ? 0 : this.#turns++ % this.#row.length;
-    return [...this.#row.slice(start), ...this.#row.slice(0, start)];
+    return rotated(this.#row, this.#turns++);
   }
+}
 
-  #among(partitions: readonly TopicPartition[]): DirectPartition[] {
-    return partitions
-      .map((partition) => this.#partitions.get(nameOf(partition)))
-      .filter((owned) => owned !== undefined);
-  }
+/** All of a row, beginning with another one. */
+function rotated<T>(row: readonly T[], by: number): T[] {
+  const start = row.length === 0 ? 0 : by % row.length;
+  return [...row.slice(start), ...row.slice(0, start)];
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

@@ -34,8 +34,10 @@ const MIN_TRANSACTION_MS = 1_000;
 /** @throws InvalidOptionError */
 export function checkTransactionalOptions(options: unknown): void {
   checkClientOptions(options);
-  const { transactionalId, transactionTimeoutMs } = options as Readonly<Record<string, unknown>>;
+  const { transactionalId, transactionTimeoutMs, tellsEach } = options as Readonly<Record<string, unknown>>;
   nativeText('transactionalId', transactionalId);
+  if (tellsEach !== undefined && typeof tellsEach !== 'boolean')
+    throw new InvalidOptionError('tellsEach', 'true or false', tellsEach);
   const isUsable =
     Number.isSafeInteger(transactionTimeoutMs) &&
     (transactionTimeoutMs as number) >= MIN_TRANSACTION_MS &&

@@ -10,7 +10,7 @@ import { NativePauses } from './native-pauses.ts';
 import { type OwnedPartition, OwnedPartitions } from './owned-partitions.ts';
 import { QueueTurner } from './queue-turner.ts';
 import { RecordBuffer } from './record-buffer.ts';
-import type { RecordReader } from './record-reader.ts';
+import type { MoveNatively, RecordReader } from './record-reader.ts';
 import { sortRecords } from './record-sorting.ts';
 
 /** The buffer decouples reading from polling; more of it would only be more to discard. */
@@ -184,22 +184,22 @@ export class LibrdkafkaReader implements RecordReader {
   }
 
   /** Runs while nothing is being read: `move` puts librdkafka's positions elsewhere. */
-  seek(starts: readonly StartOffset[], move: () => Promise<void>): Promise<void> {
-    return this.#moving(async () => {
+  seek(starts: readonly StartOffset[], move: MoveNatively): Promise<void> {
+    return this.atRest(async () => {
       for (const start of starts) {
         const owned = this.#owned.get(start.topic, start.partition);
         if (owned === undefined) continue;
         this.#buffer.remove(owned);
         owned.moveTo(start.offset);
       }
-      await move();
+      await move(starts);
     });
   }
 
   /** Has a partition read anew from where it stands. One that brings something meanwhile, or is paused, is left alone. */
   restart(owned: OwnedPartition, run: (start: StartOffset) => void): Promise<void> {
     const { topic, partition, next } = owned;
-    return this.#moving(() => {
+    return this.atRest(() => {
       const isWell = owned.next !== next || owned.isPaused || this.#buffer.holds(owned);
       if (isWell || this.#owned.get(topic, partition) !== owned) return;
       owned.moveTo(next);
@@ -207,12 +207,12 @@ export class LibrdkafkaReader implements RecordReader {
     });
   }
 
-  async #moving(move: () => Promise<void> | void): Promise<void> {
+  /** Runs while nothing is being read, so that positions can change; `isIdle` is false where a read under way does not end. */
+  async atRest(change: (isIdle: boolean) => Promise<void> | void): Promise<void> {
     const release = this.#turner.hold();
     this.#seeks++;
     try {
-      await settledWithin(this.#turner.idle(), HOLD_MS);
-      await move();
+      await change(await settledWithin(this.#turner.idle(), HOLD_MS));
     } finally {
       this.#seeks--;
       release();

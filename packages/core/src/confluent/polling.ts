@@ -13,6 +13,8 @@ export type Take = (maxRecords: number) => Omit<Poll, 'errors'>;
 export class Polling {
   readonly #take: Take;
   #errors: KafkaWorkerError[] = [];
+  /** Records are being taken: what is reported meanwhile comes with them. */
+  #isTaking = false;
   #waiting: { readonly maxRecords: number; readonly end: (poll: Poll) => void } | undefined;
 
   constructor(take: Take) {
@@ -48,7 +50,7 @@ export class Polling {
 
   /** There may be something to take. */
   changed(): void {
-    if (this.#waiting === undefined) return;
+    if (this.#waiting === undefined || this.#isTaking) return;
     const poll = this.#collect(this.#waiting.maxRecords);
     if (poll !== undefined) this.#waiting.end(poll);
   }
@@ -61,10 +63,19 @@ export class Polling {
   }
 
   #collect(maxRecords: number): Poll | undefined {
-    const { events, records, positions } = this.#take(maxRecords);
+    const { events, records, positions } = this.#taken(maxRecords);
     const errors = this.#errors;
     if (events.length === 0 && records.length === 0 && positions.length === 0 && errors.length === 0) return undefined;
     if (errors.length > 0) this.#errors = [];
     return { events, records, positions, errors };
+  }
+
+  #taken(maxRecords: number): ReturnType<Take> {
+    this.#isTaking = true;
+    try {
+      return this.#take(maxRecords);
+    } finally {
+      this.#isTaking = false;
+    }
   }
 }

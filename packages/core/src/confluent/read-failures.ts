@@ -1,4 +1,4 @@
-import { ClientError, ConnectionError, type KafkaWorkerError } from '../errors.ts';
+import { AuthenticationError, ClientError, ConnectionError, type KafkaWorkerError } from '../errors.ts';
 import type { TopicPartition } from '../record.ts';
 import { pauseFor } from './bounded.ts';
 import { consumeError, nativeCode, toNativeError } from './client-errors.ts';
@@ -19,9 +19,9 @@ const LISTEN_EVERY_MS = 100;
 /** What it works with. */
 export interface ReadFailuresParts {
   readonly raw: RawClient<NativeConsumer>;
-  readonly reader: Pick<RecordReader, 'owned'>;
-  /** Undefined where the reader itself is told which partition it was. */
-  readonly check: Pick<PositionCheck, 'oneHasStopped' | 'lookAtAll'> | undefined;
+  /** The partitions that are assigned here. */
+  readonly owned: () => RecordReader['owned'];
+  readonly check: Pick<PositionCheck, 'oneHasStopped' | 'lookAtAll'>;
   readonly brokers: readonly string[];
   readonly groupId: string;
   /** What is subscribed. */
@@ -43,8 +43,8 @@ export class ReadFailures {
     const { raw, check, report, brokers, groupId } = this.#parts;
     if (!raw.isUsable) return;
     const { code, message } = toNativeError(thrown);
-    if (code === nativeCode.noOffsetReset) check?.oneHasStopped();
-    else check?.lookAtAll();
+    if (code === nativeCode.noOffsetReset) check.oneHasStopped();
+    else check.lookAtAll();
     if (code === nativeCode.unknownTopicOrPartition) this.#missing.look();
     // The check finds out which partitions it was, and names their ranges.
     if (code === nativeCode.noOffsetReset || code === nativeCode.state) return;
@@ -60,8 +60,11 @@ export class ReadFailures {
     } else {
       const error = consumeError(thrown, brokers);
       const detail = raw.events.lastFailure;
-      const isUnreachable = error instanceof ConnectionError && detail !== undefined;
-      report(isUnreachable ? new ConnectionError(`${error.message}: ${detail}`, { brokers, cause: thrown }) : error);
+      // A login that was cut off has the same code as one that was refused; which of them it was the client's own events tell, where it ends the client.
+      const isLostLogin = error instanceof AuthenticationError && raw.events.authentication === undefined;
+      const isUnreachable = isLostLogin || (error instanceof ConnectionError && detail !== undefined);
+      const text = detail === undefined ? error.message : `${error.message}: ${detail}`;
+      report(isUnreachable ? new ConnectionError(text, { brokers, cause: thrown }) : error);
     }
   }
 
@@ -79,12 +82,12 @@ export class ReadFailures {
 
   /** Behind its error nothing comes of the refused topic; what is heard of a topic from now on clears it. */
   async #topicsThatStopped(): Promise<readonly string[]> {
-    const { raw, reader, topics } = this.#parts;
+    const { raw, owned: ownedNow, topics } = this.#parts;
     const since = Date.now();
     let silent: readonly string[];
     do {
       await pauseFor(LISTEN_EVERY_MS);
-      const owned = Array.from(reader.owned);
+      const owned = Array.from(ownedNow());
       const heard = new Set(owned.filter((one) => one.lastHeardAt > since).map(({ topic }) => topic));
       silent = [...new Set(owned.map(({ topic }) => topic))].filter((topic) => !heard.has(topic));
     } while (raw.isUsable && silent.length > 1 && Date.now() - since < LISTEN_MS);

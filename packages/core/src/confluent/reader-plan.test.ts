@@ -2,15 +2,15 @@ import { createServer, type Server } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { type ConfluentKafkaOptions, resolveConfluentKafkaOptions } from './client-options.ts';
 import { confluentKafka } from './index.ts';
-import { chooseReader, readerPlan } from './reader-plan.ts';
+import { chooseReader, loadReader, readerPlan } from './reader-plan.ts';
 
 const brokers = ['localhost:9092'];
 const planOf = (options: Partial<ConfluentKafkaOptions>, properties = {}) =>
   readerPlan(resolveConfluentKafkaOptions({ brokers, ...options }), properties);
 
 describe('the option reader', () => {
-  it('is librdkafka unless it is given', () => {
-    expect(planOf({})).toMatchObject({ reader: 'librdkafka' });
+  it('is auto unless it is given', () => {
+    expect(planOf({})).toMatchObject({ reader: 'auto' });
   });
 
   it('is refused where it is none', () => {
@@ -34,12 +34,24 @@ describe('the option reader', () => {
     },
   );
 
+  it('cannot be direct with a plug-in of librdkafka', () => {
+    expect(planOf({ reader: 'auto', librdkafka: { 'plugin.library.paths': 'x' } })).toMatchObject({
+      reader: 'librdkafka',
+      why: expect.stringMatching(/plugin\.library\.paths/),
+    });
+  });
+
   it('takes over what the cluster is given: security, rack, isolation, and the properties for fetching', () => {
     const plan = planOf(
       {
         ...{ reader: 'direct', tls: { ca: '-----BEGIN CERTIFICATE-----' } },
         sasl: { mechanism: 'scram-sha-256', username: 'u', password: 'p' },
-        librdkafka: { 'fetch.wait.max.ms': 7, 'max.partition.fetch.bytes': 1_000, 'socket.timeout.ms': 900 },
+        librdkafka: {
+          'fetch.wait.max.ms': 7,
+          'max.partition.fetch.bytes': 1_000,
+          'socket.timeout.ms': 900,
+          'socket.connection.setup.timeout.ms': 4_000,
+        },
       },
       { 'client.id': 'c', 'client.rack': 'r', 'isolation.level': 'read_uncommitted' },
     );
@@ -48,7 +60,7 @@ describe('the option reader', () => {
       options: {
         ...{ brokers, clientId: 'c', rack: 'r', isReadCommitted: false, maxWaitMs: 7, partitionBytes: 1_000 },
         connection: {
-          requestTimeout: 907,
+          ...{ requestTimeout: 907, connectTimeout: 4_000 },
           tls: { ca: '-----BEGIN CERTIFICATE-----' },
           sasl: { mechanism: 'SCRAM-SHA-256', username: 'u', password: 'p' },
         },
@@ -69,8 +81,8 @@ describe('auto', () => {
       socket.on('error', () => {});
       socket.on('data', (request: Buffer) => {
         if (newestFetch === undefined) return;
-        // The answer to the question for versions: one request, for records.
-        const answer = Buffer.from([0, 0, 2, 0, 1, 0, 4, 0, newestFetch, 0, 0, 0, 0, 0, 0]);
+        // The answer to the question for versions: of requests for records, and for metadata.
+        const answer = Buffer.from([0, 0, 3, 0, 1, 0, 4, 0, newestFetch, 0, 0, 3, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0]);
         const head = Buffer.alloc(8);
         head.writeInt32BE(answer.length + 4);
         request.copy(head, 4, 8, 12);
@@ -83,7 +95,7 @@ describe('auto', () => {
 
   const chosen = async (newestFetch: number | undefined, timeoutMs = 5_000) => {
     const plan = planOf({ reader: 'auto', brokers: [await listening(newestFetch)] });
-    return chooseReader(plan, timeoutMs);
+    return chooseReader(await loadReader(plan), new AbortController().signal, timeoutMs);
   };
 
   it('is direct where the broker can', async () => {
@@ -91,7 +103,7 @@ describe('auto', () => {
   });
 
   it('is librdkafka where the broker is too old, and says so', async () => {
-    expect(await chosen(12)).toMatchObject({ reader: 'librdkafka', why: expect.stringMatching(/up to version 12/) });
+    expect(await chosen(12)).toMatchObject({ reader: 'librdkafka', why: expect.stringMatching(/of version 4 to 12/) });
   });
 
   it('is librdkafka where no broker answers in time', async () => {

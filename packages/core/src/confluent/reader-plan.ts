@@ -4,17 +4,26 @@ import type { ClientProperties, ResolvedConfluentKafkaOptions } from './client-o
 import { type DirectLibrary, loadDirectLibrary } from './direct/direct-library.ts';
 import { type DirectOptions, directOptions } from './direct/direct-options.ts';
 import { againstDirect } from './direct/fetch-versions.ts';
+import { textOf } from './direct/leaders.ts';
 
 /** Who is to fetch a consumer's records, as far as the options tell. */
 export type ReaderPlan =
   | { readonly reader: 'librdkafka'; readonly why: string }
   | { readonly reader: 'direct' | 'auto'; readonly options: DirectOptions };
 
+/** The same, with what that one needs. */
+export type LoadedReader =
+  | { readonly reader: 'librdkafka'; readonly why: string }
+  | { readonly reader: 'direct' | 'auto'; readonly options: DirectOptions; readonly library: DirectLibrary };
+
 /** Who fetches them. */
 export type ChosenReader = { readonly why: string } & (
   | { readonly reader: 'librdkafka' }
   | { readonly reader: 'direct'; readonly options: DirectOptions; readonly library: DirectLibrary }
 );
+
+/** Brokers that librdkafka has just reached answer within this. */
+const ANSWER_MS = 5_000;
 
 const CHOSEN = 'it is the reader that was chosen';
 
@@ -30,25 +39,38 @@ export function readerPlan(kafka: ResolvedConfluentKafkaOptions, properties: Cli
   }
 }
 
-/**
- * Settles what `auto` leaves open by asking a broker, for at most `timeoutMs`: where none answers it is librdkafka, which tells why.
- * @throws MissingDependencyError when the direct reader is asked for, and what it needs does not load
- */
-export async function chooseReader(plan: ReaderPlan, timeoutMs: number): Promise<ChosenReader> {
+/** @throws MissingDependencyError when the direct reader is asked for, and what it needs does not load */
+export async function loadReader(plan: ReaderPlan, load = loadDirectLibrary): Promise<LoadedReader> {
   if (plan.reader === 'librdkafka') return plan;
-  const { options } = plan;
   try {
-    const library = await loadDirectLibrary();
-    if (plan.reader === 'direct') return { reader: 'direct', options, library, why: CHOSEN };
-    const late = (): Error => new Error(`no answer within ${timeoutMs} ms`);
-    const against = await within(againstDirect(library, options, timeoutMs), timeoutMs, late);
+    return { ...plan, library: await load() };
+  } catch (cause) {
+    const message = `what the reader 'direct' needs does not load: ${toError(cause).message}`;
+    if (plan.reader === 'auto') return { reader: 'librdkafka', why: message };
+    const hint = "Install @kafka-worker/core anew, or choose reader 'librdkafka'";
+    throw new MissingDependencyError(`${message}. ${hint}`, { cause });
+  }
+}
+
+/** Settles what `auto` leaves open by asking a broker, which librdkafka has reached: where none answers in time it is librdkafka, which tells why. */
+export async function chooseReader(
+  loaded: LoadedReader,
+  signal: AbortSignal,
+  timeoutMs = ANSWER_MS,
+): Promise<ChosenReader> {
+  if (loaded.reader === 'librdkafka') return loaded;
+  const { options, library } = loaded;
+  if (loaded.reader === 'direct') return { reader: 'direct', options, library, why: CHOSEN };
+  const ending = new AbortController();
+  const late = (): Error => new Error(`no answer within ${timeoutMs} ms`);
+  try {
+    const asking = againstDirect(library, options, timeoutMs, AbortSignal.any([signal, ending.signal]));
+    const against = await within(asking, timeoutMs, late);
     if (against !== undefined) return { reader: 'librdkafka', why: against };
     return { reader: 'direct', options, library, why: 'nothing stands against it' };
-  } catch (cause) {
-    const { message } = toError(cause);
-    if (plan.reader === 'auto')
-      return { reader: 'librdkafka', why: `whether the other one can is not known: ${message}` };
-    const hint = "Install @kafka-worker/core anew, or choose reader 'librdkafka'";
-    throw new MissingDependencyError(`what the reader 'direct' needs does not load: ${message}. ${hint}`, { cause });
+  } catch (error) {
+    return { reader: 'librdkafka', why: `the direct reader reaches no broker: ${textOf(error)}` };
+  } finally {
+    ending.abort();
   }
 }

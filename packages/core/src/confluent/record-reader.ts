@@ -12,9 +12,27 @@ interface ReadPartition extends TopicPartition {
   readonly lastHeardAt: number;
 }
 
-/** What a consumer, and the member of its group, tell the reader of its records. */
-export interface RecordReader {
+/** Where the records of partitions come from. */
+export interface PartitionReader {
   readonly owned: Iterable<ReadPartition>;
+  /** At most `max` records, and the positions that hold with them. */
+  take(max: number): { records: readonly ReceivedRecord[]; positions: readonly NextOffset[] };
+  /** Before librdkafka starts on them. */
+  own(starts: readonly StartOffset[]): void;
+  /** Nothing of these is handed out from now on. */
+  withhold(partitions: readonly TopicPartition[]): void;
+  /** Before librdkafka gives them back. */
+  disown(partitions: readonly TopicPartition[]): void;
+  pause(partitions: readonly TopicPartition[]): void;
+  resume(partitions: readonly TopicPartition[]): void;
+  /** What it has heard of a partition's ends. */
+  watermarks(partition: TopicPartition): Watermarks | undefined;
+  /** What librdkafka says of itself, with what this reader has read beside it. */
+  statistics(librdkafka: ClientStatistics): ClientStatistics;
+}
+
+/** What a consumer, and the member of its group, tell the reader of its records. */
+export interface RecordReader extends PartitionReader {
   start(): void;
   /** Resolves when nothing is under way any more, within a bound. */
   stop(): Promise<unknown>;
@@ -22,22 +40,11 @@ export interface RecordReader {
   signal(): void;
   /** Something waits for an answer that comes through librdkafka's queue. */
   hurry(): void;
-  /** At most `max` records, and the positions that hold with them. */
-  take(max: number): { records: readonly ReceivedRecord[]; positions: readonly NextOffset[] };
-  /** Before librdkafka starts on them. */
-  own(starts: readonly StartOffset[]): void;
   /** After librdkafka has taken them. */
   started(partitions: readonly TopicPartition[]): void;
-  /** Nothing of these is handed out from now on. */
-  withhold(partitions: readonly TopicPartition[]): void;
-  /** Before librdkafka gives them back. */
-  disown(partitions: readonly TopicPartition[]): void;
-  pause(partitions: readonly TopicPartition[]): void;
-  resume(partitions: readonly TopicPartition[]): void;
-  /** `move` puts librdkafka's own positions elsewhere, for a reader that goes by them. */
-  seek(starts: readonly StartOffset[], move: () => Promise<void>): Promise<void>;
-  /** What it has heard of a partition's ends. */
-  watermarks(partition: TopicPartition): Watermarks | undefined;
-  /** What librdkafka says of itself, with what this reader has read beside it. */
-  statistics(librdkafka: ClientStatistics): ClientStatistics;
+  /** `move` puts librdkafka's own positions elsewhere, of those partitions that are read by them. */
+  seek(starts: readonly StartOffset[], move: MoveNatively): Promise<void>;
 }
+
+/** Puts librdkafka's own positions elsewhere. */
+export type MoveNatively = (starts: readonly StartOffset[]) => Promise<void>;

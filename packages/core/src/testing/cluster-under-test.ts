@@ -93,8 +93,11 @@ export class TestClients {
   }
 
   /** One that is ready for transactions; with an id of its own unless one is given. */
-  async transactional(transactionalId: string = uniqueName('transactional')): Promise<TransactionalProducer> {
-    const options = { ...this.options, transactionalId, transactionTimeoutMs: CONNECT_MS };
+  async transactional(
+    transactionalId: string = uniqueName('transactional'),
+    tellsEach = true,
+  ): Promise<TransactionalProducer> {
+    const options = { ...this.options, transactionalId, transactionTimeoutMs: CONNECT_MS, tellsEach };
     const producer = await this.#connected(this.#under.cluster.transactionalProducer(options));
     await producer.init(CONNECT_MS);
     return producer;

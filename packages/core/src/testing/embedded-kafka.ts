@@ -84,8 +84,12 @@ export async function embeddedKafka(options: EmbeddedKafkaOptions = {}): Promise
   try {
     const brokers = mock.bootstrapServers.split(',');
     const properties = { ...quick, ...librdkafka };
-    const forClassic = confluentKafka({ brokers, librdkafka: { ...quickClassic, ...properties } });
-    const forOthers = confluentKafka({ brokers, librdkafka: properties });
+    const forClassic = confluentKafka({
+      brokers,
+      reader: 'librdkafka',
+      librdkafka: { ...quickClassic, ...properties },
+    });
+    const forOthers = confluentKafka({ brokers, reader: 'librdkafka', librdkafka: properties });
     for (const [topic, { partitions }] of Object.entries(topics)) mock.createTopic(topic, partitions);
     return new Embedded(mock, brokers, forClassic, forOthers);
   } catch (error) {

@@ -26,7 +26,7 @@ export interface AskedPartition {
 
 /** What becomes of a request for records: an answer; silence; the connection goes, at once or in the middle of the answer; these bytes as they are. */
 export type ScriptedAnswer =
-  | { readonly partitions: readonly ScriptedPartition[]; readonly throttleMs?: number }
+  | { readonly partitions: readonly ScriptedPartition[]; readonly throttleMs?: number; readonly errorCode?: number }
   | 'silence'
   | 'close'
   | 'close in the middle'
@@ -51,6 +51,8 @@ export class ScriptedBroker {
   leaders: readonly { readonly id: number; readonly epoch: number }[] = [];
   brokers: readonly ScriptedBroker[] = [this];
   metadataRequests = 0;
+  /** The newest versions that it takes of requests for records, and for metadata. */
+  newest = { fetch: 17, metadata: 12 };
 
   constructor(id: number) {
     this.id = id;
@@ -107,7 +109,9 @@ export class ScriptedBroker {
       reply(this.#metadata());
     } else if (key !== FETCH) {
       // Versions: of two requests.
-      reply(Buffer.from([0, 0, 3, 0, 1, 0, 4, 0, 17, 0, 0, 3, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0]), Buffer.alloc(0));
+      const { fetch, metadata } = this.newest;
+      const versions = [0, 0, 3, 0, FETCH, 0, 4, 0, fetch, 0, 0, METADATA, 0, 0, 0, metadata, 0, 0, 0, 0, 0, 0];
+      reply(Buffer.from(versions), Buffer.alloc(0));
     } else {
       const asked = readAsked(request);
       this.asked.push(asked);
@@ -117,7 +121,7 @@ export class ScriptedBroker {
       else if (answer === 'close in the middle')
         socket.end(Buffer.concat([Buffer.from([0, 0, 1, 0]), correlationId, Buffer.alloc(50)]));
       else if (Buffer.isBuffer(answer)) socket.write(answer);
-      else reply(this.#response(answer));
+      else reply(this.#response(asked[0]?.topicId ?? this.topicId, answer));
     }
   }
 
@@ -140,11 +144,12 @@ export class ScriptedBroker {
       .appendTaggedFields().buffer;
   }
 
-  #response({ partitions, throttleMs = 0 }: Exclude<ScriptedAnswer, string | Buffer>): Buffer {
-    const writer = Writer.create().appendInt32(throttleMs).appendInt16(0).appendInt32(0);
+  #response(topicId: string, answer: Exclude<ScriptedAnswer, string | Buffer>): Buffer {
+    const { partitions, throttleMs = 0, errorCode = 0 } = answer;
+    const writer = Writer.create().appendInt32(throttleMs).appendInt16(errorCode).appendInt32(0);
     writer
       .appendUnsignedVarInt(2)
-      .append(Buffer.from(this.topicId, 'hex'))
+      .append(Buffer.from(topicId, 'hex'))
       .appendUnsignedVarInt(partitions.length + 1);
     for (const partition of partitions) appendPartition(writer, partition);
     return writer.appendTaggedFields().appendTaggedFields().buffer;

@@ -34,6 +34,8 @@ export interface AnswersParts {
   readonly report: (error: KafkaWorkerError) => void;
   /** Asks where a log begins and ends. */
   readonly rangeOf: (partition: TopicPartition) => Promise<{ readonly earliest: number; readonly latest: number }>;
+  /** Of this one librdkafka has to read on, for that reason. */
+  readonly leave: (owned: DirectPartition, why: string) => void;
   /** Who leads has to be asked again. */
   readonly leaderLost: () => void;
   /** Something can be asked again that could not before. */
@@ -54,6 +56,10 @@ export class Answers {
   received(owned: DirectPartition, answer: FetchedPartition, brokers: readonly BrokerAddress[]): void {
     if (answer.errorCode !== 0) {
       this.#failed(owned, answer, brokers);
+    } else if (answer.divergingEpoch !== undefined && owned.replicaAt(performance.now()) !== undefined) {
+      // A replica may have lost what the leader has.
+      owned.readFrom(undefined);
+      this.#later(owned, 'its replica says that its log parts from what was read');
     } else if (answer.divergingEpoch !== undefined) {
       const { epoch, endOffset } = answer.divergingEpoch;
       const why = `its leader has lost what stood there (an unclean election; its epoch ${epoch} ends at ${endOffset}, and epoch ${owned.lastEpoch} was read)`;
@@ -65,6 +71,13 @@ export class Answers {
     } else {
       this.#read(owned, answer);
     }
+  }
+
+  /** It was asked for, and the answer said nothing of it. */
+  missing(owned: DirectPartition): void {
+    if (owned.isWithheld) return;
+    this.#later(owned, 'its broker leaves it out of its answers');
+    this.#parts.leaderLost();
   }
 
   /** Its topic has another id than the one that was read. */
@@ -97,7 +110,7 @@ export class Answers {
       codecs,
     );
     const readableEnd = isReadCommitted && lastStableOffset >= 0 ? lastStableOffset : highWatermark;
-    owned.receive(data, { logStart: logStartOffset, highWatermark, readableEnd }, records?.length ?? 0);
+    owned.receive(data, { logStart: logStartOffset, highWatermark, readableEnd });
     this.#reported.ended(nameOf(owned));
     this.#reported.ended(owned.topic);
     if (data.corrupt === undefined) owned.corruptions = 0;
@@ -105,10 +118,14 @@ export class Answers {
   }
 
   /** What is whole before it is handed out. It may be whole when it is asked for again, if a wire or some memory on the way was to blame. */
-  #corrupt(owned: DirectPartition, { firstOffset, lastOffset, reason }: CorruptBatch): void {
+  #corrupt(owned: DirectPartition, { firstOffset, lastOffset, reason, isForLibrdkafka }: CorruptBatch): void {
     owned.corruptions++;
     if (owned.corruptions < CORRUPTIONS) {
-      this.#later(owned);
+      this.#wait(owned);
+      return;
+    }
+    if (isForLibrdkafka) {
+      this.#parts.leave(owned, `${reason}, at offset ${firstOffset}`);
       return;
     }
     owned.stop('corrupt', owned.next);
@@ -119,30 +136,33 @@ export class Answers {
     const { map, leaderLost } = this.#parts;
     const { errorCode, currentLeader } = answer;
     const what = fetchFailure(errorCode);
-    if (owned.replicaAt(Date.now()) !== undefined) {
+    if (owned.replicaAt(performance.now()) !== undefined) {
       // Only the leader knows for sure.
       owned.readFrom(undefined);
-      this.#later(owned);
+      this.#later(owned, `its replica answers with error ${errorCode}`);
     } else if (what === 'out of range') {
       void this.#outOfRange(owned);
     } else if (what === 'not authorized') {
-      owned.notBefore = Date.now() + REFUSED_MS;
+      owned.notBefore = performance.now() + REFUSED_MS;
       this.#reported.begins(owned.topic, topicRefused('READ', [owned.topic], undefined));
     } else if (what === 'ask again') {
-      this.#later(owned);
+      this.#later(owned, `its broker answers with error ${errorCode}`);
     } else {
       const before = map.leaderOf(owned)?.epoch ?? -1;
       if (currentLeader !== undefined) map.learnLeader(owned, currentLeader, brokers);
       if ((map.leaderOf(owned)?.epoch ?? -1) > before) return;
-      this.#later(owned);
       leaderLost();
-      if (what === 'corrupt' || what === 'unknown')
+      if (what !== 'corrupt' && what !== 'unknown') {
+        this.#later(owned, `its broker answers with error ${errorCode}`);
+      } else {
+        this.#wait(owned);
         this.#reported.begins(
           nameOf(owned),
           new PollError(`${nameOf(owned)}: its broker cannot read offset ${owned.next} (${errorCode})`, {
             retriable: true,
           }),
         );
+      }
     }
   }
 
@@ -165,13 +185,21 @@ export class Answers {
     }
     // The broker that said so was behind, or nobody knows.
     owned.stoppedBy = undefined;
-    this.#later(owned);
+    const log =
+      range === undefined ? 'and nobody tells what its log has' : `which has ${range.earliest} to ${range.latest}`;
+    this.#later(owned, `its leader says that offset ${next} is not in its log, ${log}`);
     changed();
   }
 
-  #later(owned: DirectPartition): void {
+  /** For a reason that may pass; if it does not, it is told after a while. */
+  #later(owned: DirectPartition, reason: string): void {
+    owned.failed(reason, false);
+    this.#wait(owned);
+  }
+
+  #wait(owned: DirectPartition): void {
     owned.failures++;
-    owned.notBefore = Date.now() + backoffMs(owned.failures);
+    owned.notBefore = performance.now() + backoffMs(owned.failures);
   }
 }
 

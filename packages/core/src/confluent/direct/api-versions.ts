@@ -12,19 +12,25 @@ export function writeApiVersionsRequest(): Buffer {
   return new ByteWriter().string(SOFTWARE).string(SOFTWARE_VERSION).noTaggedFields().bytes;
 }
 
+/** The versions of a request that a broker takes. */
+export interface VersionRange {
+  readonly oldest: number;
+  readonly newest: number;
+}
+
 /**
- * The newest version of each request, by its key, that a broker takes. Undefined for a broker that does not take this very version of the question:
+ * The versions of each request, by its key, that a broker takes. Undefined for a broker that does not take this very version of the question:
  * it answers in the form of the first one. @throws MalformedBytes
  */
-export function readApiVersionsResponse(bytes: Buffer): ReadonlyMap<number, number> | undefined {
+export function readApiVersionsResponse(bytes: Buffer): ReadonlyMap<number, VersionRange> | undefined {
   const reader = new ByteReader(bytes);
   if (reader.int16() !== 0) return undefined;
-  const newest = reader.array(() => {
+  const versions = reader.array(() => {
     const key = reader.int16();
-    reader.int16(); // The oldest.
-    const version = reader.int16();
+    const oldest = reader.int16();
+    const newest = reader.int16();
     reader.taggedFields();
-    return [key, version] as const;
+    return [key, { oldest, newest }] as const;
   });
-  return new Map(newest);
+  return new Map(versions);
 }

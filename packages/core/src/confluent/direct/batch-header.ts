@@ -1,5 +1,6 @@
-import { safeInt64 } from './byte-reader.ts';
+import { looseInt64, safeInt64 } from './byte-reader.ts';
 import { MalformedBytes } from './malformed-bytes.ts';
+import { UnsupportedBytes } from './unsupported-bytes.ts';
 
 /** Bytes before the length that a batch tells of itself, that length included. */
 const BEFORE_LENGTH = 12;
@@ -39,15 +40,14 @@ export interface BatchHeader {
 
 /**
  * Reads the header at a place. Undefined where the batch is cut off, which the last one of a response may be.
- * @throws MalformedBytes, for a message of a format before Kafka 0.11 too
+ * @throws MalformedBytes, UnsupportedBytes for a message of a format before Kafka 0.11
  */
 export function readBatchHeader(bytes: Buffer, at: number): BatchHeader | undefined {
   const available = bytes.length - at;
   if (available <= MAGIC_AT) return undefined;
   const length = bytes.readInt32BE(at + 8);
   const magic = bytes.readInt8(at + MAGIC_AT);
-  if (magic === 0 || magic === 1)
-    throw new MalformedBytes(`message format ${magic}, of before Kafka 0.11, which only the librdkafka reader reads`);
+  if (magic === 0 || magic === 1) throw new UnsupportedBytes(`message format ${magic}, of before Kafka 0.11`);
   if (magic !== CURRENT_MAGIC) throw new MalformedBytes(`message format ${magic}`);
   if (length < HEADER_BYTES - BEFORE_LENGTH) throw new MalformedBytes(`a batch of ${length} bytes`);
   if (available < BEFORE_LENGTH + length) return undefined;
@@ -62,11 +62,11 @@ export function readBatchHeader(bytes: Buffer, at: number): BatchHeader | undefi
     leaderEpoch: bytes.readInt32BE(at + 12),
     crc: bytes.readUInt32BE(at + 17),
     compression: attributes & COMPRESSION,
-    appendTime: (attributes & LOG_APPEND_TIME) === 0 ? undefined : safeInt64(bytes, at + 35),
+    appendTime: (attributes & LOG_APPEND_TIME) === 0 ? undefined : looseInt64(bytes, at + 35),
     isTransactional: (attributes & TRANSACTIONAL) !== 0,
     isControl: (attributes & CONTROL) !== 0,
     lastOffset: baseOffset + lastOffsetDelta,
-    baseTimestamp: safeInt64(bytes, at + 27),
+    baseTimestamp: looseInt64(bytes, at + 27),
     producerId: safeInt64(bytes, at + 43),
     recordCount,
   };

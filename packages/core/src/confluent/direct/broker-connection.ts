@@ -32,23 +32,34 @@ export class BrokerConnection {
     connection.on('error', () => this.close());
     connection.on('close', () => {
       this.#isClosed = true;
+      // It would log in again when that is due, and keep the process alive until then.
+      void connection.close();
     });
   }
 
-  /** @throws Error for what kept it from connecting or logging in, within the options' times */
+  /** @throws Error for what kept it from connecting or logging in, within the options' times, and at once when `signal` is aborted */
   static async open(
     library: DirectLibrary,
     address: { readonly host: string; readonly port: number },
     options: ConnectionOptions & { readonly clientId: string | undefined },
+    signal: AbortSignal,
   ): Promise<BrokerConnection> {
     const { clientId, ...own } = options;
+    signal.throwIfAborted();
     const connection = library.newConnection(clientId, own);
     const opened = new BrokerConnection(library, connection);
+    let abort = (): void => {};
+    const aborted = new Promise<never>((_resolve, reject) => {
+      abort = () => reject(new Error('closed while connecting'));
+    });
+    signal.addEventListener('abort', abort, { once: true });
     try {
-      await connection.connect(address.host, address.port);
+      await Promise.race([connection.connect(address.host, address.port), aborted]);
     } catch (error) {
       opened.close();
       throw error;
+    } finally {
+      signal.removeEventListener('abort', abort);
     }
     opened.#guard();
     return opened;

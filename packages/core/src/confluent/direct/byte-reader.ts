@@ -117,9 +117,14 @@ export class ByteReader {
   }
 }
 
+/** The 64-bit number at a place, as near as a number comes to it: producers may write times in nanoseconds. */
+export function looseInt64(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at) * TWO_TO_32 + bytes.readUInt32BE(at + 4);
+}
+
 /** The 64-bit number at a place. @throws MalformedBytes for one of 2^53 and more */
 export function safeInt64(bytes: Buffer, at: number): number {
-  const value = bytes.readInt32BE(at) * TWO_TO_32 + bytes.readUInt32BE(at + 4);
+  const value = looseInt64(bytes, at);
   if (!Number.isSafeInteger(value)) throw new MalformedBytes('a number of more than 53 bits');
   return value;
 }

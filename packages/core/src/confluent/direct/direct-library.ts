@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import zlib from 'node:zlib';
 import type { Connection, ConnectionOptions, Writer } from '@platformatic/kafka';
 import type { BatchCodecs } from './batch-codecs.ts';
@@ -14,15 +15,19 @@ export interface DirectLibrary {
 
 let library: Promise<DirectLibrary> | undefined;
 
-/** Loads them, once: they take a second, which only a direct reader has to wait for. */
+/** Loads them, once: only a direct reader has to wait for it. */
 export function loadDirectLibrary(): Promise<DirectLibrary> {
   library ??= load();
   return library;
 }
 
 async function load(): Promise<DirectLibrary> {
-  const [kafka, { decompress: unzstd }] = await Promise.all([import('@platformatic/kafka'), import('fzstd')]);
-  const { Connection, Writer, compressionsAlgorithms } = kafka;
+  // With turns of the event loop in between, which loading holds.
+  const { Connection, Writer } = await import('./kafka-connection.ts');
+  await turn();
+  const { compressionsAlgorithms, crc32c } = await import('./kafka-codecs.ts');
+  await turn();
+  const { decompress: unzstd } = await import('fzstd');
   const { snappy, lz4 } = compressionsAlgorithms;
   // Node has it from 22.15 on.
   const { zstdDecompressSync } = zlib as { zstdDecompressSync?: (bytes: Buffer) => Buffer };
@@ -30,7 +35,7 @@ async function load(): Promise<DirectLibrary> {
     newConnection: (clientId, options) => new Connection(clientId, options),
     toWriter: (bytes) => Writer.create().append(bytes),
     codecs: {
-      crc32c: await nativeCrc32c(kafka.crc32c),
+      crc32c: await nativeCrc32c(crc32c),
       decompress: {
         [GZIP]: (bytes) => zlib.gunzipSync(bytes),
         [SNAPPY]: (bytes) => unsnappy(bytes, (block) => snappy.decompressSync(block)),

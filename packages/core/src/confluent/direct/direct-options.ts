@@ -29,10 +29,10 @@ const CONNECT_MS = 10_000;
 
 /**
  * What the direct reader is told by the options of the cluster; `properties` are those of the consumer.
- * @throws InvalidOptionError when security is given by properties of librdkafka, which only that can follow
+ * @throws InvalidOptionError when security, or a plug-in, is given by properties of librdkafka, which only that can follow
  */
 export function directOptions(kafka: ResolvedConfluentKafkaOptions, properties: ClientProperties): DirectOptions {
-  refuseRawSecurity(kafka.librdkafka);
+  refuseWhatOnlyLibrdkafkaFollows(kafka.librdkafka);
   const number = (names: readonly string[], otherwise: number): number => {
     const given = names.map((name) => kafka.librdkafka[name]).find((value) => value !== undefined);
     return given === undefined ? otherwise : Number(given);
@@ -44,7 +44,7 @@ export function directOptions(kafka: ResolvedConfluentKafkaOptions, properties: 
     brokers: kafka.brokers,
     clientId: clientId === undefined ? undefined : String(clientId),
     connection: {
-      connectTimeout: CONNECT_MS,
+      connectTimeout: number(['socket.connection.setup.timeout.ms'], CONNECT_MS),
       // The broker may wait before it answers.
       requestTimeout: number(['socket.timeout.ms'], REQUEST_MS) + maxWaitMs,
       ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
@@ -59,11 +59,15 @@ export function directOptions(kafka: ResolvedConfluentKafkaOptions, properties: 
   };
 }
 
-const securityProperty = /^(?:ssl|sasl|security|enable\.ssl|enable\.sasl|https)\./;
+const security = /^(?:ssl|sasl|security|enable\.ssl|enable\.sasl|https)\./;
+/** What it does to records is nobody's business but librdkafka's. */
+const PLUGINS = 'plugin.library.paths';
 
-function refuseRawSecurity(properties: Readonly<ClientProperties>): void {
+function refuseWhatOnlyLibrdkafkaFollows(properties: Readonly<ClientProperties>): void {
   for (const [name, value] of Object.entries(properties)) {
-    if (!securityProperty.test(name)) continue;
+    if (name === PLUGINS)
+      throw new InvalidOptionError(propertyPath(name), "it to be left out, or reader 'librdkafka'", value);
+    if (!security.test(name)) continue;
     const expected = "the options `tls` and `sasl` instead, which the reader 'direct' needs (or reader 'librdkafka')";
     throw new InvalidOptionError(propertyPath(name), expected, value);
   }

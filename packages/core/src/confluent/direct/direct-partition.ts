@@ -2,6 +2,7 @@ import type { TopicPartition } from '../../record.ts';
 import type { DirectRecord } from './direct-record.ts';
 import type { PartitionData } from './partition-data.ts';
 import type { RecordBatch } from './record-batch.ts';
+import { Silence } from './silence.ts';
 
 /** How long a replica other than the leader is asked before the leader is asked again which one is near (KIP-392). */
 const REPLICA_MS = 5 * 60_000;
@@ -15,11 +16,11 @@ export interface LogEnds {
 }
 
 /** What reading goes on with, once what has stopped it is gone. */
-export type Stop = 'out of range' | 'corrupt' | 'truncated';
+export type Stop = 'out of range' | 'corrupt' | 'truncated' | 'left to librdkafka';
 
 /**
  * A partition that is assigned here: where reading stands, and what was read and not yet taken. Nothing is asked of one that is paused, withheld (its
- * revocation has been reported), stopped (by an error that has been reported), or full.
+ * revocation has been reported), stopped (by an error that has been reported, or for the other reader to go on), or full.
  */
 export class DirectPartition implements TopicPartition {
   readonly topic: string;
@@ -38,10 +39,12 @@ export class DirectPartition implements TopicPartition {
   /** How often in a row what came of it was corrupt. */
   corruptions = 0;
   lastHeardAt: number = Date.now();
-  /** The topic that it was first asked of: another one of the same name has another id. */
+  /** The topic that has answered first, since the position was given: another one of the same name has another id. */
   topicId: string | undefined;
   /** The epoch of the last batch that was read here; -1 for none. */
   lastEpoch = -1;
+  /** Since when it does not come although it is asked for; undefined when it came the last time. */
+  silence: Silence | undefined;
   /** The last answer had not even one whole batch, though there is more: it has to come first in the next request. */
   isStarved = false;
   ends: LogEnds | undefined;
@@ -100,6 +103,7 @@ export class DirectPartition implements TopicPartition {
     this.isStarved = false;
     this.topicId = undefined;
     this.corruptions = 0;
+    this.silence = undefined;
     this.notBefore = 0;
     this.#reported = undefined;
     this.#replica = undefined;
@@ -118,13 +122,28 @@ export class DirectPartition implements TopicPartition {
     this.moves++;
   }
 
+  /** It did not come, though it was asked for; `isUnreachable` where nobody has answered who could tell anything about it. */
+  failed(reason: string, isUnreachable: boolean): void {
+    this.silence ??= new Silence(performance.now());
+    this.silence.failed(reason, isUnreachable);
+  }
+
+  /** Another reader goes on, behind the last record that was taken. */
+  leave(): void {
+    const next = this.firstBatch?.nextOffset ?? this.next;
+    this.#empty();
+    this.stop('left to librdkafka', next);
+  }
+
   /** What came of it. */
-  receive(data: PartitionData, ends: LogEnds, bytes: number): void {
+  receive(data: PartitionData, ends: LogEnds): void {
     this.failures = 0;
+    this.silence = undefined;
     this.lastHeardAt = Date.now();
     this.ends = ends;
-    this.isStarved = bytes > 0 && data.leaderEpoch === undefined;
     this.next = data.next;
+    // Brokers leave out a batch that is larger than what was asked for, unless the partition comes first.
+    this.isStarved = data.leaderEpoch === undefined && data.corrupt === undefined && this.end === undefined;
     if (data.leaderEpoch !== undefined) this.lastEpoch = data.leaderEpoch;
     for (const batch of data.batches) {
       this.#batches.push(batch);
@@ -160,7 +179,7 @@ export class DirectPartition implements TopicPartition {
 
   /** The leader has named a replica that is nearer; undefined to ask the leader again. */
   readFrom(id: number | undefined): void {
-    this.#replica = id === undefined ? undefined : { id, until: Date.now() + REPLICA_MS };
+    this.#replica = id === undefined ? undefined : { id, until: performance.now() + REPLICA_MS };
   }
 
   #empty(): void {

@@ -60,6 +60,11 @@ export class DirectRecord implements ReceivedRecord {
     return this.#key;
   }
 
+  keyAsLatin1(): string | null {
+    const { keyAt, keyLength } = this.#places;
+    return keyLength < 0 ? null : this.#batch.toString('latin1', keyAt, keyAt + keyLength);
+  }
+
   get value(): Buffer | null {
     if (this.#value === undefined) {
       const { valueAt, valueLength } = this.#places;

@@ -187,7 +187,7 @@ describe('a response with records', () => {
 });
 
 describe('what a broker takes', () => {
-  it('is the newest version of each request', () => {
+  it('is the oldest and the newest version of each request', () => {
     const bytes = Writer.create()
       .appendInt16(0)
       .appendArray(
@@ -201,8 +201,8 @@ describe('what a broker takes', () => {
       .appendTaggedFields().buffer;
     expect(readApiVersionsResponse(bytes)).toEqual(
       new Map([
-        [1, 18],
-        [3, 13],
+        [1, { oldest: 4, newest: 18 }],
+        [3, { oldest: 0, newest: 13 }],
       ]),
     );
   });

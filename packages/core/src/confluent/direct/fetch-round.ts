@@ -32,7 +32,8 @@ export function fetchRound(
   const asked = new Map<string, Asked>();
   const starved = partitions.filter((owned) => owned.isStarved);
   for (const owned of starved.length === 0 ? partitions : starved.concat(partitions.filter((one) => !one.isStarved))) {
-    const { topicId, partition, next, moves, lastEpoch } = owned;
+    const { partition, next, moves, lastEpoch } = owned;
+    const topicId = map.topicIdOf(owned.topic);
     if (topicId === undefined) continue;
     const list = topics.get(topicId) ?? [];
     topics.set(topicId, list);

@@ -1,7 +1,8 @@
-import { apiVersionsApi, readApiVersionsResponse, writeApiVersionsRequest } from './api-versions.ts';
+import { apiVersionsApi, readApiVersionsResponse, type VersionRange, writeApiVersionsRequest } from './api-versions.ts';
 import { BrokerConnection } from './broker-connection.ts';
 import type { DirectLibrary } from './direct-library.ts';
 import type { DirectOptions } from './direct-options.ts';
+import { metadataApi } from './metadata.ts';
 import { toAddress } from './metadata-source.ts';
 
 /** Kafka's key of a request for records. */
@@ -17,25 +18,35 @@ export async function fetchVersion(
 ): Promise<{ readonly version: number } | { readonly against: string }> {
   const api = { ...apiVersionsApi, isAnswerHeaderOld: true };
   const versions = readApiVersionsResponse(await connection.request(api, writeApiVersionsRequest()));
-  const newest = versions?.get(FETCH) ?? 0;
-  if (newest >= OLDEST_VERSION) return { version: Math.min(newest, NEWEST_VERSION) };
-  return {
-    against: `the broker takes requests for records up to version ${newest}, and the direct reader needs ${OLDEST_VERSION}, of Kafka 3.1`,
-  };
+  const fetch = versions?.get(FETCH) ?? { oldest: 0, newest: 0 };
+  const metadata = versions?.get(metadataApi.key) ?? { oldest: 0, newest: 0 };
+  const takes = (what: string, { oldest, newest }: VersionRange): string =>
+    `the broker takes requests for ${what} of version ${oldest} to ${newest}`;
+  if (fetch.newest < OLDEST_VERSION || fetch.oldest > NEWEST_VERSION)
+    return {
+      against: `${takes('records', fetch)}, and the direct reader needs one of ${OLDEST_VERSION} (Kafka 3.1) to ${NEWEST_VERSION}`,
+    };
+  if (metadata.newest < metadataApi.version || metadata.oldest > metadataApi.version)
+    return { against: `${takes('metadata', metadata)}, and the direct reader needs ${metadataApi.version}` };
+  return { version: Math.min(fetch.newest, NEWEST_VERSION) };
 }
 
-/** What stands against the direct reader on the first broker that answers; undefined for nothing. Each has `timeoutMs`. @throws Error when none answers */
+/**
+ * What stands against the direct reader on the first broker that answers; undefined for nothing. Each has `timeoutMs`.
+ * @throws Error when none answers, or `signal` is aborted
+ */
 export async function againstDirect(
   library: DirectLibrary,
   { brokers, clientId, connection: own }: DirectOptions,
   timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   const timeouts = { connectTimeout: timeoutMs, requestTimeout: timeoutMs };
   let failure: unknown;
   for (const broker of brokers) {
     let connection: BrokerConnection | undefined;
     try {
-      connection = await BrokerConnection.open(library, toAddress(broker), { clientId, ...own, ...timeouts });
+      connection = await BrokerConnection.open(library, toAddress(broker), { clientId, ...own, ...timeouts }, signal);
       const answer = await fetchVersion(connection);
       return 'against' in answer ? answer.against : undefined;
     } catch (error) {

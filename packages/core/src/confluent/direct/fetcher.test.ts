@@ -1,13 +1,17 @@
-import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { createServer, type Server } from 'node:net';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { KafkaWorkerError } from '../../errors.ts';
 import { type AskedPartition, type ScriptedAnswer, ScriptedBroker } from '../../testing/scripted-broker.ts';
+import { oldMessage } from '../../testing/two-readers-under-test.ts';
 import { plainRecord, TRANSACTIONAL, writeBatch } from '../../testing/written-batch.ts';
 import { pauseFor } from '../bounded.ts';
 import { type DirectLibrary, loadDirectLibrary } from './direct-library.ts';
 import type { DirectOptions } from './direct-options.ts';
 import { DirectPartition } from './direct-partition.ts';
 import type { DirectRecord } from './direct-record.ts';
+import type { FetchRequest } from './fetch-request.ts';
 import { Fetcher } from './fetcher.ts';
+import { LeaderLink } from './leader-link.ts';
 
 const WAIT_MS = 8_000;
 const END = 6;
@@ -37,14 +41,24 @@ class Reading {
   readonly partitions: DirectPartition[];
   readonly errors: KafkaWorkerError[] = [];
   readonly records: DirectRecord[] = [];
-  range = { earliest: 0, latest: END };
+  /** What librdkafka says of a log; undefined where it reaches nobody. */
+  range: { earliest: number; latest: number } | undefined = { earliest: 0, latest: END };
+  /** How often it was asked. */
+  questions = 0;
+  /** What librdkafka is to read on, from where, and why. */
+  readonly left: { readonly partition: number; readonly next: number; readonly why: string }[] = [];
   readonly fetcher: Fetcher;
 
-  constructor(brokers: readonly ScriptedBroker[], partitions: number, options: Partial<DirectOptions> = {}) {
+  constructor(
+    brokers: readonly ScriptedBroker[],
+    partitions: number,
+    options: Partial<DirectOptions> = {},
+    own: DirectLibrary = library,
+  ) {
     this.brokers = brokers;
     this.partitions = Array.from({ length: partitions }, (_, i) => new DirectPartition('t', i, 0));
     this.fetcher = new Fetcher({
-      library,
+      library: own,
       options: {
         ...{
           brokers: brokers.map(({ port }) => `127.0.0.1:${port}`),
@@ -58,7 +72,14 @@ class Reading {
       },
       partitions: () => this.partitions,
       report: (error) => this.errors.push(error),
-      rangeOf: () => Promise.resolve(this.range),
+      rangeOf: () => {
+        this.questions++;
+        return this.range === undefined ? Promise.reject(new Error('nobody')) : Promise.resolve(this.range);
+      },
+      leave: (owned, why) => {
+        owned.leave();
+        this.left.push({ partition: owned.partition, next: owned.next, why });
+      },
       changed: () => this.#take(),
     });
     this.fetcher.turn();
@@ -87,6 +108,7 @@ describe('records from the leaders', () => {
   let reading: Reading | undefined;
   const brokers: ScriptedBroker[] = [];
   afterEach(async () => {
+    jest.restoreAllMocks();
     reading?.fetcher.stop();
     for (const broker of brokers.splice(0)) await broker.stop();
   });
@@ -147,6 +169,19 @@ describe('records from the leaders', () => {
     expect(errors).toEqual([]);
   });
 
+  it('come, though the clock is set back by an hour meanwhile', async () => {
+    const [broker] = await started();
+    const { now } = Date;
+    broker.answer = first({ partitions: [{ partition: 0, errorCode: 56 }] });
+    const { answer } = broker;
+    broker.answer = (asked) => {
+      setTimeout(() => jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000), 5);
+      return answer(asked);
+    };
+    reading = new Reading(brokers, 1);
+    await readsAll();
+  });
+
   it('come from the new leader that the old one names, without asking anybody else', async () => {
     const [one, two] = await started(2);
     one.answer = () => ({ partitions: [{ partition: 0, errorCode: 6, leader: { id: 2, epoch: 6 } }] });
@@ -180,11 +215,78 @@ describe('records from the leaders', () => {
     expect([one.asked[1]?.[0]?.offset, errors]).toEqual([2, []]);
   });
 
+  it('come from the leader where a replica says that the log diverges: it may only be behind', async () => {
+    const [one, two] = await started(2);
+    one.answer = first(
+      { partitions: [{ partition: 0, end: END, records: logFrom(0) }] },
+      { partitions: [{ partition: 0, end: END, replica: 2 }] },
+    );
+    two.answer = () => ({ partitions: [{ partition: 0, end: 1, diverging: { epoch: 5, endOffset: 1 } }] });
+    reading = new Reading(brokers, 1, { rack: 'r' });
+    const { errors } = await readsAll();
+    expect([two.asked.length > 0, errors]).toEqual([true, []]);
+  });
+
   it('come from the leader where it prefers a replica that nobody knows', async () => {
     const [broker] = await started();
     broker.answer = first({ partitions: [{ partition: 0, end: END, replica: 9 }] });
     reading = new Reading(brokers, 1, { rack: 'r' });
     expect((await readsAll()).errors).toEqual([]);
+  });
+
+  it('come from the leader where a replica says that its own log parts from what was read', async () => {
+    const [one, two] = await started(2);
+    one.answer = first({ partitions: [{ partition: 0, end: END, replica: 2 }] });
+    two.answer = first(
+      { partitions: [{ partition: 0, end: END, records: logFrom(0) }] },
+      { partitions: [{ partition: 0, end: END, diverging: { epoch: 5, endOffset: 1 } }] },
+    );
+    reading = new Reading(brokers, 1, { rack: 'r' });
+    expect((await readsAll()).errors).toEqual([]);
+  });
+
+  it('come of a partition whose batch is larger than what is asked for, though another one always has more', async () => {
+    const [broker] = await started();
+    broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
+    // As Kafka does it: only the first one that has anything gets a batch that is too large.
+    broker.answer = (asked) => ({
+      partitions: asked.map(({ partition, offset }, i) => {
+        const records = writeBatch({ baseOffset: offset, leaderEpoch: 5, records: [plainRecord(0, 'x')] });
+        return { partition, end: offset + 100, ...(i === 0 ? { records } : {}) };
+      }),
+    });
+    reading = new Reading(brokers, 2);
+    await reading.until('both came', () => [0, 1].every((partition) => (reading?.values(partition).length ?? 0) > 3));
+  });
+
+  it('come where what was told first of their topic was out of date', async () => {
+    const [broker] = await started();
+    const { topicId } = broker;
+    broker.topicId = 'e'.repeat(32);
+    broker.answer = (asked) => {
+      // It answers with the id that it has now.
+      setImmediate(() => {
+        broker.topicId = topicId;
+      });
+      return asked[0]?.topicId === topicId ? healthy(asked) : { partitions: [{ partition: 0, errorCode: 100 }] };
+    };
+    reading = new Reading(brokers, 1);
+    expect((await readsAll()).errors).toEqual([]);
+  });
+
+  it.each<[string, ScriptedAnswer, RegExp]>([
+    ['refuses to be asked', { partitions: [], errorCode: 71 }, /it refuses to be asked \(71\)$/],
+    ['leaves them out of its answers', { partitions: [] }, /^$/],
+  ])('are not asked for all the time while their broker %s', async (_case, answer, told) => {
+    const [broker] = await started();
+    broker.answer = () => answer;
+    reading = new Reading(brokers, 1);
+    await pauseFor(900);
+    // Each wait is twice as long as the one before.
+    expect(broker.asked.length).toBeLessThan(8);
+    expect(reading.errors.map(({ message }) => message).join()).toMatch(told);
+    broker.answer = healthy;
+    await readsAll();
   });
 
   it('are asked for again only when the broker wants to be asked', async () => {
@@ -267,6 +369,23 @@ describe('records from the leaders', () => {
     broker.drop();
     await reading.until('it is told', () => reading?.errors.some(({ code }) => code === 'LOG_TRUNCATED') === true);
     expect(broker.asked.flat().filter(({ topicId }) => topicId !== old)).toEqual([]);
+  });
+
+  it('come from a topic that was created anew before anything of it was assigned here, though the old one was known', async () => {
+    const [broker] = await started();
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records: logFrom(0) }] });
+    reading = new Reading(brokers, 1);
+    await reading.until('the first ones came', () => (reading?.values().length ?? 0) >= 2);
+    // Given away, and assigned again when the topic is another one.
+    reading.partitions[0]?.withhold();
+    const old = broker.topicId;
+    broker.topicId = 'f'.repeat(32);
+    broker.answer = (asked) =>
+      asked[0]?.topicId === old ? { partitions: [{ partition: 0, errorCode: 100 }] } : healthy(asked);
+    reading.records.length = 0;
+    reading.partitions[0] = new DirectPartition('t', 0, 0);
+    reading.fetcher.turn();
+    expect((await readsAll()).errors).toEqual([]);
   });
 
   it('stop in front of a corrupt batch, once it was so three times, with what is whole before it', async () => {
@@ -365,6 +484,15 @@ describe('records from the leaders', () => {
     expect((await readsAll()).errors).toHaveLength(1);
   });
 
+  it('come when the brokers that are asked who leads do not know, and another one does', async () => {
+    const [one, two] = await started(2);
+    one.leaders = [{ id: -1, epoch: 4 }];
+    two.leaders = [{ id: 2, epoch: 5 }];
+    reading = new Reading([one], 1);
+    await readsAll();
+    expect(two.metadataRequests).toBeGreaterThan(0);
+  });
+
   it('say so while their topic is not there, and come when it is', async () => {
     const [broker] = await started();
     broker.topicError = 3;
@@ -373,5 +501,174 @@ describe('records from the leaders', () => {
     expect(reading.errors[0]).toMatchObject({ code: 'POLL', retriable: true });
     broker.topicError = 0;
     await readsAll();
+  });
+
+  /** From now on it is so much later. */
+  const later = (ms: number): void => {
+    const now = performance.now.bind(performance);
+    jest.spyOn(performance, 'now').mockImplementation(() => now() + ms);
+  };
+
+  it('say so when they have not come for long, whatever the broker says', async () => {
+    const [broker] = await started();
+    broker.answer = () => ({ partitions: [{ partition: 0, errorCode: 56 }] });
+    reading = new Reading(brokers, 1);
+    await reading.until('it was asked twice', () => broker.asked.length > 2);
+    expect(reading.errors).toEqual([]);
+    later(11_000);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({
+      code: 'POLL',
+      retriable: true,
+      message: expect.stringMatching(/t\/0: .* error 56/),
+    });
+    broker.answer = healthy;
+    expect([(await readsAll()).errors.length, reading.left]).toEqual([1, []]);
+  });
+
+  it('say so when their leader says for long that an offset is not in its log, and its log has it', async () => {
+    const [broker] = await started();
+    broker.answer = () => ({ partitions: [{ partition: 0, errorCode: 1 }] });
+    reading = new Reading(brokers, 1);
+    await reading.until('it was asked twice', () => broker.asked.length > 2);
+    later(11_000);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    const message = expect.stringMatching(/t\/0: .* offset 0 is not in its log, which has 0 to 6/);
+    expect([reading.errors[0], reading.left]).toMatchObject([{ code: 'POLL', retriable: true, message }, []]);
+  });
+});
+
+describe('a partition is left to librdkafka', () => {
+  let reading: Reading | undefined;
+  let broker: ScriptedBroker;
+  beforeEach(async () => {
+    broker = await new ScriptedBroker(1).start();
+    broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
+    broker.answer = healthy;
+  });
+  afterEach(async () => {
+    jest.restoreAllMocks();
+    reading?.fetcher.stop();
+    await broker.stop();
+  });
+
+  /** Partition 0 has this from offset 1 on; partition 1 is as it should be. */
+  const oneHas = (records: Buffer) => async (asked: readonly AskedPartition[]) => {
+    const { partitions } = (await healthy(asked)) as Exclude<ScriptedAnswer, string | Buffer>;
+    const own = (offset: number): Buffer => Buffer.concat([offset === 0 ? logFrom(0, 1) : Buffer.alloc(0), records]);
+    return {
+      partitions: asked.map(({ partition, offset }, i) =>
+        partition === 0 ? { partition, end: END, records: own(offset) } : (partitions[i] as { partition: number }),
+      ),
+    };
+  };
+
+  it.each([
+    ['a message of the format before Kafka 0.11', oldMessage(1), /message format 1/],
+    [
+      'a codec that is not there',
+      writeBatch({ baseOffset: 1, compression: 'gzip', records: [plainRecord(0, 'x')] }),
+      /compression 1/,
+    ],
+  ])('where %s stands, at its offset, and no other one is', async (_case, bytes, why) => {
+    broker.answer = oneHas(bytes);
+    const { 1: _gzip, ...decompress } = library.codecs.decompress;
+    reading = new Reading([broker], 2, {}, { ...library, codecs: { ...library.codecs, decompress } });
+    await reading.until('it is left', () => reading?.left.length === 1);
+    expect(reading.left).toEqual([{ partition: 0, next: 1, why: expect.stringMatching(why) }]);
+    await reading.until('the other one came', () => reading?.values(1).length === END);
+    expect([reading.values(0), reading.errors]).toEqual([['v0'], []]);
+  });
+
+  it('where its topic has no id', async () => {
+    broker.topicId = '0'.repeat(32);
+    reading = new Reading([broker], 2);
+    await reading.until('it is left', () => reading?.left.length === 2);
+    expect(reading.left[0]).toMatchObject({ next: 0, why: expect.stringMatching(/no id/) });
+  });
+
+  it.each([
+    [{ fetch: 12, metadata: 12 }, /records of version 4 to 12, and the direct reader needs one of 13/],
+    [{ fetch: 13, metadata: 11 }, /metadata of version 0 to 11, and the direct reader needs 12/],
+  ])('where its leader is too old: %j', async (newest, why) => {
+    broker.newest = newest;
+    reading = new Reading([broker], 1);
+    await reading.until('it is left', () => reading?.left.length === 1);
+    expect(reading.left[0]?.why).toMatch(why);
+  });
+
+  it('where librdkafka reaches its leader, and this reader has not for long', async () => {
+    broker.answer = () => 'close';
+    reading = new Reading([broker], 2);
+    reading.range = undefined;
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    const now = performance.now.bind(performance);
+    let shift = 11_000;
+    jest.spyOn(performance, 'now').mockImplementation(() => now() + shift);
+    await pauseFor(1_500);
+    // Once for all that it leads.
+    expect([reading.left, reading.questions]).toEqual([[], 1]);
+    // Now librdkafka does.
+    reading.range = { earliest: 0, latest: END };
+    shift = 22_000;
+    await reading.until('both are left', () => reading?.left.length === 2);
+    expect(reading.questions).toBe(2);
+    expect(reading.left[0]).toMatchObject({ next: 0, why: expect.stringMatching(/librdkafka reaches its leader/) });
+  });
+
+  it('not where the broker comes back while librdkafka is asked', async () => {
+    broker.answer = () => 'close';
+    reading = new Reading([broker], 1);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    reading.range = { earliest: 0, latest: END };
+    const now = performance.now.bind(performance);
+    jest.spyOn(performance, 'now').mockImplementation(() => {
+      broker.answer = healthy;
+      return now() + 11_000;
+    });
+    await reading.until('all came', () => reading?.values().length === END);
+    expect(reading.left).toEqual([]);
+  });
+});
+
+describe('a broker that does not answer a login', () => {
+  let server: Server;
+  let closed: Promise<void>;
+  let asked: Promise<void>;
+  const sasl = { mechanism: 'PLAIN', username: 'u', password: 'p' } as const;
+  const connection = { connectTimeout: 60_000, requestTimeout: 60_000, sasl };
+  beforeEach(async () => {
+    asked = new Promise((isAsked) => {
+      closed = new Promise((isClosed) => {
+        server = createServer((socket) => {
+          socket.on('error', () => {}).on('data', () => isAsked());
+          socket.on('close', () => isClosed());
+        });
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  afterEach(() => {
+    server.close();
+  });
+  const portOf = (): number => (server.address() as { port: number }).port;
+
+  // Each would last for a minute.
+  it('is let go by a reader that is stopped while it asks who leads', async () => {
+    const reading = new Reading([{ port: portOf() } as ScriptedBroker], 1, { connection });
+    await asked;
+    reading.fetcher.stop();
+    await closed;
+    expect(reading.errors).toEqual([]);
+  });
+
+  it('is let go by a link that is closed', async () => {
+    const link = new LeaderLink();
+    const address = { id: 1, host: '127.0.0.1', port: portOf() };
+    const fetching = link.fetch(library, { clientId: 'c', connection } as DirectOptions, address, {} as FetchRequest);
+    await asked;
+    link.close();
+    await expect(fetching).rejects.toThrow('closed while connecting');
+    await closed;
   });
 });

@@ -1,32 +1,25 @@
-import { ConnectionError, PollError, toError, UnsupportedBrokerError } from '../../errors.ts';
-import type { TopicPartition } from '../../record.ts';
-import { topicRefused } from '../refusals.ts';
+import { ConnectionError, PollError, UnsupportedBrokerError } from '../../errors.ts';
 import { Answers, type AnswersParts } from './answers.ts';
-import { backoffMs } from './backoff.ts';
-import { ClusterMap } from './cluster-map.ts';
 import type { DirectLibrary } from './direct-library.ts';
 import type { DirectOptions } from './direct-options.ts';
 import type { DirectPartition } from './direct-partition.ts';
 import { askedKey, type FetchRound, fetchRound } from './fetch-round.ts';
 import { LeaderLink } from './leader-link.ts';
-import type { TopicMetadata } from './metadata.ts';
-import { MetadataSource } from './metadata-source.ts';
+import { Leaders, textOf } from './leaders.ts';
+import { NO_TOPIC_ID } from './metadata.ts';
 import { Reported } from './reported.ts';
 
 /** Of all partitions together no more than this, and what is on its way, waits to be taken. */
 const BUFFER_BYTES = 16 * 1024 * 1024;
 
-/** Who leads is asked again at the earliest after this. */
-const REFRESH_MS = 100;
+/** A broker whose address is not known is asked again after this. */
+const NO_ADDRESS_MS = 100;
 
 /** So often in a row a broker may fail before it is said: one that is restarted elsewhere is known by then. */
 const QUIET_FAILURES = 3;
 
-const UNKNOWN_TOPIC = 3;
-const TOPIC_REFUSED = 29;
-
 /** What a fetcher works with. */
-export interface FetcherParts extends Pick<AnswersParts, 'report' | 'rangeOf'> {
+export interface FetcherParts extends Pick<AnswersParts, 'report' | 'rangeOf' | 'leave'> {
   readonly library: DirectLibrary;
   readonly options: DirectOptions;
   /** The partitions that are assigned here, beginning with another one each time. */
@@ -41,29 +34,24 @@ export interface FetcherParts extends Pick<AnswersParts, 'report' | 'rangeOf'> {
  */
 export class Fetcher {
   readonly #parts: FetcherParts;
-  readonly #map = new ClusterMap();
   readonly #links = new Map<number, LeaderLink>();
-  readonly #metadata: MetadataSource;
+  readonly #leaders: Leaders;
   readonly #answers: Answers;
   readonly #reported: Reported;
   #isRunning = true;
   #timer: NodeJS.Timeout | undefined;
-  #isRefreshing = false;
-  #isRefreshWanted = false;
-  #refreshFailures = 0;
-  #refreshNotBefore = 0;
+  #isAskingLibrdkafka = false;
   #receivedBytes = 0;
 
   constructor(parts: FetcherParts) {
     this.#parts = parts;
-    const { library, options, report, rangeOf } = parts;
-    this.#metadata = new MetadataSource(library, options, this.#map);
+    const { library, options, report, rangeOf, leave } = parts;
+    this.#leaders = new Leaders({ library, options, report, changed: () => this.turn() });
     this.#reported = new Reported(report);
     this.#answers = new Answers({
-      ...{ map: this.#map, codecs: library.codecs, isReadCommitted: options.isReadCommitted, report, rangeOf },
-      leaderLost: () => {
-        this.#isRefreshWanted = true;
-      },
+      ...{ map: this.#leaders.map, codecs: library.codecs, isReadCommitted: options.isReadCommitted },
+      ...{ report, rangeOf, leave },
+      leaderLost: () => this.#leaders.want(),
       changed: () => this.turn(),
     });
   }
@@ -80,7 +68,7 @@ export class Fetcher {
   stop(): void {
     this.#isRunning = false;
     clearTimeout(this.#timer);
-    this.#metadata.close();
+    this.#leaders.stop();
     for (const link of this.#links.values()) link.close();
   }
 
@@ -98,13 +86,14 @@ export class Fetcher {
     if (!this.#isRunning) return;
     const partitions = this.#parts.partitions();
     if (partitions.length === 0) return;
-    const now = Date.now();
+    const now = performance.now();
     let wakeAt = Number.POSITIVE_INFINITY;
     const wanted = new Map<number, DirectPartition[]>();
     const full = new Set<number>();
     const roomBytes = this.#roomOf(partitions);
     for (const owned of partitions) {
       const leader = this.#leaderOf(owned);
+      this.#lookAtSilence(owned, now);
       if (leader === undefined || !owned.isOpen || owned.stoppedBy !== undefined || owned.isAsked) continue;
       const id = owned.replicaAt(now) ?? leader;
       if (owned.bytes > roomBytes) full.add(id);
@@ -115,12 +104,9 @@ export class Fetcher {
       const link = this.#linkTo(id);
       if (link.isBusy) continue;
       if (link.notBefore > now) wakeAt = Math.min(wakeAt, link.notBefore);
-      else void this.#ask(id, link, fetchRound(list, this.#map, this.#parts.options, full.has(id)));
+      else void this.#ask(id, link, fetchRound(list, this.#leaders.map, this.#parts.options, full.has(id)));
     }
-    if (this.#isRefreshWanted && !this.#isRefreshing) {
-      if (now < this.#refreshNotBefore) wakeAt = Math.min(wakeAt, this.#refreshNotBefore);
-      else void this.#refresh(partitions);
-    }
+    wakeAt = Math.min(wakeAt, this.#leaders.turn(partitions, now));
     clearTimeout(this.#timer);
     if (wakeAt < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.turn(), Math.max(1, wakeAt - now));
   }
@@ -135,17 +121,23 @@ export class Fetcher {
 
   /** Undefined, and asked for, while nobody is known to lead it. */
   #leaderOf(owned: DirectPartition): number | undefined {
-    const topicId = this.#map.topicIdOf(owned.topic);
-    const leader = this.#map.leaderOf(owned);
+    const { map } = this.#leaders;
+    const topicId = map.topicIdOf(owned.topic);
+    const leader = map.leaderOf(owned);
     if (topicId === undefined || leader === undefined) {
-      this.#isRefreshWanted = true;
+      this.#leaders.want();
       return undefined;
     }
+    if (owned.stoppedBy !== undefined) return undefined;
+    if (topicId === NO_TOPIC_ID) {
+      this.#parts.leave(owned, 'its topic has no id, by which it would be asked for');
+      return undefined;
+    }
+    // Bound by the first answer: what was told before may have been out of date.
     if (owned.topicId !== undefined && owned.topicId !== topicId) {
-      if (owned.stoppedBy === undefined) this.#answers.recreated(owned);
+      this.#answers.recreated(owned);
       return undefined;
     }
-    owned.topicId = topicId;
     return leader.id;
   }
 
@@ -157,12 +149,12 @@ export class Fetcher {
 
   async #ask(id: number, link: LeaderLink, round: FetchRound): Promise<void> {
     const { library, options } = this.#parts;
-    const address = this.#map.brokerOf(id);
+    const address = this.#leaders.map.brokerOf(id);
     if (address === undefined) {
-      this.#isRefreshWanted = true;
+      this.#leaders.want();
       // A replica that has gone: the leader has what it had.
       for (const { owned } of round.asked.values()) owned.readFrom(undefined);
-      link.notBefore = Date.now() + REFRESH_MS;
+      link.notBefore = performance.now() + NO_ADDRESS_MS;
       setImmediate(() => this.turn());
       return;
     }
@@ -185,86 +177,70 @@ export class Fetcher {
     this.#parts.changed();
   }
 
-  #received(round: FetchRound, { topics, brokers, errorCode }: Awaited<ReturnType<LeaderLink['fetch']>>): void {
+  #received(round: FetchRound, { topics, brokers }: Awaited<ReturnType<LeaderLink['fetch']>>): void {
     if (!this.#isRunning) return;
-    if (errorCode !== 0) throw new Error(`the broker refuses to be asked (${errorCode})`);
+    const missing = new Set(round.asked.values());
     for (const { topicId, partitions } of topics) {
       for (const answer of partitions) {
         const asked = round.asked.get(askedKey(topicId, answer.partition));
         this.#receivedBytes += answer.records?.length ?? 0;
-        if (asked === undefined || asked.owned.isWithheld || asked.owned.moves !== asked.moves) continue;
+        if (asked === undefined || !missing.delete(asked)) continue;
+        if (asked.owned.isWithheld || asked.owned.moves !== asked.moves) continue;
+        if (answer.errorCode === 0) asked.owned.topicId = topicId;
         // Of a response for several, a record that is kept keeps what came with it of its own partition only.
         const isAlone = round.asked.size === 1 || answer.records === null;
         const own = isAlone ? answer : { ...answer, records: Buffer.from(answer.records) };
         this.#answers.received(asked.owned, own, brokers);
       }
     }
+    for (const { owned } of missing) this.#answers.missing(owned);
   }
 
   #askFailed(id: number, link: LeaderLink, round: FetchRound, failure: unknown): void {
     // It may lead no more, or be somewhere else.
-    this.#isRefreshWanted = true;
-    for (const { owned } of round.asked.values()) owned.readFrom(undefined);
-    const { host, port } = this.#map.brokerOf(id) ?? { host: '', port: 0 };
-    if (failure instanceof UnsupportedBrokerError) {
-      this.#reported.begins(`broker ${id}`, failure);
-    } else if (link.failures >= QUIET_FAILURES) {
-      const message = `no records from broker ${id} (${host}:${port}): ${textOf(failure)}`;
-      const brokers = [`${host}:${port}`];
-      this.#reported.begins(`broker ${id}`, new ConnectionError(message, { brokers, cause: failure }));
+    this.#leaders.want();
+    const { host, port } = this.#leaders.map.brokerOf(id) ?? { host: '', port: 0 };
+    const message = `no records from broker ${id} (${host}:${port}): ${textOf(failure)}`;
+    const isUnsupported = failure instanceof UnsupportedBrokerError;
+    for (const { owned, moves } of round.asked.values()) {
+      const isReplica = owned.replicaAt(performance.now()) !== undefined;
+      owned.readFrom(undefined);
+      if (isReplica || owned.isWithheld || owned.moves !== moves) continue;
+      if (isUnsupported) this.#parts.leave(owned, failure.message);
+      else owned.failed(message, true);
+    }
+    if (isUnsupported || link.failures < QUIET_FAILURES) return;
+    const brokers = [`${host}:${port}`];
+    this.#reported.begins(`broker ${id}`, new ConnectionError(message, { brokers, cause: failure }));
+  }
+
+  #lookAtSilence(owned: DirectPartition, now: number): void {
+    const { silence } = owned;
+    if (silence === undefined || !owned.isOpen || owned.stoppedBy !== undefined) return;
+    const step = silence.step(now, !this.#isAskingLibrdkafka);
+    const forMs = `for ${Math.round(silence.lastsMs(now))} ms: ${silence.reason}`;
+    if (step === 'tell') {
+      const message = `${owned.topic}/${owned.partition}: nothing can be read of it ${forMs}`;
+      this.#parts.report(new PollError(message, { retriable: true }));
+    } else if (step === 'ask librdkafka') {
+      void this.#askLibrdkafka(owned);
+    } else if (step === 'leave it to librdkafka') {
+      this.#parts.leave(owned, `librdkafka reaches its leader, and this reader does not ${forMs}`);
     }
   }
 
-  async #refresh(partitions: readonly TopicPartition[]): Promise<void> {
-    this.#isRefreshing = true;
-    this.#isRefreshWanted = false;
-    const topics = [...new Set(partitions.map(({ topic }) => topic))];
-    try {
-      const failed = this.#map.learn(await this.#metadata.ask(topics));
-      for (const topic of failed) this.#topicFailed(topic);
-      for (const topic of topics) if (failed.every(({ name }) => name !== topic)) this.#reported.ended(topic);
-      const isComplete = failed.length === 0 && partitions.every((one) => this.#map.leaderOf(one) !== undefined);
-      this.#refreshFailures = isComplete ? 0 : this.#refreshFailures + 1;
-      if (failed.length === 0) this.#lookForLeaderless(partitions);
-      this.#reported.ended('metadata');
-    } catch (error) {
-      this.#refreshFailures++;
-      this.#isRefreshWanted = true;
-      if (this.#refreshFailures >= QUIET_FAILURES) {
-        const { brokers } = this.#parts.options;
-        const message = `no broker says who leads the partitions: ${textOf(error)}`;
-        this.#reported.begins('metadata', new ConnectionError(message, { brokers, cause: error }));
-      }
-    }
-    this.#isRefreshing = false;
-    this.#refreshNotBefore = Date.now() + (this.#refreshFailures === 0 ? REFRESH_MS : backoffMs(this.#refreshFailures));
+  /** One question at a time, for all that the same broker leads: each holds a thread of Node's pool until it is answered. */
+  async #askLibrdkafka(owned: DirectPartition): Promise<void> {
+    const { topic, partition } = owned;
+    const leader = this.#leaders.map.leaderOf(owned)?.id;
+    this.#isAskingLibrdkafka = true;
+    const isReached = await this.#parts.rangeOf({ topic, partition }).then(
+      () => true,
+      () => false,
+    );
+    this.#isAskingLibrdkafka = false;
+    for (const other of this.#parts.partitions())
+      if (this.#leaders.map.leaderOf(other)?.id === leader) other.silence?.answered(isReached, performance.now());
     this.turn();
   }
-
-  #lookForLeaderless(partitions: readonly TopicPartition[]): void {
-    for (const { topic, partition } of partitions) {
-      const name = `${topic}/${partition}`;
-      if (this.#map.leaderOf({ topic, partition }) !== undefined) this.#reported.ended(name);
-      else if (this.#refreshFailures >= QUIET_FAILURES)
-        this.#reported.begins(name, new PollError(`${name}: it has no leader`, { retriable: true }));
-    }
-  }
-
-  #topicFailed({ name, errorCode }: TopicMetadata): void {
-    if (errorCode === TOPIC_REFUSED) {
-      this.#reported.begins(name, topicRefused('DESCRIBE', [name], undefined));
-    } else if (errorCode === UNKNOWN_TOPIC) {
-      this.#map.forgetTopic(name);
-      const message = `${name}: the topic is not there (any more)`;
-      this.#reported.begins(name, new PollError(message, { retriable: true }));
-    } else {
-      const message = `${name}: no broker says who leads it (${errorCode})`;
-      this.#reported.begins(name, new PollError(message, { retriable: true }));
-    }
-  }
-}
-
-function textOf(error: unknown): string {
-  const { message, cause } = toError(error);
-  return cause instanceof Error ? `${message} ${cause.message}` : message;
 }

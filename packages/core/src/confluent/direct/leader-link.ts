@@ -18,7 +18,7 @@ export class LeaderLink {
   #connection: BrokerConnection | undefined;
   #version = 0;
   #address: BrokerAddress | undefined;
-  #isClosed = false;
+  readonly #closing = new AbortController();
 
   /** How often in a row it has failed. */
   get failures(): number {
@@ -36,19 +36,20 @@ export class LeaderLink {
       const connection = await this.#connected(library, options, address);
       const api = { key: FETCH, version: this.#version };
       const response = readFetchResponse(await connection.request(api, writeFetchRequest(api.version, request)));
+      if (response.errorCode !== 0) throw new Error(`it refuses to be asked (${response.errorCode})`);
       this.#failures = 0;
-      this.notBefore = response.throttleMs > 0 ? Date.now() + response.throttleMs : 0;
+      this.notBefore = response.throttleMs > 0 ? performance.now() + response.throttleMs : 0;
       return response;
     } catch (error) {
       this.#connection?.close();
       this.#failures++;
-      this.notBefore = Date.now() + backoffMs(this.#failures);
+      this.notBefore = performance.now() + backoffMs(this.#failures);
       throw error;
     }
   }
 
   close(): void {
-    this.#isClosed = true;
+    this.#closing.abort();
     this.#connection?.close();
   }
 
@@ -56,20 +57,14 @@ export class LeaderLink {
     const isSame = this.#address?.host === address.host && this.#address.port === address.port;
     if (this.#connection?.isOpen === true && isSame) return this.#connection;
     this.#connection?.close();
-    const connection = await BrokerConnection.open(library, address, {
-      clientId: options.clientId,
-      ...options.connection,
-    });
-    if (this.#isClosed) {
-      connection.close();
-      throw new Error('closed while connecting');
-    }
+    const own = { clientId: options.clientId, ...options.connection };
+    const connection = await BrokerConnection.open(library, address, own, this.#closing.signal);
     this.#connection = connection;
     this.#address = address;
     const answer = await fetchVersion(connection);
     if ('against' in answer) {
       const broker = `broker ${address.id} (${address.host}:${address.port})`;
-      throw new UnsupportedBrokerError(`${broker}: ${answer.against}. Choose reader 'librdkafka'`);
+      throw new UnsupportedBrokerError(`${broker}: ${answer.against}`);
     }
     this.#version = answer.version;
     return connection;

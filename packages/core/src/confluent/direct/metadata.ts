@@ -26,13 +26,14 @@ export interface Metadata {
   readonly topics: readonly TopicMetadata[];
 }
 
-const NO_ID = '0'.repeat(32);
+/** What stands in the place of a topic's id where it has none: that of a cluster which was upgraded halfway. */
+export const NO_TOPIC_ID: string = '0'.repeat(32);
 
 /** @see https://kafka.apache.org/protocol#The_Messages_Metadata */
 export function writeMetadataRequest(topics: readonly string[]): Buffer {
   const writer = new ByteWriter();
   writer.array(topics, (name) => {
-    writer.uuid(NO_ID).string(name).noTaggedFields();
+    writer.uuid(NO_TOPIC_ID).string(name).noTaggedFields();
   });
   // Neither are topics created, nor rights told.
   return writer.int8(0).int8(0).noTaggedFields().bytes;

@@ -57,16 +57,23 @@ function recordsOf(data: PartitionData, atATime = 3): DirectRecord[] {
 }
 
 /** What a record says, for comparing. */
-const plain = ({ topic, partition, offset, timestamp, key, value, headers }: DirectRecord) => ({
-  ...{ topic, partition, offset, timestamp },
-  ...{ key: key?.toString('hex') ?? null, value: value?.toString('hex') ?? null },
-  headers: Array.from(headers, ([name, own]) => [name, own?.toString('hex') ?? null]),
-});
+const plain = (record: DirectRecord) => {
+  const { topic, partition, offset, timestamp } = record;
+  // Told before the buffer of the key is made.
+  const laneKey = record.keyAsLatin1();
+  const { key, value, headers } = record;
+  return {
+    ...{ topic, partition, offset, timestamp, laneKey },
+    ...{ key: key?.toString('hex') ?? null, value: value?.toString('hex') ?? null },
+    headers: Array.from(headers, ([name, own]) => [name, own?.toString('hex') ?? null]),
+  };
+};
 
 const expectedOf = (batches: readonly (WrittenBatch & { baseOffset: number })[]) =>
   batches.flatMap(({ baseOffset, baseTimestamp = 0, records }) =>
     records.map(({ offsetDelta, timestampDelta, key, value, headers }) => ({
       ...{ topic: 't', partition: 3, offset: baseOffset + offsetDelta, timestamp: baseTimestamp + timestampDelta },
+      laneKey: key?.toString('latin1') ?? null,
       ...{ key: key?.toString('hex') ?? null, value: value?.toString('hex') ?? null },
       headers: headers.map(([name, own]) => [name, own?.toString('hex') ?? null]),
     })),

@@ -73,11 +73,25 @@ describe('a batch', () => {
     expect(all.map(({ timestamp }) => timestamp)).toEqual([70, 70]);
   });
 
-  it('of the format before Kafka 0.11 is an error that says so', () => {
+  it('of the format before Kafka 0.11 is for librdkafka', () => {
     const old = Buffer.alloc(40);
     old.writeInt32BE(28, 8);
     old.writeInt8(1, 16);
-    expect(read([old]).corrupt?.reason).toMatch(/message format 1, .* only the librdkafka reader/);
+    expect(read([old]).corrupt).toMatchObject({ isForLibrdkafka: true, reason: expect.stringMatching(/format 1/) });
+    old.writeInt8(3, 16);
+    expect(read([old]).corrupt).toMatchObject({ isForLibrdkafka: false });
+  });
+
+  it('has times of any size, though they are no longer exact then', () => {
+    const nanoseconds = 1_763_800_000_000_000_000;
+    const records = [-4, 0, nanoseconds].map((timestampDelta, i) => ({ ...plainRecord(i, 'x'), timestampDelta }));
+    const all: DirectRecord[] = [];
+    const data = read([
+      writeBatch({ records }),
+      writeBatch({ baseOffset: 3, baseTimestamp: nanoseconds, records: [plainRecord(0, 'x')] }),
+    ]);
+    for (const batch of data.batches) batch.read(10, all);
+    expect(all.map(({ timestamp }) => timestamp)).toEqual([-4, 0, nanoseconds, nanoseconds]);
   });
 
   it('that is corrupt names its offsets, and what is whole before it stays', () => {

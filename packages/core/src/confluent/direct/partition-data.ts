@@ -1,8 +1,9 @@
-import type { BatchCodecs } from './batch-codecs.ts';
+import { type BatchCodecs, GZIP, LZ4, SNAPPY, ZSTD } from './batch-codecs.ts';
 import { type BatchHeader, CHECKED_FROM, HEADER_BYTES, readBatchHeader } from './batch-header.ts';
 import type { AbortedTransaction } from './fetch-response.ts';
 import { MalformedBytes } from './malformed-bytes.ts';
 import { RecordBatch } from './record-batch.ts';
+import { UnsupportedBytes } from './unsupported-bytes.ts';
 import { readVarint, readVarlong } from './varint.ts';
 
 /** What a response holds of one partition, and how to read it. */
@@ -22,6 +23,8 @@ export interface CorruptBatch {
   readonly firstOffset: number;
   readonly lastOffset: number;
   readonly reason: string;
+  /** They are right, and librdkafka reads them. */
+  readonly isForLibrdkafka: boolean;
 }
 
 /** The batches that have records for us, in order. */
@@ -55,14 +58,17 @@ export function readPartitionData(data: PartitionBytes, codecs: BatchCodecs): Pa
       const batch = bytes.subarray(at, at + header.bytes);
       checkBatch(header, batch, next, codecs);
       const isAborted = aborted?.passes(header, batch) === true;
-      if (!header.isControl && !isAborted && header.recordCount > 0)
+      if (!header.isControl && !isAborted && header.recordCount > 0) {
+        checkCodec(header, codecs);
         batches.push(new RecordBatch(data, header, batch, from, codecs));
+      }
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error;
       corrupt = {
         firstOffset: Math.max(next, header?.baseOffset ?? next),
         lastOffset: Math.max(next, header?.lastOffset ?? next),
         reason: error.message,
+        isForLibrdkafka: error instanceof UnsupportedBytes,
       };
       break;
     }
@@ -83,6 +89,14 @@ function checkBatch(header: BatchHeader, batch: Buffer, next: number, codecs: Ba
     );
   // The first one may begin before the offset that was asked for, never end before it.
   if (header.lastOffset < next) throw new MalformedBytes(`a batch that ends at ${header.lastOffset}, before ${next}`);
+}
+
+/** Those that librdkafka reads; of another one it would pass over the records. */
+const codecsOfLibrdkafka = [GZIP, SNAPPY, LZ4, ZSTD];
+
+function checkCodec({ compression }: BatchHeader, { decompress }: BatchCodecs): void {
+  if (decompress[compression] === undefined && codecsOfLibrdkafka.includes(compression))
+    throw new UnsupportedBytes(`compression ${compression}, for which there is no codec here`);
 }
 
 const ABORT_MARKER = 0;

@@ -22,18 +22,19 @@ export function readVarint(cursor: Cursor): number {
   return (value >>> 1) ^ -(value & 1);
 }
 
-/** A signed number of up to 64 bits; one of 2^53 and more is refused. */
+/** A signed number of up to 64 bits, as near as a number comes to one of 2^53 and more: times may be that large. */
 export function readVarlong(cursor: Cursor): number {
   const { bytes } = cursor;
   let byte = bytes[cursor.at++] as number;
-  let value = byte & 0x7f;
-  let unit = 0x80;
+  const isNegative = (byte & 1) === 1;
+  // Without the sign, which is the last bit.
+  let value = (byte & 0x7f) >>> 1;
+  let unit = 0x40;
   for (let read = 1; byte >= 0x80; read++) {
     if (read >= VARLONG_BYTES) throw new MalformedBytes('a number goes on for too long');
     byte = bytes[cursor.at++] as number;
     value += (byte & 0x7f) * unit;
     unit *= 0x80;
   }
-  if (value > Number.MAX_SAFE_INTEGER) throw new MalformedBytes('a number of more than 53 bits');
-  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  return isNegative ? -value - 1 : value;
 }
