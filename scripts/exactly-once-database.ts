@@ -1,4 +1,4 @@
-// Workers write records into PostgreSQL while processes, connections and servers fail. Options: --records N --faults N (of most kinds) --seed N --json.
+// Workers write records into PostgreSQL while processes, connections and servers fail. Options: --records N --faults N (of most kinds) --seed N --reader librdkafka|direct --json.
 // The last line of --json is the verdict. It starts a Kafka and a PostgreSQL of its own, which it stops and starts.
 
 import { runDatabaseFaults } from '../bench/exactly-once-database/run-database-faults.ts';

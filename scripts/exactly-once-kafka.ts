@@ -1,5 +1,5 @@
 // Workers write records from topic to topic under exactlyOnce while processes, transactions and the broker fail. Options: --records N --faults N (of
-// most kinds) --seed N --json, and --break: under atLeastOnce, which has to be noticed. The last line of --json is the verdict. It starts three
+// most kinds) --seed N, --reader librdkafka|direct, --json, and --break: under atLeastOnce, which has to be noticed. The last line of --json is the verdict. It starts three
 // brokers of its own, which it stops and starts one by one; with --one-broker one, which is only stopped in order.
 
 import { runKafkaFaults } from '../bench/exactly-once-kafka/run-kafka-faults.ts';

@@ -2,12 +2,16 @@ import type { StartFaultedKafka } from '../bench/faults/faulted-kafka.ts';
 import type { FaultsVerdict, RecordsVerdict } from '../bench/faults/run-faults.ts';
 import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { type Interrupted, interruption } from './interruption.ts';
+import { type ProvenReader, readerNamed, readers } from './proven-reader.ts';
+import { wholeNumber } from './whole-number.ts';
 
 /** What a proof by faults is told by its command line, and given to work with. */
 export interface FaultsRun {
   readonly records: number;
   readonly faults: number;
   readonly seed: number;
+  /** Who fetches the workers' records. */
+  readonly reader: ProvenReader;
   /** Whether what it proves is broken on purpose. */
   readonly isBroken: boolean;
   readonly brokers: string;
@@ -22,6 +26,7 @@ const options = {
   records: { type: 'string', default: '100000' },
   faults: { type: 'string', default: '8' },
   seed: { type: 'string', default: '1' },
+  reader: { type: 'string', default: 'librdkafka' },
   json: { type: 'boolean', default: false },
 } as const;
 const more = {
@@ -50,20 +55,16 @@ export async function faultsCommand<Verdict extends RecordsVerdict, Kinds>(
 ): Promise<void> {
   const known = [...(canBreak ? ['break'] : []), ...(startOneBroker === undefined ? [] : ['one-broker'])];
   const flags = known.map((flag) => ` [--${flag}]`).join('');
-  const usage = `scripts/${script} [--records N] [--faults N] [--seed N]${flags} [--json]`;
+  const usage = `scripts/${script} [--records N] [--faults N] [--seed N] [--reader ${readers.join('|')}]${flags} [--json]`;
   try {
     const { values } = readCommandLine({ usage, options: { ...options, ...more } }, process.argv.slice(2));
     for (const flag of ['break', 'one-broker'] as const)
       if (values[flag] && !known.includes(flag)) throw new UsageError(`there is no --${flag}\nusage: ${usage}`);
-    const wholeNumber = (name: 'records' | 'faults' | 'seed'): number => {
-      const number = Number(values[name]);
-      if (/^\d+$/.test(values[name]) && Number.isSafeInteger(number) && number > 0) return number;
-      const given = JSON.stringify(values[name]);
-      throw new UsageError(`--${name} is a whole number from 1 on, not ${given}\nusage: ${usage}`);
-    };
-    const [records, faults, seed] = [wholeNumber('records'), wholeNumber('faults'), wholeNumber('seed')];
+    const number = (name: 'records' | 'faults' | 'seed'): number => wholeNumber(name, values[name], usage);
+    const [records, faults, seed] = [number('records'), number('faults'), number('seed')];
+    const reader = readerNamed(values.reader, usage);
     const start = values['one-broker'] ? (startOneBroker ?? startKafka) : startKafka;
-    await main({ records, faults, seed, isBroken: values.break, asJson: values.json }, start, run);
+    await main({ records, faults, seed, reader, isBroken: values.break, asJson: values.json }, start, run);
   } catch (error) {
     reportFailure(error);
   }
@@ -82,7 +83,7 @@ async function main<Verdict extends RecordsVerdict, Kinds>(
   {
     asJson,
     ...told
-  }: Pick<FaultsRun, 'records' | 'faults' | 'seed' | 'isBroken'> & {
+  }: Pick<FaultsRun, 'records' | 'faults' | 'seed' | 'reader' | 'isBroken'> & {
     readonly asJson: boolean;
   },
   startKafka: StartFaultedKafka,
@@ -94,7 +95,7 @@ async function main<Verdict extends RecordsVerdict, Kinds>(
     const { bootstrap: brokers, replicas, restartBroker, stop } = await startKafka(say, signal);
     try {
       const verdict = await run({ ...told, brokers, replicas, restartBroker, say, signal });
-      report(verdict, told.seed, asJson, say);
+      report(verdict, told, asJson, say);
     } finally {
       await stop();
     }
@@ -107,7 +108,7 @@ async function main<Verdict extends RecordsVerdict, Kinds>(
 
 function report(
   { violations, ...figures }: RecordsVerdict & { readonly violations: readonly string[] },
-  seed: number,
+  { seed, reader }: Pick<FaultsRun, 'seed' | 'reader'>,
   asJson: boolean,
   say: (line: string) => void,
 ): void {
@@ -115,5 +116,5 @@ function report(
     say(`${name}: ${typeof figure === 'object' ? JSON.stringify(figure) : figure}`);
   for (const violation of violations) say(`VIOLATED: ${violation}`);
   if (violations.length > 0) process.exitCode = 1;
-  if (asJson) say(JSON.stringify({ ...figures, seed, violations }));
+  if (asJson) say(JSON.stringify({ ...figures, seed, reader, violations }));
 }

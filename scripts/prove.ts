@@ -1,4 +1,5 @@
-// npm run prove [-- NAME…]: runs the long proofs, all or the named ones, and writes docs/evidence/NAME.json.
+// npm run prove [-- NAME…] [--reader librdkafka|direct]: runs the long proofs, all or the named ones, and writes docs/evidence/NAME.json; those with the
+// other reader docs/evidence/NAME-READER.json.
 // KAFKA_BROKERS names a broker for the proofs that need a real one; otherwise they get a private one.
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -9,12 +10,15 @@ import { readCommandLine, reportFailure, UsageError } from './command-line.ts';
 import { type Interrupted, interruption } from './interruption.ts';
 import { commit, machine } from './machine.ts';
 import { startPrivateKafka } from './private-kafka.ts';
+import { type ProvenReader, readerNamed } from './proven-reader.ts';
 
 interface Proof {
   readonly name: string;
   /** What the docs may claim when it passes. */
   readonly claim: string;
   readonly needsKafka: boolean;
+  /** Whether its program takes a reader. */
+  readonly takesReader?: true;
   /** A TypeScript program and its arguments; its last line of output is the evidence, as JSON. */
   readonly program: readonly string[];
 }
@@ -22,7 +26,12 @@ interface Proof {
 const proofs: readonly Proof[] = [
   bench('engine', 'records per second of the worker alone, without a broker', false),
   bench('ledger', 'the cost of settling a record does not grow with the records in flight', false),
-  bench('throughput', 'records per second from a real broker, beside a bare loop on the raw client', true),
+  bench(
+    'throughput',
+    'records per second from a real broker with either reader, beside a bare loop on the raw client, kafkajs and the Java consumer',
+    true,
+  ),
+  bench('pause', 'when partitions that were paused have caught up, with either reader', true),
   bench('strategies', 'what the strategies cost, and how near to their ideal handlers that wait are run', true),
   bench(
     'exactly-once',
@@ -43,6 +52,7 @@ const proofs: readonly Proof[] = [
     claim: 'nothing is lost, nothing out of order and nothing repeated without need while workers come, leave and die',
     // Three brokers of its own, which it stops and starts.
     needsKafka: false,
+    takesReader: true,
     program: ['scripts/chaos.ts', '--seconds', '300', '--json'],
   },
   {
@@ -51,6 +61,7 @@ const proofs: readonly Proof[] = [
       'what handlers send is there once, in order per key, for a reader with read_committed, while workers die, stand still and move, transactions fail, and the broker restarts',
     // A Kafka of its own, which it stops and starts.
     needsKafka: false,
+    takesReader: true,
     program: ['scripts/exactly-once-kafka.ts', '--json'],
   },
   {
@@ -59,7 +70,16 @@ const proofs: readonly Proof[] = [
       'what handlers write to PostgreSQL is there once, in order, while workers die, stand still and move, and connections, the database and the broker fail',
     // A Kafka and a PostgreSQL of its own, which it stops and starts.
     needsKafka: false,
+    takesReader: true,
     program: ['scripts/exactly-once-database.ts', '--json'],
+  },
+  {
+    name: 'direct',
+    claim:
+      'the direct reader loses and repeats nothing and keeps the order while leaders move every second and brokers restart and die; it reads from the nearest replica, and tells of a truncated log',
+    // Three brokers of its own, which it stops and starts.
+    needsKafka: false,
+    program: ['scripts/direct.ts', '--json'],
   },
   {
     name: 'soak',
@@ -76,19 +96,24 @@ const proofs: readonly Proof[] = [
   },
 ];
 
+const usage = 'npm run prove -- [NAME…] [--reader librdkafka|direct]';
+const options = { reader: { type: 'string' } } as const;
+
 let current: ChildProcess | undefined;
 
 try {
-  const { positionals } = readCommandLine(
-    { usage: 'npm run prove [-- NAME…]', options: {}, positionals: true },
-    process.argv.slice(2),
-  );
+  const { positionals, values } = readCommandLine({ usage, options, positionals: true }, process.argv.slice(2));
   const unknown = positionals.filter((name) => !proofs.some((proof) => proof.name === name));
   if (unknown.length > 0) {
     const names = proofs.map(({ name }) => name).join(', ');
     throw new UsageError(`no proof is called ${unknown.join(', ')}; there are ${names}`);
   }
-  await proveAll(proofs.filter(({ name }) => positionals.length === 0 || positionals.includes(name)));
+  const chosen = proofs.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const reader = values.reader === undefined ? undefined : readerNamed(values.reader, usage);
+  const without = chosen.filter(({ takesReader }) => reader !== undefined && takesReader !== true);
+  if (without.length > 0)
+    throw new UsageError(`${without.map(({ name }) => name).join(', ')} takes no --reader\nusage: ${usage}`);
+  await proveAll(reader === undefined ? chosen : chosen.map((proof) => withReader(proof, reader)));
 } catch (error) {
   reportFailure(error);
 }
@@ -150,6 +175,12 @@ function write({ name, claim }: Proof, evidence: unknown): void {
   const content = { proof: name, claim, commit: commit(), machine: machine(), evidence };
   writeFileSync(file, `${JSON.stringify(content, undefined, 2)}\n`);
   console.log(`written: docs/evidence/${name}.json`);
+}
+
+/** With the reader that is there anyway it keeps its name. */
+function withReader(proof: Proof, reader: ProvenReader): Proof {
+  const name = reader === 'librdkafka' ? proof.name : `${proof.name}-${reader}`;
+  return { ...proof, name, program: [...proof.program, '--reader', reader] };
 }
 
 function bench(name: string, claim: string, needsKafka: boolean): Proof {

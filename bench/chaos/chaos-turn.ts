@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Load, type WrittenRecord } from '../load.ts';
 import { machineNow } from '../machine-now.ts';
 import { untilGroupEnd } from './group-end.ts';
-import { type Minimums, unreached } from './minimums.ts';
-import { chaosPlan, type Step } from './plan.ts';
+import type { Minimums } from './minimums.ts';
+import type { Step } from './plan.ts';
 import { isLeave, leaveOf, overlapping } from './repeats.ts';
 import type { ThreeBrokers } from './three-brokers.ts';
+import type { TurnScript } from './turn-script.ts';
 import { type FleetMember, WorkerFleet, type WorkerHistory } from './worker-fleet.ts';
 
 /** A worker was killed or a broker went away; over when every replica was in sync and every partition had one owner again. */
@@ -38,10 +39,7 @@ export interface ChaosTurnOptions {
   readonly protocol: 'classic' | 'consumer';
   /** Who fetches the workers' records. */
   readonly reader: 'direct' | 'librdkafka';
-  readonly seconds: number;
-  readonly seed: number;
-  /** Until that has happened it goes on, at most as long again: a busy machine does less in the same time. */
-  readonly enough: Minimums;
+  readonly script: TurnScript;
   readonly brokers: ThreeBrokers;
   /** Where traces and logs of the workers go. */
   readonly directory: string;
@@ -49,18 +47,13 @@ export interface ChaosTurnOptions {
   readonly signal: AbortSignal;
 }
 
-const PARTITIONS = 12;
-const RECORDS_PER_SECOND = 400;
-const FIRST_WORKERS = 3;
-const MIN_WORKERS = 2;
-const MAX_WORKERS = 5;
 const SETTLE_MS = 90_000;
 const LOOK_MS = 50;
 
 /** The group is not as it should be: what follows would say nothing. What has happened until then is judged all the same. */
 class GivenUp extends Error {}
 
-/** Makes one group go through as much as fits into the time, at least one round of the plan. */
+/** Makes one group go through a script, at least one round of it. */
 export class ChaosTurn {
   readonly #options: ChaosTurnOptions;
   readonly #fleet: WorkerFleet;
@@ -72,30 +65,31 @@ export class ChaosTurn {
 
   constructor(options: ChaosTurnOptions) {
     this.#options = options;
-    const { protocol, reader, brokers, directory } = options;
-    const names = { topic: `chaos-${protocol}`, groupId: `chaos-${protocol}` };
-    const common = { brokers: brokers.bootstrap, ...names, protocol, reader };
+    const { protocol, reader, brokers, directory, script } = options;
+    const { name, partitions, recordsPerSecond, waitEvery } = script;
+    const common = { brokers: brokers.bootstrap, topic: name, groupId: name, protocol, reader, waitEvery };
     this.#fleet = new WorkerFleet(common, directory);
     this.#load = new Load({
-      ...{ ...common, partitions: PARTITIONS, recordsPerSecond: RECORDS_PER_SECOND },
+      ...{ ...common, partitions, recordsPerSecond },
       written: (record) => this.#written.push(record),
     });
   }
 
   async run(): Promise<TurnRecord> {
-    const { protocol, brokers, seconds, seed } = this.#options;
+    const { protocol, brokers, script } = this.#options;
+    const { partitions, firstWorkers, rounds, isOver } = script;
     const { topic, groupId } = this.#fleet.common;
-    await brokers.createTopic(topic, PARTITIONS);
+    await brokers.createTopic(topic, partitions);
     try {
       await this.#load.start();
-      for (let count = 0; count < FIRST_WORKERS; count++) this.#fleet.join();
+      for (let count = 0; count < firstWorkers; count++) this.#fleet.join();
       await this.#settle();
       const from = machineNow();
       const givenUp = await this.#untilGivenUp(async () => {
-        for (const steps of chaosPlan(seed)) {
+        for (const steps of rounds) {
           for (const step of steps) await this.#do(step);
-          const usedUp = (machineNow() - from) / (seconds * 1_000);
-          if (usedUp >= 2 || (usedUp >= 1 && this.#hasEnough())) break;
+          this.#fleet.look();
+          if (isOver(this.#reached(), (machineNow() - from) / 1_000)) break;
         }
       });
       await this.#do({ do: 'start-broker' });
@@ -103,10 +97,10 @@ export class ChaosTurn {
       this.#closeFaults();
       const until = machineNow();
       await this.#load.stop();
-      const end = await untilGroupEnd({ brokers: brokers.bootstrap, topic, groupId, partitions: PARTITIONS });
+      const end = await untilGroupEnd({ brokers: brokers.bootstrap, topic, groupId, partitions });
       await Promise.all(this.#fleet.members.map((member) => this.#fleet.end(member, 'SIGTERM')));
       return {
-        ...{ protocol, from, until, firstWorkers: FIRST_WORKERS, faults: this.#faults, givenUp: atTheEnd, ...end },
+        ...{ protocol, from, until, firstWorkers, faults: this.#faults, givenUp: atTheEnd, ...end },
         ...{ workers: this.#fleet.histories, written: this.#written, unacknowledged: this.#load.failed },
       };
     } finally {
@@ -126,32 +120,33 @@ export class ChaosTurn {
     return undefined;
   }
 
-  /** Faults are over: it is looked at between rounds. */
-  #hasEnough(): boolean {
+  #reached(): Minimums {
     const left = this.#fleet.histories.filter(isLeave);
     const faults = (kind: Fault['kind']): number => this.#faults.filter((fault) => fault.kind === kind).length;
-    const reached = {
+    return {
       records: this.#written.length,
-      joins: this.#fleet.histories.length - FIRST_WORKERS,
+      joins: this.#fleet.histories.length - this.#options.script.firstWorkers,
       cleanLeaves: left.filter((worker) => overlapping(this.#faults, leaveOf(worker)).length === 0).length,
       kills: faults('kill'),
       brokerRestarts: faults('broker'),
     };
-    return unreached(reached, this.#options.enough).length === 0;
   }
 
   async #do(step: Step): Promise<void> {
-    const { brokers, say, signal } = this.#options;
+    const { brokers, script, say, signal } = this.#options;
     signal.throwIfAborted();
     switch (step.do) {
       case 'wait':
         await sleep(step.ms, undefined, { signal });
         return;
+      case 'run':
+        await step.run(signal);
+        return;
       case 'settle':
         await this.#settle();
         return;
       case 'join':
-        if (this.#fleet.members.length < MAX_WORKERS) say(`${this.#fleet.join().name} joins`);
+        if (this.#fleet.members.length < script.maxWorkers) say(`${this.#fleet.join().name} joins`);
         return;
       case 'leave':
       case 'kill': {
@@ -169,7 +164,7 @@ export class ChaosTurn {
         await brokers.end(step.nodeId, step.signal);
         return;
       case 'start-broker':
-        if (brokers.isOneAway) say('the broker starts again');
+        if (brokers.isAnyAway) say('the broker starts again');
         await brokers.startAgain();
         return;
     }
@@ -180,7 +175,7 @@ export class ChaosTurn {
     this.#fleet.look();
     const { members } = this.#fleet;
     const owners = members.filter(({ owned }) => owned.size > 0);
-    return members.length > MIN_WORKERS ? owners[Math.floor(at * owners.length)] : undefined;
+    return members.length > this.#options.script.minWorkers ? owners[Math.floor(at * owners.length)] : undefined;
   }
 
   #begin(kind: Fault['kind'], what: string): void {
@@ -188,12 +183,12 @@ export class ChaosTurn {
   }
 
   async #settle(): Promise<void> {
-    const { brokers, say, signal } = this.#options;
+    const { brokers, script, say, signal } = this.#options;
     const startedAt = machineNow();
     const ended = Promise.all(this.#ending);
     this.#ending = [];
     await ended;
-    while (this.#fleet.members.length < MIN_WORKERS + 1) say(`${this.#fleet.join().name} joins`);
+    while (this.#fleet.members.length < script.minWorkers + 1) say(`${this.#fleet.join().name} joins`);
     if (this.#open.some(({ kind }) => kind === 'broker')) await brokers.untilInSync(signal);
     while (!this.#isSettled()) {
       if (machineNow() - startedAt > SETTLE_MS) throw new GivenUp(`the group has not settled: ${this.#ownership()}`);
@@ -211,8 +206,9 @@ export class ChaosTurn {
     const [deserter] = this.#fleet.deserters();
     if (deserter !== undefined) throw new GivenUp(`${deserter} ended though nobody had told it to`);
     const owned = this.#fleet.ownedNow();
+    const { partitions } = this.#options.script;
     const { members } = this.#fleet;
-    const isShared = owned.length === PARTITIONS && new Set(owned).size === PARTITIONS;
+    const isShared = owned.length === partitions && new Set(owned).size === partitions;
     return isShared && members.every((member) => member.owned.size > 0);
   }
 

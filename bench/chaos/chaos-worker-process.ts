@@ -18,12 +18,14 @@ export interface ChaosWorkerOptions {
   /** Who fetches its records. */
   readonly reader: 'direct' | 'librdkafka';
   readonly strategy: 'perPartition' | 'perKey';
+  /** Of a partition's records every so manyth makes its handler wait a little. */
+  readonly waitEvery: number;
   readonly trace: string;
 }
 
 /** What a worker that dies costs, and how soon the others learn that somebody has come: every 3 s by default, here as under the other protocol. */
 const classic = { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 500 };
-/** Handlers take up to that, each a little different. */
+/** Handlers that wait do so for up to that, each a little different. */
 const HANDLER_MS = 4;
 
 const options = JSON.parse(process.argv[2] ?? '') as ChaosWorkerOptions;
@@ -45,7 +47,7 @@ const worker = new Worker({
   handler: async ({ partition, offset, key, value }) => {
     const sequence = Number.parseInt(String(value), 10);
     trace.write({ what: 'call', partition, offset, key: String(key), sequence });
-    await sleep(offset % HANDLER_MS);
+    if (offset % options.waitEvery === 0) await sleep((offset / options.waitEvery) % HANDLER_MS);
     trace.write({ what: 'return', partition, offset });
   },
 });

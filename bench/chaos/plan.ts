@@ -8,6 +8,8 @@ export type Step =
   | { readonly do: 'end-broker'; readonly nodeId: number; readonly signal: 'SIGTERM' | 'SIGKILL' }
   | { readonly do: 'start-broker' }
   | { readonly do: 'wait'; readonly ms: number }
+  /** Anything else. */
+  | { readonly do: 'run'; readonly run: (signal: AbortSignal) => Promise<void> }
   /** Until every fault is over and every partition has one owner. */
   | { readonly do: 'settle' };
 

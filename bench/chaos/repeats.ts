@@ -22,6 +22,8 @@ export interface Repeats {
   readonly boundAfterKill: number;
   /** Given back by a worker that stays, or lost by one, while a fault was being got over. */
   readonly duringFaults: number;
+  /** The same, by who gave which partition back or lost it, and what went on: how many records. */
+  readonly reasonsDuringFaults: Readonly<Record<string, number>>;
   /** What nothing explains, in words. */
   readonly unexplained: readonly string[];
 }
@@ -30,15 +32,20 @@ export interface Repeats {
 export function repeatsOf({ workers, faults }: Pick<TurnRecord, 'workers' | 'faults'>, log: HandledLog): Repeats {
   const counts = { afterLeave: 0, afterKill: 0, duringFaults: 0 };
   const unexplained: string[] = [];
+  const reasonsDuringFaults: Record<string, number> = {};
   const byLeave = new Map<WorkerHistory, number>();
   for (const [before, again] of repeatedCalls(log)) {
     const { worker, partition, ending } = before.epoch;
-    const isDuringFault = overlapping(faults, endOf(before.epoch)).length > 0;
+    const during = overlapping(faults, endOf(before.epoch));
+    const isDuringFault = during.length > 0;
     if (ending === 'killed' && before.offset >= before.epoch.acknowledged) counts.afterKill++;
     else if (ending === 'left' && !isDuringFault) counts.afterLeave++;
     else if (ending === 'left') byLeave.set(worker, (byLeave.get(worker) ?? 0) + 1);
-    else if ((ending === 'revoked' || ending === 'lost') && isDuringFault) counts.duringFaults++;
-    else {
+    else if ((ending === 'revoked' || ending === 'lost') && isDuringFault) {
+      counts.duringFaults++;
+      const reason = `${worker.name}, partition ${partition} ${ending}: ${during.map(({ what }) => what).join(', ')}`;
+      reasonsDuringFaults[reason] = (reasonsDuringFaults[reason] ?? 0) + 1;
+    } else {
       const how = ending === 'killed' ? 'killed after its commit was acknowledged' : ending;
       unexplained.push(
         `${partition}@${before.offset}: ${worker.name} (${how}), then ${again.epoch.worker.name}, ${Math.round(again.at - before.at)} ms later`,
@@ -61,7 +68,7 @@ export function repeatsOf({ workers, faults }: Pick<TurnRecord, 'workers' | 'fau
     ({ calls, acknowledged }) => calls.filter(({ offset }) => offset >= acknowledged).length,
   );
   const boundAfterKill = uncommitted.reduce((sum, count) => sum + count, 0);
-  return { ...counts, leavesDuringFaults, boundAfterKill, unexplained };
+  return { ...counts, reasonsDuringFaults, leavesDuringFaults, boundAfterKill, unexplained };
 }
 
 /** Whether it was told to leave, and did. */

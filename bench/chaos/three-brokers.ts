@@ -12,12 +12,12 @@ const IN_SYNC_MS = 90_000;
 const LOOKS_IN_SYNC = 5;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** A private cluster of three brokers, one of which can be away. */
+/** A private cluster of three brokers, some of which can be away. */
 export class ThreeBrokers {
   readonly bootstrap: string;
   readonly #directory: string;
   readonly #stop: () => Promise<void>;
-  #away: number | undefined;
+  readonly #away = new Set<number>();
 
   private constructor(bootstrap: string, directory: string, stop: () => Promise<void>) {
     this.bootstrap = bootstrap;
@@ -30,30 +30,32 @@ export class ThreeBrokers {
     return new ThreeBrokers(cluster.bootstrap, directory, stop);
   }
 
-  get isOneAway(): boolean {
-    return this.#away !== undefined;
+  get isAnyAway(): boolean {
+    return this.#away.size > 0;
   }
 
-  /** A topic of three replicas, two of which must have a record before it is acknowledged. */
-  async createTopic(topic: string, partitions: number): Promise<void> {
+  /** A topic of three replicas, two of which must have a record before it is acknowledged, unless `config` says otherwise. */
+  async createTopic(topic: string, partitions: number, config: Readonly<Record<string, string>> = {}): Promise<void> {
     const admin = confluentKafka({ brokers: this.bootstrap.split(',') }).admin({ clock: systemClock, logger: quiet });
     try {
       await admin.connect({ timeoutMs: 30_000 });
-      await admin.createTopic(topic, { partitions, config: { 'min.insync.replicas': '2' } });
+      await admin.createTopic(topic, { partitions, config: { 'min.insync.replicas': '2', ...config } });
     } finally {
       await admin.close();
     }
   }
 
   async end(nodeId: number, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
-    this.#away = nodeId;
+    this.#away.add(nodeId);
     await endBroker(this.#directory, nodeId, signal);
   }
 
-  async startAgain(): Promise<void> {
-    if (this.#away === undefined) return;
-    await startBrokerAgain(this.#directory, this.#away);
-    this.#away = undefined;
+  /** Those that are away, or one of them. */
+  async startAgain(nodeIds: Iterable<number> = [...this.#away]): Promise<void> {
+    for (const nodeId of nodeIds) {
+      await startBrokerAgain(this.#directory, nodeId);
+      this.#away.delete(nodeId);
+    }
   }
 
   /** Resolves when every partition, the groups' own among them, has all of its replicas in sync. */

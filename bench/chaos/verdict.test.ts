@@ -52,6 +52,24 @@ const last = (...offsets: readonly number[]): WorkerHistory =>
   worker('last', 200, [assigned, ...handled(...offsets), commit(4), stopped], { signal: 'SIGTERM', at: 2_000 });
 
 describe('the verdict on a turn', () => {
+  it('takes a record that stands in the log twice for two, where it is known to', () => {
+    const calls = [
+      called(0),
+      returned(0),
+      called(1),
+      returned(1),
+      called(2, 'k', 0),
+      returned(2),
+      called(3, 'k', 1),
+      returned(3),
+    ];
+    const only = worker('only', 100, [assigned, ...calls, commit(4), stopped], { signal: 'SIGTERM', at: 2_000 });
+    const written = [0, 1].map((sequence) => ({ partition: 0, offset: sequence + 2, key: 'k', sequence, at: 0 }));
+    const record = turn([only], { written });
+    expect(verdictOn(record, new Set(['0@2', '0@3']))).toMatchObject({ violations: [], orderViolations: 0 });
+    expect(verdictOn(record)).toMatchObject({ orderViolations: 2 });
+  });
+
   it('finds nothing where everything was handed over in order', () => {
     const first = worker('first', 100, [assigned, ...handled(0, 1), commit(2), stopped], {
       signal: 'SIGTERM',

@@ -24,6 +24,7 @@ export interface Verdict {
   readonly cleanLeaves: number;
   readonly longestStallWithoutBrokerMs: number;
   readonly repeatedDuringFaults: number;
+  readonly reasonsDuringFaults: Readonly<Record<string, number>>;
   readonly unacknowledged: number;
   /** Everything that must not be, in words. */
   readonly violations: readonly string[];
@@ -31,12 +32,12 @@ export interface Verdict {
 
 const NAMED = 20;
 
-/** Judges one turn. */
-export function verdictOn(turn: TurnRecord): Verdict {
+/** Judges one turn. `writtenTwice` are places in the log, as {@link orderViolations} takes them. */
+export function verdictOn(turn: TurnRecord, writtenTwice?: ReadonlySet<string>): Verdict {
   const { workers, faults, ends, committed, firstWorkers, protocol, givenUp } = turn;
   const log = new HandledLog(workers);
   const lost = lostRecords(turn, log);
-  const order = orderViolations(log);
+  const order = orderViolations(log, writtenTwice);
   const repeats = repeatsOf(turn, log);
   const stalls = longestStalls(turn, log);
   const left = workers.filter(
@@ -78,6 +79,7 @@ export function verdictOn(turn: TurnRecord): Verdict {
     cleanLeaves: clean.length,
     longestStallWithoutBrokerMs: stalls.withoutBrokerMs,
     repeatedDuringFaults: repeats.duringFaults,
+    reasonsDuringFaults: repeats.reasonsDuringFaults,
     unacknowledged: turn.unacknowledged,
     violations,
   };
@@ -104,6 +106,7 @@ export function together(verdicts: readonly Verdict[]): Verdict {
     cleanLeaves: sum(({ cleanLeaves }) => cleanLeaves),
     longestStallWithoutBrokerMs: longest(({ longestStallWithoutBrokerMs }) => longestStallWithoutBrokerMs),
     repeatedDuringFaults: sum(({ repeatedDuringFaults }) => repeatedDuringFaults),
+    reasonsDuringFaults: Object.fromEntries(verdicts.flatMap((verdict) => Object.entries(verdict.reasonsDuringFaults))),
     unacknowledged: sum(({ unacknowledged }) => unacknowledged),
     violations: verdicts.flatMap(({ violations }) => violations),
   };

@@ -38,7 +38,7 @@ const program = fileURLToPath(new URL('./chaos-worker-process.ts', import.meta.u
 
 /** The worker processes of one group. Each ends with this process, by its own doing if it has to. */
 export class WorkerFleet {
-  readonly #common: Pick<ChaosWorkerOptions, 'brokers' | 'topic' | 'groupId' | 'protocol' | 'reader'>;
+  readonly #common: Omit<ChaosWorkerOptions, 'name' | 'strategy' | 'trace'>;
   readonly #directory: string;
   readonly #all: Running[] = [];
   /** A process takes a second or more to load: the next one is always ready, and has not joined. */
@@ -50,7 +50,7 @@ export class WorkerFleet {
     this.#directory = directory;
   }
 
-  get common(): Pick<ChaosWorkerOptions, 'brokers' | 'topic' | 'groupId' | 'protocol' | 'reader'> {
+  get common(): Omit<ChaosWorkerOptions, 'name' | 'strategy' | 'trace'> {
     return this.#common;
   }
 

@@ -1,0 +1,182 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LogTruncatedError, systemClock } from '@kafka-worker/core';
+import { confluentKafka } from '@kafka-worker/core/confluent';
+import { type Member, TestClients } from '../../packages/core/src/testing/cluster-under-test.ts';
+import type { ThreeBrokers } from '../chaos/three-brokers.ts';
+import { isPassing } from './is-passing.ts';
+import { LeaderMover } from './leader-mover.ts';
+import { LeaderWatch } from './leader-watch.ts';
+import { untilLed } from './until-led.ts';
+import { untilRead } from './until-read.ts';
+
+export interface UncleanElectionOptions {
+  readonly brokers: ThreeBrokers;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** What one reader made of it. */
+interface Made {
+  /** What it reported, as a worker would be told. */
+  readonly reported: readonly string[];
+  /** So many records came behind those that everybody had read, and where they begin. */
+  readonly handedOut: number;
+  readonly firstHandedOut: number | undefined;
+}
+
+/** What came of it. */
+export interface UncleanElectionVerdict {
+  /** Up to where everybody had read. */
+  readonly readTo: number;
+  /** Up to where the new leader had the same. */
+  readonly divergesAt: number;
+  /** Where the new leader's log ended when reading went on. */
+  readonly newEnd: number;
+  readonly direct: Made;
+  /** Paused before the election, resumed when the new log had become longer than the old one. */
+  readonly directPaused: Made;
+  readonly librdkafka: Made;
+  /** What was there when the direct reader went on where the log had parted. */
+  readonly readAgain: number;
+  readonly violations: readonly string[];
+}
+
+const NAME = 'unclean-election';
+const LEADER = 1;
+/** Falls behind, and leads. */
+const BEHIND = 2;
+const COMMON = 100;
+const READ_TO = 200;
+const NEW = 300;
+const NEW_END = COMMON + NEW;
+const PLACE = { topic: NAME, partition: 0 };
+const LOOK_MS = 200;
+const LED_MS = 90_000;
+/** What is not reported by then is not reported. */
+const SILENT_MS = 10_000;
+/** Nothing comes behind a report. */
+const QUIET_MS = 1_000;
+/** Longer than no broker may be there to be told that a member is alive: one that begins anew has nothing to compare a log with. */
+const patient = { 'session.timeout.ms': 300_000, 'max.poll.interval.ms': 600_000 };
+
+/**
+ * A leader that alone has the last records dies, and a replica that is behind leads: what was read is no longer there, and something else is in its place.
+ * The direct reader reports both offsets, and hands nothing out. What librdkafka's reader does is noted beside it, and judged by nobody.
+ */
+export async function uncleanElection(options: UncleanElectionOptions): Promise<UncleanElectionVerdict> {
+  const { brokers, say, signal } = options;
+  const list = brokers.bootstrap.split(',');
+  const clientsWith = (reader: 'direct' | 'librdkafka'): TestClients =>
+    new TestClients({
+      ...{ cluster: confluentKafka({ brokers: list, reader, librdkafka: patient }), clock: systemClock },
+      dispose: () => Promise.resolve(),
+    });
+  const clients = { direct: clientsWith('direct'), librdkafka: clientsWith('librdkafka') };
+  const mover = new LeaderMover(list, NAME);
+  const watch = new LeaderWatch(list, NAME);
+  const write = (clientsOf: TestClients, count: number, what: string): Promise<unknown> =>
+    clientsOf.send(Array.from({ length: count }, (_, number) => ({ ...PLACE, value: `${what} ${number}` })));
+  try {
+    const config = { 'unclean.leader.election.enable': 'true', 'min.insync.replicas': '1' };
+    await brokers.createTopic(NAME, 1, config);
+    watch.start();
+    await untilLed({ mover, watch, partitions: 1, replicas: [LEADER, BEHIND], signal });
+    await write(clients.direct, COMMON, 'of both');
+    const joined = (clientsOf: TestClients): Promise<Member> => clientsOf.member([NAME], { groupProtocol: 'classic' });
+    const direct = await joined(clients.direct);
+    const directPaused = await joined(clients.direct);
+    const librdkafka = await joined(clients.librdkafka);
+    const members = [direct, directPaused, librdkafka];
+    const untilAllRead = async (end: number): Promise<void> => {
+      for (const member of members)
+        await untilRead(member, `${end} records came`, () => member.records.length >= end, signal);
+    };
+    await untilAllRead(COMMON);
+    say(`broker ${BEHIND} ends, and broker ${LEADER} alone gets more`);
+    await brokers.end(BEHIND, 'SIGTERM');
+    await write(clients.direct, READ_TO - COMMON, 'of one');
+    await untilAllRead(READ_TO);
+    directPaused.consumer.pause([PLACE]);
+
+    say(`broker ${LEADER} is killed, and broker ${BEHIND} leads`);
+    await brokers.end(LEADER, 'SIGKILL');
+    await brokers.startAgain([BEHIND]);
+    await untilUncleanlyLed(mover, watch, members, signal);
+    await write(clients.librdkafka, NEW, 'of the other');
+    directPaused.consumer.resume([PLACE]);
+    const made = await Promise.all([
+      whatCame(direct, signal, isTruncated),
+      whatCame(directPaused, signal, isTruncated),
+      whatCame(librdkafka, signal),
+    ]);
+    await brokers.startAgain();
+
+    say('the direct reader goes on where the log has parted');
+    const before = direct.records.length;
+    await direct.consumer.seek([{ ...PLACE, offset: COMMON }]);
+    await untilRead(direct, 'the new records came', () => direct.records.length >= before + NEW, signal);
+    const again = direct.records.slice(before);
+    const wrong = again.findIndex(
+      ({ offset, value }, number) => offset !== COMMON + number || String(value) !== `of the other ${number}`,
+    );
+    return {
+      ...{ readTo: READ_TO, divergesAt: COMMON, newEnd: NEW_END },
+      ...{ direct: made[0], directPaused: made[1], librdkafka: made[2], readAgain: again.length },
+      violations: [
+        ...wrongReport('the direct reader', direct, made[0]),
+        ...wrongReport('the direct reader that was paused', directPaused, made[1]),
+        ...(wrong < 0 ? [] : [`${again[wrong]?.offset} was read in the place of ${COMMON + wrong}`]),
+      ].map((violation) => `unclean election: ${violation}`),
+    };
+  } finally {
+    mover.close();
+    await Promise.all([watch.stop(), clients.direct.close(), clients.librdkafka.close()]);
+  }
+}
+
+const isTruncated = (member: Member): boolean => member.errors.some((error) => error instanceof LogTruncatedError);
+
+/** All of them are polled meanwhile, as workers do. */
+async function untilUncleanlyLed(
+  mover: LeaderMover,
+  watch: LeaderWatch,
+  members: readonly Member[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const deadline = Date.now() + LED_MS; watch.leaderOf(0) !== BEHIND; ) {
+    signal.throwIfAborted();
+    if (Date.now() > deadline) throw new Error(`broker ${BEHIND} does not lead after ${LED_MS} ms`);
+    await mover.elect([0], 'unclean').catch(() => 0);
+    for (const member of members) await member.poll(1_000, 1);
+    await sleep(LOOK_MS);
+  }
+}
+
+/** Until it has reported what it should, or nothing more comes. */
+async function whatCame(
+  member: Member,
+  signal: AbortSignal,
+  isReported: (member: Member) => boolean = () => false,
+): Promise<Made> {
+  const until = Date.now() + SILENT_MS;
+  await untilRead(member, 'something is reported', () => isReported(member) || Date.now() > until, signal);
+  await member.receivedWithin(QUIET_MS);
+  const after = member.records.slice(READ_TO);
+  // Whatever was away is said by everybody.
+  const reported = member.errors.filter((error) => !isPassing(error));
+  return {
+    reported: reported.map(({ message }) => message),
+    handedOut: after.length,
+    firstHandedOut: after[0]?.offset,
+  };
+}
+
+function wrongReport(who: string, { errors, records }: Member, { handedOut, firstHandedOut }: Made): readonly string[] {
+  const reported = errors.find((error) => error instanceof LogTruncatedError);
+  const isRight = reported?.offset === READ_TO && reported.divergesAt === COMMON;
+  return [
+    ...(isRight ? [] : [`${who} reported ${reported?.message ?? 'no truncation'}`]),
+    ...(handedOut > 0 ? [`${who} handed out ${handedOut} records, from offset ${firstHandedOut} on`] : []),
+    ...(records.slice(0, READ_TO).every(({ offset }, index) => offset === index) ? [] : [`${who} read out of order`]),
+  ];
+}
