@@ -2,6 +2,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { archivedClasses, archivingClasses } from './tool-classes.ts';
 
 /** The version of the broker, and of Kafka's own tools, that the tests run against; docker-compose.yml names it too. */
 export const kafkaVersion = '4.3.1';
@@ -83,7 +84,9 @@ export interface KafkaToolResult {
  */
 export function kafkaTool(name: string, args: readonly string[]): Promise<KafkaToolResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn('java', kafkaToolCommand(name, args), { stdio: ['ignore', 'pipe', 'pipe'] });
+    const archiving = archivingClasses(kafkaJars());
+    const command = [...archiving.options, ...kafkaToolCommand(name, args)];
+    const child = spawn('java', command, { stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
@@ -93,14 +96,19 @@ export function kafkaTool(name: string, args: readonly string[]): Promise<KafkaT
       stderr += chunk;
     });
     child.once('error', reject);
-    child.once('close', (exitCode) => resolve({ exitCode: exitCode ?? 1, stdout, stderr }));
+    child.once('close', (exitCode) => {
+      archiving.ended();
+      resolve({ exitCode: exitCode ?? 1, stdout, stderr });
+    });
   });
 }
 
 /** The arguments for `java` that run a tool of Kafka. */
 export function kafkaToolCommand(name: string, args: readonly string[]): string[] {
-  const options = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'];
-  return [...options, '-cp', join(kafkaJars(), '*'), toolClass(name), ...args];
+  const jars = kafkaJars();
+  const brief = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', ...archivedClasses(jars)];
+  const options = [...brief, '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'];
+  return [...options, '-cp', join(jars, '*'), toolClass(name), ...args];
 }
 
 function toolClass(name: string): string {

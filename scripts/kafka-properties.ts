@@ -74,6 +74,7 @@ export function brokerProperties(
     // over. Of an assignment that comes too late it never hears again, and the member that is to get the partitions waits.
     'group.consumer.heartbeat.interval.ms': replicas > 1 ? 3_000 : 500,
     ...(replicas > 1 ? { 'broker.heartbeat.interval.ms': 500, 'broker.session.timeout.ms': 2_000 } : {}),
+    ...(replicas > 1 ? rack(nodeId) : {}),
     'group.consumer.min.session.timeout.ms': 1_000,
     'group.consumer.session.timeout.ms': 10_000,
     // Compaction and the end of abandoned transactions within a test's patience.
@@ -84,6 +85,12 @@ export function brokerProperties(
   return Object.entries(properties)
     .map(([name, value]) => `${name}=${value}\n`)
     .join('');
+}
+
+/** Each broker stands in one of its own: a client that says where it is reads from the replica there (KIP-392). */
+function rack(nodeId: number): Record<string, string> {
+  const selector = 'org.apache.kafka.common.replica.RackAwareReplicaSelector';
+  return { 'broker.rack': `rack-${nodeId}`, 'replica.selector.class': selector };
 }
 
 function securityProperties({ serverKeyStore, ca, plainUser }: BrokerSecurity): Record<string, string> {
