@@ -11,12 +11,19 @@ export interface FilledTopic {
   readonly keyOf: (record: number) => number;
   /** How large a batch the producer makes of them; a broker never gives less than one. @defaultValue as large as may be, for speed */
   readonly batchBytes?: number;
+  /** What the producer packs batches with. @defaultValue nothing */
+  readonly codec?: 'gzip' | 'snappy' | 'lz4' | 'zstd';
+  /** Headers of each record. @defaultValue 0 */
+  readonly headers?: number;
 }
 
 /** What Kafka's own Java producer does unless it is told otherwise. */
 export const ORDINARY_BATCH_BYTES = 16_384;
 
 const FLUSH_MS = 60_000;
+
+/** Values repeat behind so many bytes: more than a codec looks back. */
+const DISTINCT_BYTES = 4 * 1024 * 1024;
 
 /** Makes the topic and fills it, every key in its own partition, for as long as `run` takes: the broker may be one that others use too. */
 export async function withTopic<T>(brokers: string, filled: FilledTopic, run: () => Promise<T>): Promise<T> {
@@ -30,7 +37,7 @@ export async function withTopic<T>(brokers: string, filled: FilledTopic, run: ()
 
 async function fillTopic(
   brokers: string,
-  { topic, partitions, records, valueBytes, keyOf, batchBytes }: FilledTopic,
+  { topic, partitions, records, valueBytes, keyOf, batchBytes, codec, headers = 0 }: FilledTopic,
 ): Promise<void> {
   const admin = clients.RdKafka.AdminClient.create({ 'bootstrap.servers': brokers });
   await called<void>((done) => admin.createTopic({ topic, num_partitions: partitions, replication_factor: 1 }, done));
@@ -44,14 +51,24 @@ async function fillTopic(
     },
     ...{ acks: 'all', 'enable.idempotence': true },
     ...(batchBytes === undefined ? {} : { 'batch.size': batchBytes }),
+    ...(codec === undefined ? {} : { 'compression.codec': codec }),
   });
   await called((done) => producer.connect({ topic, timeout: 10_000 }, done));
-  const value = Buffer.alloc(valueBytes, 'x');
+  const values = distinctValues(valueBytes, Math.min(records, Math.ceil(DISTINCT_BYTES / valueBytes)));
+  const own = Array.from({ length: headers }, (_, i) => ({ [`header-${i}`]: Buffer.from(`value-${i}`) }));
   const names: Buffer[] = [];
   for (let sent = 0, key = keyOf(0); sent < records; ) {
     names[key] ??= Buffer.from(`key-${key}`);
     try {
-      producer.produce(topic, key % partitions, value, names[key]);
+      producer.produce(
+        topic,
+        key % partitions,
+        values[sent % values.length] ?? null,
+        names[key],
+        undefined,
+        undefined,
+        own,
+      );
       key = keyOf(++sent);
     } catch (error) {
       if ((error as { code?: number }).code !== clients.CODES.ERRORS.ERR__QUEUE_FULL) throw error;
@@ -61,6 +78,16 @@ async function fillTopic(
   }
   await called((done) => producer.flush(FLUSH_MS, done));
   await called((done) => producer.disconnect(done));
+}
+
+/** Random hexadecimal digits, which codecs pack to about half; the same ones each time. */
+function distinctValues(bytes: number, count: number): Buffer[] {
+  const random = sameNumbers();
+  return Array.from({ length: count }, () => {
+    const digits = Buffer.alloc(bytes);
+    for (let i = 0; i < bytes; i++) digits[i] = '0123456789abcdef'.charCodeAt(Math.floor(random() * 16));
+    return digits;
+  });
 }
 
 async function dropTopic(brokers: string, topic: string): Promise<void> {

@@ -17,7 +17,8 @@ export interface LoadOptions {
   readonly brokers: string;
   readonly topic: string;
   readonly partitions: number;
-  readonly recordsPerSecond: number;
+  /** Or how many from now on, after so many. */
+  readonly recordsPerSecond: number | ((sent: number) => number);
   /** Called at each acknowledgement. */
   readonly written: (record: WrittenRecord) => void;
 }
@@ -30,7 +31,7 @@ const FLUSH_MS = 30_000;
 const padding = ' '.padEnd(100, 'x');
 const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Producers that write keyed records at a steady rate. A key is written by one of them only, each record with the next number of its key. */
+/** Producers that write keyed records at a given rate. A key is written by one of them only, each record with the next number of its key. */
 export class Load {
   /** What was refused or never acknowledged, in the log or not; or acknowledged, and where it is in the log is not known. */
   failed = 0;
@@ -39,7 +40,8 @@ export class Load {
   readonly #sequences = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #sent = 0;
-  #startedAt = 0;
+  #due = 0;
+  #tickedAt = 0;
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -49,7 +51,7 @@ export class Load {
 
   async start(): Promise<void> {
     await Promise.all(this.#producers.map((producer) => producer.connect({ timeoutMs: 30_000 })));
-    this.#startedAt = machineNow();
+    this.#tickedAt = machineNow();
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -60,8 +62,12 @@ export class Load {
   }
 
   #tick(): void {
-    const due = ((machineNow() - this.#startedAt) / 1_000) * this.#options.recordsPerSecond;
-    while (this.#sent < due) this.#send(this.#sent++);
+    const { recordsPerSecond } = this.#options;
+    const now = machineNow();
+    const rate = typeof recordsPerSecond === 'number' ? recordsPerSecond : recordsPerSecond(this.#sent);
+    this.#due += ((now - this.#tickedAt) / 1_000) * rate;
+    this.#tickedAt = now;
+    while (this.#sent < this.#due) this.#send(this.#sent++);
   }
 
   #send(number: number): void {

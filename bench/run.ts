@@ -7,6 +7,7 @@ import { engineBench } from './engine.ts';
 import { exactlyOnceBench } from './exactly-once.ts';
 import { ledgerBench } from './ledger.ts';
 import { observabilityBench } from './observability.ts';
+import { pauseBench } from './pause.ts';
 import { strategiesBench } from './strategies.ts';
 import { threadsBench } from './threads.ts';
 import { throughputBench } from './throughput.ts';
@@ -15,6 +16,7 @@ const benches: readonly Bench[] = [
   engineBench,
   ledgerBench,
   throughputBench,
+  pauseBench,
   strategiesBench,
   threadsBench,
   exactlyOnceBench,

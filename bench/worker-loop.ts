@@ -11,6 +11,8 @@ export interface WorkerLoop extends Pick<WorkerOptions, 'concurrency' | 'limits'
   readonly until: number;
   /** Makes the handler; it calls `done` when it has done what counts. */
   readonly handler: (done: () => void) => (record: KafkaRecord) => unknown;
+  /** Called when the first record is handled. */
+  readonly started?: () => void;
   /** Whether the topic holds more than what counts, which is then left. @defaultValue false */
   readonly leavesRest?: boolean;
 }
@@ -34,7 +36,10 @@ export async function readByWorker(loop: WorkerLoop): Promise<number> {
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(limits === undefined ? {} : { limits }),
     handler: (record) => {
-      if (startedAt === 0) startedAt = performance.now();
+      if (startedAt === 0) {
+        loop.started?.();
+        startedAt = performance.now();
+      }
       return handle(record);
     },
   });

@@ -20,6 +20,8 @@ import { say, serveStarter } from '../faults/starter.ts';
 /** What a worker process is told. */
 export interface DatabaseWorkerOptions {
   readonly brokers: string;
+  /** Who fetches its records. */
+  readonly reader: 'direct' | 'librdkafka';
   readonly postgresUrl: string;
   readonly schema: string;
   readonly topic: string;
@@ -71,6 +73,7 @@ const database: Database<pg.PoolClient> = {
 const worker = new Worker({
   kafka: confluentKafka({
     brokers: options.brokers.split(','),
+    reader: options.reader,
     librdkafka: sessionProperties,
   }),
   ...{ groupId: options.groupId, topics: options.topic, name, connectTimeoutMs: 60_000 },

@@ -24,7 +24,13 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
     async (where) => {
       const world = await DatabaseWorld.open(brokers ?? '', postgresUrl ?? '');
       const fleet = new DatabaseFleet({
-        ...{ brokers: brokers ?? '', postgresUrl: postgresUrl ?? '', schema: world.schema, topic: world.input.topic },
+        ...{
+          reader: 'librdkafka',
+          brokers: brokers ?? '',
+          postgresUrl: postgresUrl ?? '',
+          schema: world.schema,
+          topic: world.input.topic,
+        },
         ...{ groupId: world.input.topic, idleInTransactionTimeoutMs: IDLE_MS, lockTimeoutMs: 500, abortedShare: 0 },
       });
       const count = async (sql: string, values: unknown[] = []): Promise<number> => {

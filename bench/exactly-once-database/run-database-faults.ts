@@ -2,6 +2,7 @@ import { seededRandom } from '../chaos/random.ts';
 import { anyOf, type ProcessFaults, processFaults } from '../faults/process-faults.ts';
 import { type AbortedTransactions, type FaultsVerdict, runFaults } from '../faults/run-faults.ts';
 import { DatabaseFleet } from './database-fleet.ts';
+import type { DatabaseWorkerOptions } from './database-worker-process.ts';
 import { type DatabaseVerdict, DatabaseWorld } from './database-world.ts';
 
 /** What is done to workers and servers, and how often. A handler that throws when it has written aborts a transaction. */
@@ -19,6 +20,8 @@ export interface DatabaseFaultsOptions {
   readonly records: number;
   readonly minimums: DatabaseFaults & AbortedTransactions;
   readonly seed: number;
+  /** Who fetches the workers' records. */
+  readonly reader: DatabaseWorkerOptions['reader'];
   readonly restartServer: (how: 'fast' | 'immediate') => Promise<void>;
   readonly restartBroker: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
   readonly say: (line: string) => void;
@@ -29,10 +32,10 @@ export interface DatabaseFaultsOptions {
 export async function runDatabaseFaults(
   options: DatabaseFaultsOptions,
 ): Promise<FaultsVerdict<DatabaseVerdict, DatabaseFaults>> {
-  const { brokers, postgresUrl, records, minimums, seed, restartServer, restartBroker, say, signal } = options;
+  const { brokers, reader, postgresUrl, records, minimums, seed, restartServer, restartBroker, say, signal } = options;
   const world = await DatabaseWorld.open(brokers, postgresUrl);
   const fleet = new DatabaseFleet({
-    ...{ brokers, postgresUrl, schema: world.schema, topic: world.input.topic, groupId: world.input.topic },
+    ...{ brokers, reader, postgresUrl, schema: world.schema, topic: world.input.topic, groupId: world.input.topic },
     ...{ idleInTransactionTimeoutMs: 8_000, lockTimeoutMs: 1_000, abortedShare: 0.005 },
   });
   const random = seededRandom(seed);

@@ -13,6 +13,8 @@ import { isUnwritable, OUTPUT_LIMIT_BYTES, TRANSACTION_TIMEOUT_MS } from './kafk
 /** What a worker process is told. */
 export interface KafkaWorkerOptions {
   readonly brokers: string;
+  /** Who fetches its records. */
+  readonly reader: 'direct' | 'librdkafka';
   readonly topic: string;
   readonly outputTopic: string;
   readonly deadLetterTopic: string;
@@ -25,7 +27,11 @@ export interface KafkaWorkerOptions {
 const options = JSON.parse(process.argv[2] ?? '') as KafkaWorkerOptions;
 const { groupId, outputTopic, deadLetterTopic } = options;
 
-const plain = confluentKafka({ brokers: options.brokers.split(','), librdkafka: sessionProperties });
+const plain = confluentKafka({
+  brokers: options.brokers.split(','),
+  reader: options.reader,
+  librdkafka: sessionProperties,
+});
 const kafka: KafkaCluster = {
   ...plain,
   transactionalProducer: (producer) => {

@@ -24,6 +24,7 @@ export interface KafkaFaultsOptions {
   readonly minimums: KafkaFaults & AbortedTransactions;
   readonly seed: number;
   readonly delivery: KafkaWorkerOptions['delivery'];
+  readonly reader: KafkaWorkerOptions['reader'];
   readonly restartBroker: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
@@ -34,13 +35,16 @@ const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** Workers write records from topic to topic, each once, while everything goes wrong that can. */
 export async function runKafkaFaults(options: KafkaFaultsOptions): Promise<FaultsVerdict<OutputVerdict, KafkaFaults>> {
-  const { brokers, replicas, delivery, records, minimums, seed, restartBroker, say, signal } = options;
+  const { brokers, replicas, delivery, reader, records, minimums, seed, restartBroker, say, signal } = options;
   const world = await KafkaWorld.open(brokers, replicas);
   const { outputTopic, deadLetterTopic } = world;
   const { topic } = world.input;
   const fleet = new WorkerProcesses<KafkaWorkerOptions>(
     new URL('./kafka-worker-process.ts', import.meta.url),
-    (index) => ({ brokers, topic, outputTopic, deadLetterTopic, groupId: topic, delivery, name: `worker-${index}` }),
+    (index) => ({
+      ...{ brokers, reader, topic, outputTopic, deadLetterTopic, groupId: topic, delivery },
+      name: `worker-${index}`,
+    }),
   );
   const random = seededRandom(seed);
   const fence = async (): Promise<void> => fenceOff(brokers, await transactionalIdOf(fleet, random));

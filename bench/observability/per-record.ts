@@ -1,9 +1,9 @@
 import type { Plugin, ReceivedRecord } from '@kafka-worker/core';
 import { metrics, tracing } from '@kafka-worker/observability';
 import { Registry } from 'prom-client';
+import type { Part, PartSetting } from '../part.ts';
 import { median, rounded } from '../statistics.ts';
 import { bareCalls, bareSpans } from './bare-spans.ts';
-import type { Part } from './part.ts';
 import { type RunCost, replay, tracedRecords } from './replayed-run.ts';
 import { newTracerProvider, propagator, withContexts } from './tracer-providers.ts';
 
@@ -35,7 +35,7 @@ type WayName = keyof typeof ways;
  * What do metrics and tracing cost a record? Rounds in which one way follows the other at once; what counts is what each adds to the same without it, in
  * processor time, which other work on the machine changes less than it changes the clock.
  */
-export const perRecord: Part = ({ say, isQuick }) =>
+export const perRecord: Part<PartSetting> = ({ say, isQuick }) =>
   withContexts(async () => {
     const count = isQuick ? 10_000 : 50_000;
     const rounds = isQuick ? 1 : 7;

@@ -3,9 +3,9 @@ import type { ConcurrencyStrategy, Logger, Plugin, ReceivedRecord } from '@kafka
 import { logging, metrics, tracing } from '@kafka-worker/observability';
 import { perPartition, serial } from '@kafka-worker/strategies';
 import { Registry } from 'prom-client';
+import type { Part, PartSetting } from '../part.ts';
 import { median, rounded } from '../statistics.ts';
 import { bareCalls, bareSpans } from './bare-spans.ts';
-import type { Part } from './part.ts';
 import { costSince, type RunCost, replay, tracedRecords } from './replayed-run.ts';
 import { newTracerProvider, propagator, withContexts } from './tracer-providers.ts';
 
@@ -91,7 +91,7 @@ async function inEightLoops(records: readonly ReceivedRecord[], loop: typeof bar
 }
 
 /** What is left of the throughput of a handler of 1 ms with recorded spans, metrics and logs? Rounds in which one follows the other at once. */
-export const waitingHandler: Part = ({ say, isQuick }) =>
+export const waitingHandler: Part<PartSetting> = ({ say, isQuick }) =>
   withContexts(async () => {
     const rounds = isQuick ? 1 : 7;
     const rows = [];

@@ -2,8 +2,8 @@ import { createHook } from 'node:async_hooks';
 import type { Plugin } from '@kafka-worker/core';
 import { metrics, tracing } from '@kafka-worker/observability';
 import { Registry } from 'prom-client';
+import type { Part, PartSetting } from '../part.ts';
 import { rounded } from '../statistics.ts';
-import type { Part } from './part.ts';
 import { replay, tracedRecords } from './replayed-run.ts';
 import { newTracerProvider, propagator } from './tracer-providers.ts';
 
@@ -16,7 +16,7 @@ const cases: readonly { readonly name: string; readonly plugins: () => readonly 
 ];
 
 /** How often is the clock read, and how many promises, timers and handles are made, for each record? Counted, not timed. */
-export const whatIsMeasured: Part = async ({ say, isQuick }) => {
+export const whatIsMeasured: Part<PartSetting> = async ({ say, isQuick }) => {
   const count = isQuick ? 10_000 : 100_000;
   const records = tracedRecords(count, true);
   const rows = [];

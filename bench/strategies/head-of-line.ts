@@ -1,10 +1,10 @@
 import type { KafkaRecord } from '@kafka-worker/core';
 import { perKey } from '@kafka-worker/strategies';
 import { type FilledTopic, ORDINARY_BATCH_BYTES, uniformKeys, withTopic } from '../filled-topic.ts';
+import type { Part } from '../part.ts';
 import { median, rounded } from '../statistics.ts';
 import { readByWorker } from '../worker-loop.ts';
 import { bareTimer, idealSeconds, settle, TimerClock } from './ideal.ts';
-import type { Part } from './part.ts';
 
 const KEYS = 1_000;
 const CONCURRENCY = 100;
@@ -34,7 +34,8 @@ export const headOfLine: Part = async ({ brokers, say, isQuick }) => {
   const measure = async (slowMs: number): Promise<number> => {
     await settle();
     return readByWorker({
-      ...{ brokers, topic, until: others.length, leavesRest: true, concurrency: perKey({ concurrency: CONCURRENCY }) },
+      ...{ brokers, topic, until: others.length, leavesRest: true, reader: 'direct' },
+      concurrency: perKey({ concurrency: CONCURRENCY }),
       handler:
         (done) =>
         async ({ key }: KafkaRecord) => {

@@ -2,13 +2,17 @@ import type { ConcurrencyStrategy } from '@kafka-worker/core';
 import { perKey, perPartition, serial } from '@kafka-worker/strategies';
 import type { BenchRow } from '../bench.ts';
 import { type FilledTopic, withTopic, zipfKeys } from '../filled-topic.ts';
+import type { Part } from '../part.ts';
 import { median, rounded } from '../statistics.ts';
 import { readByWorker } from '../worker-loop.ts';
-import type { Part } from './part.ts';
 import { elsewhere } from './peers.ts';
 
 const ROUNDS = 3;
 const table = 'a handler that does nothing';
+
+type Reader = 'direct' | 'librdkafka';
+
+const readers: readonly Reader[] = ['direct', 'librdkafka'];
 
 const strategies: readonly { readonly name: string; readonly make: () => ConcurrencyStrategy }[] = [
   { name: 'serial', make: serial },
@@ -31,33 +35,56 @@ export const noOp: Part = async ({ brokers, say, isQuick }) => {
     topic: `strategies-noop-${process.pid}`,
     ...{ partitions: 8, records, valueBytes: 100, keyOf: zipfKeys(1_000) },
   };
-  const rates = new Map<string, number[]>(strategies.map(({ name }) => [name, []]));
-  const cpuMicroseconds = new Map<string, number[]>(strategies.map(({ name }) => [name, []]));
+  const ways = readers.flatMap((reader) => strategies.map((strategy) => ({ ...strategy, reader })));
+  const runs = new Map(ways.map((way) => [nameOf(way), [] as Run[]]));
   await withTopic(brokers, workload, async () => {
-    for (let round = 1; round <= ROUNDS; round++) {
-      for (const { name, make } of strategies) {
+    // The first round warms the broker and the compiler up and does not count.
+    for (let round = 0; round <= ROUNDS; round++) {
+      for (const way of ways) {
         const { topic } = workload;
         const handler = (done: () => void) => () => done();
         const cpuBefore = process.cpuUsage();
-        const seconds = await readByWorker({ brokers, topic, until: records, concurrency: make(), handler });
+        const { reader, make } = way;
+        const seconds = await readByWorker({ brokers, topic, until: records, reader, concurrency: make(), handler });
         const { user, system } = process.cpuUsage(cpuBefore);
-        rates.get(name)?.push(records / seconds);
-        cpuMicroseconds.get(name)?.push((user + system) / records);
-        say(`${table}, round ${round}: ${name}: ${Math.round(records / seconds)} records/s`);
+        if (round > 0)
+          runs.get(nameOf(way))?.push({ rate: records / seconds, cpuMicroseconds: (user + system) / records });
+        const label = round === 0 ? 'warm-up' : `round ${round}`;
+        say(`${table}, ${label}: ${nameOf(way)}: ${Math.round(records / seconds)} records/s`);
       }
     }
   });
-  const rate = (name: string): number => median(rates.get(name) ?? []);
-  const toSerial = (name: string): number => rounded(rate(name) / rate('serial'), 3);
+  const medianOf = (way: Way, of: (run: Run) => number): number => median((runs.get(nameOf(way)) ?? []).map(of));
+  const rate = (way: Way): number => medianOf(way, (run) => run.rate);
+  const toSerial = (way: Way): number => rounded(rate(way) / rate({ ...way, name: 'serial' }), 3);
   return {
-    rows: strategies.map(({ name }) => ({
+    rows: ways.map((way) => ({
       table,
-      name,
-      recordsPerSecond: Math.round(rate(name)),
-      toSerial: toSerial(name),
-      cpuMicrosecondsPerRecord: rounded(median(cpuMicroseconds.get(name) ?? []), 1),
-      ...peers[name],
+      name: nameOf(way),
+      recordsPerSecond: Math.round(rate(way)),
+      toSerial: toSerial(way),
+      cpuMicrosecondsPerRecord: rounded(
+        medianOf(way, (run) => run.cpuMicroseconds),
+        1,
+      ),
+      ...peers[way.name],
     })),
-    ratios: { perPartitionToSerial: toSerial('perPartition'), perKeyToSerial: toSerial('perKey') },
+    ratios: Object.fromEntries(
+      ways.filter(({ name }) => name !== 'serial').map((way) => [`${nameOf(way)}: to serial`, toSerial(way)]),
+    ),
   };
 };
+
+interface Way {
+  readonly name: string;
+  readonly reader: Reader;
+}
+
+interface Run {
+  readonly rate: number;
+  readonly cpuMicroseconds: number;
+}
+
+function nameOf({ name, reader }: Way): string {
+  return `${name}, reader ${reader}`;
+}

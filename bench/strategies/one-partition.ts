@@ -1,8 +1,8 @@
 import type { BenchRow } from '../bench.ts';
 import { ORDINARY_BATCH_BYTES, withTopic } from '../filled-topic.ts';
+import type { Part } from '../part.ts';
 import { rounded } from '../statistics.ts';
 import { TimerClock } from './ideal.ts';
-import type { Part } from './part.ts';
 import { elsewhere } from './peers.ts';
 import { measureReading, measureWaiting } from './waiting-run.ts';
 

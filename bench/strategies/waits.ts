@@ -1,7 +1,7 @@
 import type { BenchRow } from '../bench.ts';
 import { type FilledTopic, ORDINARY_BATCH_BYTES, uniformKeys, withTopic } from '../filled-topic.ts';
+import type { Part } from '../part.ts';
 import { TimerClock } from './ideal.ts';
-import type { Part } from './part.ts';
 import { elsewhere } from './peers.ts';
 import { measureReading, measureWaiting } from './waiting-run.ts';
 
