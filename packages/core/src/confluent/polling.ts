@@ -1,10 +1,17 @@
-import { IllegalStateError, type KafkaWorkerError } from '../errors.ts';
+import { IllegalStateError } from '../errors.ts';
 import type { Poll } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 
 const nothing: Poll = { events: [], records: [], positions: [], errors: [] };
 
 /** Errors kept for the next poll: when nobody polls, the oldest tell what began it. */
 const MAX_ERRORS = 100;
+
+/**
+ * So long may polls be answered one after the other before timers and sockets get their turn: handlers that wait for them would wait for all that
+ * has been fetched to be read.
+ */
+const SLICE_MS = 1;
 
 /** What there is to take now. */
 export type Take = (maxRecords: number) => Omit<Poll, 'errors'>;
@@ -15,6 +22,8 @@ export class Polling {
   #errors: KafkaWorkerError[] = [];
   /** Records are being taken: what is reported meanwhile comes with them. */
   #isTaking = false;
+  /** When a poll had waited for the event loop last. */
+  #turnedAt = 0;
   #waiting: { readonly maxRecords: number; readonly end: (poll: Poll) => void } | undefined;
 
   constructor(take: Take) {
@@ -24,14 +33,20 @@ export class Polling {
   /** Resolves with what there is, or with what comes within `waitMs`. @throws IllegalStateError when a poll is under way */
   async poll(maxRecords: number, waitMs: number): Promise<Poll> {
     if (this.#waiting !== undefined) throw new IllegalStateError('one poll at a time');
-    const poll = this.#collect(maxRecords);
-    if (poll !== undefined) return poll;
-    if (waitMs === 0) return nothing;
+    const isSliceUsedUp = performance.now() - this.#turnedAt >= SLICE_MS;
+    if (!isSliceUsedUp || waitMs === 0) {
+      const poll = this.#collect(maxRecords);
+      if (poll !== undefined) return poll;
+      if (waitMs === 0) return nothing;
+    }
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.wake(), waitMs);
+      const turn = isSliceUsedUp ? setImmediate(() => this.changed()) : undefined;
       const end = (poll: Poll): void => {
         clearTimeout(timer);
+        clearImmediate(turn);
         this.#waiting = undefined;
+        this.#turnedAt = performance.now();
         resolve(poll);
       };
       this.#waiting = { maxRecords, end };
