@@ -1,8 +1,9 @@
 import type { Clock, Timer } from './clock.ts';
 import { type CommitPolicy, commitDueAt } from './commit-policy.ts';
 import type { DeliverySession, PartitionProgress } from './delivery.ts';
-import { CommitError, isKafkaWorkerError, type KafkaWorkerError, toError, type UnwritableSend } from './errors.ts';
+import { CommitError, type UnwritableSend } from './errors.ts';
 import type { EventListeners } from './events.ts';
+import { isKafkaWorkerError, type KafkaWorkerError, toError } from './kafka-worker-error.ts';
 import type { KeptSends } from './kept-sends.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { isExplainedByRebalance, isRebalanceUnderWay } from './rebalance-errors.ts';
@@ -143,6 +144,7 @@ export class Committer {
       error = await this.#commit(offsets, partitions, Math.max(deadline - clock.now(), 1));
       if (error === undefined) continue;
       if (!error.retriable && !isRebalanceUnderWay(error)) return error;
+      if (isDecided(error)) continue;
       const backoffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** attempt, Math.max(deadline - clock.now(), 0));
       await new Promise<void>((resolve) => clock.setTimeout(resolve, backoffMs));
       if (isGivenUp()) return error;
@@ -233,9 +235,16 @@ export class Committer {
         // What is new, or was too much for one commit, follows in the next.
         if (owner.phase === 'active' && owner.progress() !== undefined) this.#hasProgress = true;
       }
-      if (error instanceof CommitError && error.unwritable.length > 0) this.#parts.unwritable(error.unwritable);
-      this.#isBehind = error === undefined && this.#parts.keptSends?.isCut === true;
-      this.#failures = error === undefined ? 0 : this.#failures + 1;
+      const { keptSends } = this.#parts;
+      // What the others have to commit need not wait: what was in the way is not in the next one.
+      const isOnItsWay = error === undefined || isDecided(error);
+      if (isDecided(error)) this.#parts.unwritable(error.unwritable);
+      if (error === undefined) keptSends?.ended(offsets, 'acknowledged');
+      else if (!isOnItsWay && !isExplainedByRebalance(error)) keptSends?.ended(offsets, 'failed');
+      this.#isBehind = isOnItsWay && (error !== undefined || keptSends?.isCut === true);
+      // What was too much for this one may be all that some partitions have.
+      if (keptSends?.isCut === true) this.#hasProgress = true;
+      this.#failures = isOnItsWay ? 0 : this.#failures + 1;
       if (committed.length > 0)
         events.emit('committed', { offsets: committed.map(nextOffsetOf), durationMs: clock.now() - startedAt });
       if (error !== undefined) {
@@ -273,6 +282,11 @@ export class Committer {
       return new CommitError(failures, { retriable: false, cause: thrown });
     }
   }
+}
+
+/** It failed for messages that can never be written, and what becomes of their records is decided. */
+function isDecided(error: KafkaWorkerError | undefined): error is CommitError {
+  return error instanceof CommitError && error.unwritable.length > 0;
 }
 
 function notAcknowledged(offsets: readonly NextOffset[]): CommitError {

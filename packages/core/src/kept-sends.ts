@@ -1,3 +1,4 @@
+import { CommitSize } from './commit-size.ts';
 import type { KeptSend, PartitionProgress } from './delivery.ts';
 import { IllegalStateError } from './errors.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
@@ -8,9 +9,6 @@ import { type KeptRecord, PartitionSends } from './partition-sends.ts';
 import type { OutgoingRecord } from './record.ts';
 import { assertOwned } from './sender.ts';
 
-/** What one commit may have to write; at least one record's. The rest follows in the next, at once: a transaction must not take too long. */
-const MAX_MESSAGES_PER_COMMIT = 10_000;
-const MAX_BYTES_PER_COMMIT = 16 * 1024 * 1024;
 /** A partition that was over its share is polled again when it keeps so much of it. */
 const RELEASE_AT = 0.5;
 /** How much more a partition has to keep, in shares, before it is looked at again how much of it lies above its frontier. */
@@ -43,6 +41,7 @@ export class KeptSends {
   readonly #partitions = new Map<OwnedPartition, PartitionSends>();
   /** Dead letters of records that are about to be finished. */
   readonly #deadLetters = new WeakMap<CallItem, OutgoingRecord>();
+  readonly #size = new CommitSize();
   #turns = 0;
   #isCut = false;
 
@@ -139,7 +138,7 @@ export class KeptSends {
 
   /** What there is to commit of these, with what is to be written with it: first of those whose turn was longest ago. */
   progressOf(partitions: readonly OwnedPartition[]): PartitionProgress[] {
-    const left = { messages: MAX_MESSAGES_PER_COMMIT, bytes: MAX_BYTES_PER_COMMIT };
+    const left = { messages: this.#size.messages, bytes: this.#size.bytes };
     this.#isCut = false;
     const turnOf = (owner: OwnedPartition): number => this.#partitions.get(owner)?.servedAt ?? 0;
     return [...partitions].sort((a, b) => turnOf(a) - turnOf(b)).flatMap((owner) => this.#progressOf(owner, left));
@@ -172,6 +171,13 @@ export class KeptSends {
     }
     if (sends.length > 0) kept.servedAt = ++this.#turns;
     return offset <= owner.committedOffset ? [] : [{ ...next, offset, sends }];
+  }
+
+  /** A commit has ended: well, or for a reason that nobody knows. */
+  ended(progress: readonly PartitionProgress[], how: 'acknowledged' | 'failed'): void {
+    const messages = progress.reduce((sum, { sends = [] }) => sum + sends.length, 0);
+    if (how === 'acknowledged') this.#size.succeeded(messages);
+    else this.#size.failed(messages);
   }
 
   /** Everything below is written and committed. */

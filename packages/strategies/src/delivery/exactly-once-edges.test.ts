@@ -82,6 +82,48 @@ describe('A seek under exactlyOnce', () => {
 const unwritable: Handler = ({ value, offset }, { send }) =>
   send({ topic: 'out', partition: offset === 1 ? 9 : 0, value });
 
+describe('What is too much for one transaction', () => {
+  it('is written in the next ones, also where nothing else of a partition was written and nothing comes after it', async () => {
+    const kafka = clusterWith('many');
+    kafka.send([{ topic: 't', partition: 1, key: 'one', value: 'one' }]);
+    const handler: Handler = ({ value }, { send }) => {
+      for (let i = 0; i < (String(value) === 'many' ? 10_001 : 1); i++) send({ topic: 'out', value });
+    };
+    const worker = await started(kafka, handler);
+    await kafka.clock.advance(10_000);
+    expect([committed(kafka, 0), committed(kafka, 1), outputs(kafka).length]).toEqual([1, 1, 10_002]);
+    await worker.stop();
+  });
+
+  it('is less when brokers have no time for as much: not every producer fails for the same reason until the worker does', async () => {
+    const values = Array.from({ length: 3_000 }, (_, i) => `${i}`);
+    const kafka = clusterWith(...values);
+    const transactionalProducer: FakeKafka['transactionalProducer'] = (options) => {
+      const producer = kafka.transactionalProducer(options);
+      const sendAll = producer.sendAll.bind(producer);
+      const send = producer.send.bind(producer);
+      let sent = 0;
+      const begin = producer.begin.bind(producer);
+      producer.begin = () => {
+        sent = 0;
+        return begin();
+      };
+      // The broker has ended the transaction, which has taken too long.
+      producer.send = (message) => (++sent > 10 ? Promise.reject(fatal()) : send(message));
+      producer.sendAll = async (messages, timeoutMs) => {
+        const all = [...messages];
+        if (all.length > 10) throw fatal();
+        await sendAll(all, timeoutMs);
+      };
+      return producer;
+    };
+    const worker = await started({ ...kafka, transactionalProducer }, copy);
+    await kafka.clock.advance(120_000);
+    expect([worker.state, outputs(kafka), committed(kafka)]).toEqual(['running', values, values.length]);
+    await worker.stop();
+  });
+});
+
 describe('A message that can never be written', () => {
   it('has a dead letter that is refused too: it is tried again, and the worker has no defect', async () => {
     const kafka = clusterWith('a', 'b', 'c');

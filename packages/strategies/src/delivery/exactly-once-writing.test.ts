@@ -1,13 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
-import { Worker } from '@kafka-worker/core';
+import { ProduceError, TransactionError, Worker } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { skip } from '../index.ts';
 import { exactlyOnce } from './exactly-once.ts';
 
+const MESSAGE_TOO_LARGE = 10;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** Copies records, one transaction each; the values of `bad` go to a partition that is not there. */
-function copying(kafka: FakeKafka, bad: ReadonlySet<string>): { worker: Worker; tellsEach: unknown[] } {
+/** Copies records, one transaction each; the values of `bad` go to a partition that is not there, and those of `tooLarge` are refused as such. */
+function copying(
+  kafka: FakeKafka,
+  bad: ReadonlySet<string>,
+  tooLarge: ReadonlySet<string> = new Set(),
+): { worker: Worker; tellsEach: unknown[] } {
   const tellsEach: unknown[] = [];
   const watched: FakeKafka = {
     ...kafka,
@@ -18,6 +23,17 @@ function copying(kafka: FakeKafka, bad: ReadonlySet<string>): { worker: Worker; 
       producer.connect = (how) => {
         tellsEach.push(options.tellsEach);
         return connect(how);
+      };
+      const { send, sendAll } = { send: producer.send.bind(producer), sendAll: producer.sendAll.bind(producer) };
+      producer.send = (message) => {
+        if (!tooLarge.has(String(message.value))) return send(message);
+        const cause = { code: MESSAGE_TOO_LARGE };
+        return Promise.reject(new ProduceError(message.topic, 'too large', { cause }));
+      };
+      producer.sendAll = async (messages, timeoutMs) => {
+        if ([...messages].some(({ value }) => tooLarge.has(String(value))))
+          throw new TransactionError('abortable', 'too large', { kafkaCode: MESSAGE_TOO_LARGE });
+        await sendAll(messages, timeoutMs);
       };
       return producer;
     },
@@ -64,14 +80,29 @@ describe('exactlyOnce writes messages together', () => {
     };
     await send(numbers(0, 4));
     expect(failed).toEqual(['2']);
-    expect(tellsEach).toEqual([false, true]);
+    // Behind a message that a broker has refused, librdkafka's next transaction would fail as well.
+    expect(tellsEach).toEqual([false, true, true]);
     await send(numbers(4, 90));
-    expect(tellsEach).toEqual([false, true]);
+    expect(tellsEach).toEqual([false, true, true]);
     await send(numbers(90, 120));
-    expect(tellsEach).toEqual([false, true, false]);
+    expect(tellsEach).toEqual([false, true, true, false]);
     const written = numbers(0, 120).filter((value) => value !== '2');
     expect(kafka.records('out').map(({ value }) => String(value))).toEqual(written);
     expect(kafka.committed('g', 't').get(0)).toBe(120);
+    await worker.stop();
+  });
+
+  it('and keeps nobody waiting for several that can never be written: each is found at once', async () => {
+    const kafka = fakeKafka({ topics: { t: { partitions: 1 }, out: { partitions: 1 } } });
+    const tooLarge = new Set(['1', '3', '5', '7', '9', '11']);
+    const { worker } = copying(kafka, new Set(), tooLarge);
+    const values = numbers(0, 13);
+    kafka.send(values.map((value) => ({ topic: 't', value })));
+    await worker.start();
+    await kafka.clock.advance(500);
+    const written = values.filter((value) => !tooLarge.has(value));
+    expect(kafka.records('out').map(({ value }) => String(value))).toEqual(written);
+    expect(kafka.committed('g', 't').get(0)).toBe(values.length);
     await worker.stop();
   });
 

@@ -16,21 +16,28 @@ import { asError } from './as-error.ts';
 import type { SendOf } from './send-window.ts';
 import { notAssigned, TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
 import { WriteMode } from './write-mode.ts';
-import type { Suspects } from './write-sends.ts';
+import { RefusedTogether, type Suspects } from './write-sends.ts';
 
 /** Producers that fail one after another, without a transaction in between that succeeds: then it is no accident. */
 const MAX_PRODUCERS = 10;
 /** What a producer that is of no more use gets for going. */
 const CLOSE_MS = 5_000;
 const UNKNOWN = -1;
+/** How often a transaction is repeated at once: of 10,000 messages that were refused together the fifth attempt knows which it is. */
+const MAX_ATTEMPTS = 8;
 /** Not allowed to use the group or the id, or metadata that is too large: no repetition mends these. */
 const FINAL_CODES: ReadonlySet<number> = new Set([12, 30, 53]);
 
 /** What else is known of a commit that has failed. */
 interface CommitFailure {
   readonly unwritable?: readonly UnwritableSend[];
-  /** The same again says more. */
+  /** The same again says more of which message is in the way, if one is. */
   readonly isToBeTold?: boolean;
+}
+
+/** A commit that the same again, at once, may explain. */
+interface Unexplained {
+  readonly error: CommitError;
 }
 
 /** How its producers are made. */
@@ -107,43 +114,60 @@ export class TransactionalSession implements DeliverySession {
     await Promise.all(this.#leaving);
   }
 
+  /** Where a message may be in the way, it is found out at once which: until then there is nothing to decide, and all others wait. */
   async #commit(content: TransactionContent): Promise<void> {
+    for (let attempts = 1; ; attempts++) {
+      const unexplained = await this.#attempt(content);
+      if (unexplained === undefined) return;
+      if (attempts >= MAX_ATTEMPTS) throw unexplained.error;
+    }
+  }
+
+  /** @throws CommitError */
+  async #attempt(content: TransactionContent): Promise<Unexplained | undefined> {
     const { consumer, clock } = this.#context;
-    if (content.isCancelled) throw this.#commitError(content.partitions, notAssigned());
+    const { partitions } = content;
+    if (content.isCancelled) throw this.#commitError(partitions, notAssigned());
     let producer: TransactionalProducer;
     try {
       producer = await this.#ready();
     } catch (thrown) {
-      throw this.#commitError(content.partitions, asError(thrown));
+      throw this.#commitError(partitions, asError(thrown));
     }
     const stepMs = this.#options.transactionTimeoutMs;
     const tellsEach = this.#tellsEach;
     const attempt = new TransactionAttempt({ producer, consumer, clock, suspects: this.#suspects, tellsEach, stepMs });
     // Looked at now that its turn has come: what was under way may have written some of it.
     const sends: SendOf[] = [];
-    for (const one of content.partitions)
+    for (const one of partitions)
       for (const send of one.sends ?? []) if (!this.#written.has(send)) sends.push([one, send]);
     const end = await attempt.run(content, sends);
+    const mayBeMessages = end.outcome !== 'committed' && sends.length > 0 && !isOfGroup(end.error);
     if (end.outcome === 'committed') this.#mode.committed();
-    else if (sends.length > 0 && !isOfGroup(end.error)) this.#mode.failed();
+    else if (mayBeMessages) this.#mode.failed();
     // Written together, and what is said of it may be said for the sake of one message: the next attempt tells.
-    const isToBeTold = !tellsEach && this.#mode.tellsEach;
+    const isToBeTold = mayBeMessages && (!tellsEach || end.error instanceof RefusedTogether);
     switch (end.outcome) {
       case 'committed':
         this.#failedProducers = 0;
         for (const [, send] of sends) this.#written.add(send);
         if (this.#tellsEach && !this.#mode.tellsEach) this.#discard();
-        return;
-      case 'dropped':
+        return undefined;
+      case 'dropped': {
+        const { isProducerGone, unwritable } = end;
         // Where the fault is a message's, the producer's end says nothing about producers: a broker ends no transaction that it has not seen begin.
-        if (end.isProducerGone && end.unwritable.length > 0) this.#discard();
-        else if (end.isProducerGone) this.#failed();
-        else if (isToBeTold) this.#discard();
-        throw this.#commitError(content.partitions, end.error, { unwritable: end.unwritable, isToBeTold });
+        if (isProducerGone && unwritable.length === 0) this.#failed();
+        // Behind a refused batch librdkafka numbers the messages of its next transaction wrongly, which would be refused for that.
+        else if (isProducerGone || mayBeMessages) this.#discard();
+        const error = this.#commitError(partitions, end.error, { unwritable, isToBeTold });
+        if (isToBeTold && !isProducerGone) return { error };
+        throw error;
+      }
       case 'unknown':
-        this.#unknown = { partitions: content.partitions, sends };
+        this.#unknown = { partitions, sends };
         this.#failed();
-        await this.#learn(content.partitions, end.error, isToBeTold);
+        await this.#learn(partitions, end.error, isToBeTold);
+        return undefined;
     }
   }
 

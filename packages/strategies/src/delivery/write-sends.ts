@@ -16,12 +16,20 @@ const BATCH_CODES: ReadonlySet<unknown> = new Set([2, 10, 18, 87]);
 /** Into so many parts are those divided that were refused together. */
 const PARTS = 32;
 
+/** Messages were refused together: which of them it is for the next transaction tells, or at least says more. */
+export class RefusedTogether extends Error {
+  constructor(messages: number) {
+    super(`${messages} messages were refused together: which of them it is for is found out in parts`);
+  }
+}
+
 /** Messages that were refused together, so that nobody knows yet for which of them: each with its part, which is written by itself next time. */
 export type Suspects = WeakMap<KeptSend, object>;
 
 /**
  * Produces messages into the open transaction, in their order, and gives those that can never be written; rejects when something else is in the way. Those
  * that were refused together become `suspects`, whose parts are told apart in the next transaction, and smaller ones in the one after that.
+ * @throws RefusedTogether
  */
 export async function writeSends(
   producer: TransactionalProducer,
@@ -59,7 +67,7 @@ function refusedOf(failed: readonly FailedSend[], suspects: Suspects): readonly 
     const parts = Array.from({ length: PARTS }, () => ({}));
     for (const [i, { send }] of together.entries())
       suspects.set(send, parts[Math.floor((i * PARTS) / together.length)] as object);
-    throw new Error(`${together.length} messages were refused together: which of them it is for is found out in parts`);
+    throw new RefusedTogether(together.length);
   }
   if (other !== undefined) throw other;
   return [];

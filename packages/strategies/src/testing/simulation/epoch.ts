@@ -30,7 +30,7 @@ export class Epoch {
   expelledAt: number | undefined;
   /** What the worker could not commit, as long as nothing is acknowledged that covers it. */
   unacknowledged: number | undefined;
-  /** How many commits of the process had failed when the last one of this partition was acknowledged. */
+  /** How many commits of the process had failed when the last one that left nothing finished of this partition was acknowledged. */
   failuresAtCommit: number;
   end:
     | {
@@ -64,9 +64,11 @@ export class Epoch {
       .filter((one) => !this.finished.has(one));
   }
 
-  /** A commit was acknowledged, after so many of the process had failed. */
-  acknowledged(offset: number, failures: number): void {
-    this.failuresAtCommit = failures;
+  /** A commit was acknowledged, after so many of the process had failed: after one that failed the next ones may be smaller, and leave something for later. */
+  acknowledged(offset: number, failures: number, sent: SentRecords): void {
+    const [frontier = Number.POSITIVE_INFINITY] = this.unfinishedBelow(Number.POSITIVE_INFINITY, sent);
+    const left = sent.between(this.partition, offset, frontier);
+    if (left.length === 0) this.failuresAtCommit = failures;
     if (this.unacknowledged !== undefined && offset >= this.unacknowledged) this.unacknowledged = undefined;
   }
 

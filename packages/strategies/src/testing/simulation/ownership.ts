@@ -16,12 +16,6 @@ export interface OwnershipParts {
   readonly report: (invariant: Invariant, what: string) => void;
 }
 
-/** What is known of one process's commits of one partition. */
-interface Commits {
-  failures: number;
-  underWay: number;
-}
-
 /** Who owns which partition, as it passes between a process's worker and its client; and that what is committed may be. */
 export class Ownership {
   readonly #parts: OwnershipParts;
@@ -32,8 +26,10 @@ export class Ownership {
    * then: a commit that nobody waits for any more may arrive after the process has asked.
    */
   readonly #offers = new Map<string, Map<number, number | undefined>>();
-  /** By process and partition. */
-  readonly #commits = new Map<string, Commits>();
+  /** How many commits have not been answered, by process and partition. */
+  readonly #underWay = new Map<string, number>();
+  /** How many commits have failed, by process. */
+  readonly #failures = new Map<string, number>();
 
   constructor(parts: OwnershipParts) {
     this.#parts = parts;
@@ -58,7 +54,7 @@ export class Ownership {
       epochs.get(partition)?.close('released', false, sent, now());
       const epoch = new Epoch(process, start, whenTold, {
         now: now(),
-        failures: this.#of(process, partition).failures,
+        failures: this.#failuresOf(process),
       });
       epochs.set(partition, epoch);
       // It may have been taken away while it was on offer.
@@ -134,15 +130,20 @@ export class Ownership {
   /** The worker commits; the returned function is to be told whether that was acknowledged. */
   committing(process: string, offsets: readonly NextOffset[]): (isAcknowledged: boolean) => void {
     for (const next of offsets) this.#checkCommit(process, next);
-    const all = offsets.map((next) => ({ next, commits: this.#of(process, next.partition) }));
-    for (const { commits } of all) commits.underWay++;
+    this.#count(process, offsets, 1);
     return (isAcknowledged) => {
-      for (const { next, commits } of all) {
-        commits.underWay--;
-        if (!isAcknowledged) commits.failures++;
-        else this.epoch(process, next.partition)?.acknowledged(next.offset, commits.failures);
-      }
+      this.#count(process, offsets, -1);
+      const failures = this.#failuresOf(process);
+      if (!isAcknowledged) this.#failures.set(process, failures + 1);
+      else
+        for (const { partition, offset } of offsets)
+          this.epoch(process, partition)?.acknowledged(offset, failures, this.#parts.sent);
     };
+  }
+
+  #count(process: string, offsets: readonly NextOffset[], by: number): void {
+    for (const { partition } of offsets)
+      this.#underWay.set(`${process} ${partition}`, this.#underWayOf(process, partition) + by);
   }
 
   #checkCommit(process: string, { partition, offset }: NextOffset): void {
@@ -163,18 +164,20 @@ export class Ownership {
   }
 
   #close(epoch: Epoch, how: 'released' | 'closed' | 'crashed'): void {
-    const { failures, underWay } = this.#of(epoch.process, epoch.partition);
-    epoch.close(how, underWay > 0 || failures > epoch.failuresAtCommit, this.#parts.sent, this.#parts.now());
+    const hasTrouble =
+      this.#underWayOf(epoch.process, epoch.partition) > 0 || this.#failuresOf(epoch.process) > epoch.failuresAtCommit;
+    epoch.close(how, hasTrouble, this.#parts.sent, this.#parts.now());
   }
 
   #among(process: string, partitions: readonly TopicPartition[]): Epoch[] {
     return partitions.flatMap(({ partition }) => this.epoch(process, partition) ?? []);
   }
 
-  #of(process: string, partition: number): Commits {
-    const name = `${process} ${partition}`;
-    const commits = this.#commits.get(name) ?? { failures: 0, underWay: 0 };
-    this.#commits.set(name, commits);
-    return commits;
+  #underWayOf(process: string, partition: number): number {
+    return this.#underWay.get(`${process} ${partition}`) ?? 0;
+  }
+
+  #failuresOf(process: string): number {
+    return this.#failures.get(process) ?? 0;
   }
 }
