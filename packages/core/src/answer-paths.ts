@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { toError } from './errors.ts';
+import { toError } from './kafka-worker-error.ts';
 
 /** What a path is answered with. */
 export interface HttpAnswer {

@@ -1,9 +1,9 @@
 import type { Assignment } from './assignment.ts';
 import type { Committer } from './committer.ts';
-import type { KafkaWorkerError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { Intake } from './intake.ts';
 import type { Poll } from './kafka-client.ts';
+import type { KafkaWorkerError } from './kafka-worker-error.ts';
 import type { Logger } from './logger.ts';
 import type { Rebalances } from './rebalances.ts';
 import type { ReceivedRecord } from './record.ts';

@@ -1,5 +1,5 @@
-import { toError } from './errors.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
+import { toError } from './kafka-worker-error.ts';
 import type { OutgoingRecord } from './record.ts';
 
 const MAX_MESSAGE_LENGTH = 1_000;

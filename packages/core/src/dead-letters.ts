@@ -1,10 +1,11 @@
 import type { Clock, Timer } from './clock.ts';
 import { DeadLetterBrake } from './dead-letter-brake.ts';
 import { deadLetterOf } from './dead-letter-message.ts';
-import { DeadLetterBrakeError, isKafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { Brake } from './failure.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
+import { DeadLetterBrakeError } from './handler-errors.ts';
+import { isKafkaWorkerError, toError } from './kafka-worker-error.ts';
 import type { Lanes } from './lanes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { OutgoingRecord } from './record.ts';

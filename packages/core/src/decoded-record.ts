@@ -1,5 +1,5 @@
 import type { Deserializer } from './deserializer.ts';
-import { DeserializationError } from './errors.ts';
+import { DeserializationError } from './handler-errors.ts';
 import { copyRecord, type Headers, type KafkaRecord, type ReceivedRecord, recordToJSON } from './record.ts';
 
 /** A record whose key and value are decoded on first use, once. */

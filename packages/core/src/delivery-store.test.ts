@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { stopPolicy } from './defaults.ts';
 import type { Delivery, DeliveryContext, DeliverySession } from './delivery.ts';
-import { CommitError, InvalidOptionError, RetriableError } from './errors.ts';
+import { CommitError, InvalidOptionError } from './errors.ts';
 import type { FailurePolicy } from './failure.ts';
+import { RetriableError } from './handler-errors.ts';
 import type { NextOffset } from './record.ts';
 import { type FakeKafka, fakeKafka } from './testing/fake-kafka.ts';
 import { Worker } from './worker.ts';

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { expectTypeOf } from 'expect-type';
 import { DecodedRecord } from './decoded-record.ts';
 import { type Deserializer, json, type StandardSchema, string } from './deserializer.ts';
-import { DeserializationError } from './errors.ts';
+import { DeserializationError } from './handler-errors.ts';
 import { noHeaders, OwnedRecord } from './record.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text);

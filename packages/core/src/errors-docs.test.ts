@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 
 const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
-const source = read('./errors.ts');
+const files = ['kafka-worker-error', 'errors', 'log-errors', 'handler-errors'];
+const source = files.map((name) => read(`./${name}.ts`)).join('\n');
 const page = read('../../../docs/errors.md');
 
 const union = /export type ErrorCode =([^;]*);/.exec(source)?.[1] ?? '';

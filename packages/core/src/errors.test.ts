@@ -1,21 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import type * as errors from './errors.ts';
-import {
-  CommitError,
-  ConnectionError,
-  CorruptRecordError,
-  DeserializationError,
-  HandlerError,
-  InvalidOptionError,
-  isKafkaWorkerError,
-  KafkaWorkerError,
-  LogTruncatedError,
-  OffsetOutOfRangeError,
-  ProduceError,
-  RetriableError,
-  toError,
-  UnknownTopicError,
-} from './errors.ts';
+import { CommitError, ConnectionError, InvalidOptionError, ProduceError, UnknownTopicError } from './errors.ts';
+import { DeserializationError, HandlerError, RetriableError } from './handler-errors.ts';
+import type * as base from './kafka-worker-error.ts';
+import { isKafkaWorkerError, KafkaWorkerError, toError } from './kafka-worker-error.ts';
+import { CorruptRecordError, LogTruncatedError, OffsetOutOfRangeError } from './log-errors.ts';
 
 const position = { topic: 't', partition: 3, offset: 7 };
 
@@ -28,9 +16,9 @@ describe('isKafkaWorkerError', () => {
   });
 
   it('knows the errors of another copy of the package', async () => {
-    const path = './errors.ts?another-copy';
-    const copy = (await import(path)) as typeof errors;
-    const foreign = new copy.PollError('far away', { retriable: true });
+    const path = './kafka-worker-error.ts?another-copy';
+    const copy = (await import(path)) as typeof base;
+    const foreign = new copy.KafkaWorkerError('POLL', 'far away', { retriable: true });
     expect(foreign).not.toBeInstanceOf(KafkaWorkerError);
     expect([isKafkaWorkerError(foreign), copy.isKafkaWorkerError(new ProduceError('t', 'no'))]).toEqual([true, true]);
     expect(toError(foreign)).toBe(foreign);

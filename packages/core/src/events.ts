@@ -1,6 +1,7 @@
 import type { ClientStatistics } from './client-statistics.ts';
-import { InvalidOptionError, toError } from './errors.ts';
+import { InvalidOptionError } from './errors.ts';
 import type { Decision, Failure } from './failure.ts';
+import { toError } from './kafka-worker-error.ts';
 import type { WorkerState } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
 import type { KafkaRecord, NextOffset, TopicPartition } from './record.ts';

@@ -1,9 +1,10 @@
 import type { Clock } from './clock.ts';
-import { IllegalStateError, toError } from './errors.ts';
+import { IllegalStateError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import { FrozenLanes } from './frozen-lanes.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { Intake } from './intake.ts';
+import { toError } from './kafka-worker-error.ts';
 import type { Lane } from './lane.ts';
 import type { Lanes } from './lanes.ts';
 import type { Logger } from './logger.ts';

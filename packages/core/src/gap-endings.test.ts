@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { LaneRule } from './concurrency.ts';
-import { DeserializationError } from './errors.ts';
+import { DeserializationError } from './handler-errors.ts';
 import { always, at, laneStrategy, lanes, Stage, type StageOptions } from './testing/stage.ts';
 
 const across: LaneRule = { by: ({ key }) => String(key), across: 'all', active: 100, inside: { width: 1 } };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { HandlerTimeoutError, StuckHandlerError } from './errors.ts';
+import { HandlerTimeoutError, StuckHandlerError } from './handler-errors.ts';
 import { always, at, laneStrategy, lanes, Stage, type StageOptions } from './testing/stage.ts';
 
 const skip = always({ do: 'skip' });

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from './clock.ts';
-import { HandlerTimeoutError } from './errors.ts';
 import type { HandlerCall } from './handler-call.ts';
+import { HandlerTimeoutError } from './handler-errors.ts';
 import type { Turns } from './turns.ts';
 
 /** What deadlines act on. */

@@ -1,5 +1,5 @@
 import { rmSync, writeFileSync } from 'node:fs';
-import { toError } from './errors.ts';
+import { toError } from './kafka-worker-error.ts';
 import { type Logger, stderrLogger } from './logger.ts';
 import { loggerThatMayFail } from './logger-that-may-fail.ts';
 import { atLeastOne, check, has, nonEmptyString, optional } from './option-checks.ts';

@@ -1,7 +1,7 @@
 import { blocker, openCalls } from './blocker.ts';
 import type { Engine } from './engine.ts';
-import { toError } from './errors.ts';
 import type { HandlerCall } from './handler-call.ts';
+import { toError } from './kafka-worker-error.ts';
 import type { WorkerState } from './lifecycle.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { reasonsOfAKind } from './reasons-of-a-kind.ts';

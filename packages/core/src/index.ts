@@ -25,26 +25,12 @@ export {
   CommitError,
   type CommitFailure,
   ConnectionError,
-  CorruptRecordError,
-  DeadLetterBrakeError,
-  DeserializationError,
-  type ErrorCode,
-  HandlerError,
-  HandlerTimeoutError,
   IllegalStateError,
   InvalidOptionError,
-  isKafkaWorkerError,
-  KafkaWorkerError,
-  LaneError,
-  LogTruncatedError,
   MissingDependencyError,
-  NonRetriableError,
-  OffsetOutOfRangeError,
   PollError,
   ProduceError,
-  RetriableError,
   ShutdownTimeoutError,
-  StuckHandlerError,
   TransactionError,
   UnknownTopicError,
   UnsupportedBrokerError,
@@ -54,6 +40,16 @@ export type { WorkerEvents } from './events.ts';
 export type { Brake, Decision, Failure, FailurePolicy, PolicyAction } from './failure.ts';
 export type { UnfreezeTarget } from './freezer.ts';
 export type { BatchContext, BatchHandler, Handler, HandlerContext } from './handler.ts';
+export {
+  DeadLetterBrakeError,
+  DeserializationError,
+  HandlerError,
+  HandlerTimeoutError,
+  LaneError,
+  NonRetriableError,
+  RetriableError,
+  StuckHandlerError,
+} from './handler-errors.ts';
 export { type HealthFileOptions, healthFile } from './health-file.ts';
 export { type HealthServer, type HealthServerOptions, healthServer } from './health-server.ts';
 export type {
@@ -73,8 +69,10 @@ export type {
   StartOffset,
   Watermarks,
 } from './kafka-client.ts';
+export { type ErrorCode, isKafkaWorkerError, KafkaWorkerError } from './kafka-worker-error.ts';
 export { checkLaneRule, hasKeyLanes } from './lane-rule.ts';
 export type { WorkerState } from './lifecycle.ts';
+export { CorruptRecordError, LogTruncatedError, OffsetOutOfRangeError } from './log-errors.ts';
 export type { Logger } from './logger.ts';
 export type { Plugin, PluginHost } from './plugin.ts';
 export type { Headers, KafkaRecord, NextOffset, OutgoingRecord, TopicPartition } from './record.ts';

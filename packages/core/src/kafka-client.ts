@@ -1,6 +1,6 @@
 import type { ClientStatistics } from './client-statistics.ts';
 import type { Clock } from './clock.ts';
-import type { KafkaWorkerError } from './errors.ts';
+import type { KafkaWorkerError } from './kafka-worker-error.ts';
 import type { Logger } from './logger.ts';
 import type { NextOffset, OutgoingRecord, ReceivedRecord, TopicPartition } from './record.ts';
 import type { TransactionalProducer, TransactionalProducerOptions } from './transactional-producer.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { stopPolicy } from './defaults.ts';
-import { HandlerError } from './errors.ts';
+import { HandlerError } from './handler-errors.ts';
 import { logLateErrors } from './late-errors.ts';
 import { fakeKafka } from './testing/fake-kafka.ts';
 import { Worker } from './worker.ts';

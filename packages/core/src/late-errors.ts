@@ -1,4 +1,4 @@
-import { HandlerError } from './errors.ts';
+import { HandlerError } from './handler-errors.ts';
 import type { Logger } from './logger.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { toError } from './errors.ts';
+import { toError } from './kafka-worker-error.ts';
 import { type Logger, stderrLogger } from './logger.ts';
 
 /**

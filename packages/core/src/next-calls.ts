@@ -1,5 +1,5 @@
-import { LaneError } from './errors.ts';
 import { type CallItem, HandlerCall } from './handler-call.ts';
+import { LaneError } from './handler-errors.ts';
 import type { Lane } from './lane.ts';
 import type { Lanes } from './lanes.ts';
 import type { OwnedPartition } from './owned-partition.ts';

@@ -1,10 +1,11 @@
 import { DeadLetters } from './dead-letters.ts';
-import { HandlerError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { Decision } from './failure.ts';
 import { Freezer } from './freezer.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
+import { HandlerError } from './handler-errors.ts';
 import type { Intake } from './intake.ts';
+import { isKafkaWorkerError, type KafkaWorkerError, toError } from './kafka-worker-error.ts';
 import type { Lanes } from './lanes.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { PartFailedError } from './part-failed-error.ts';

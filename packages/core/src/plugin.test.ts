@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { stopPolicy } from './defaults.ts';
-import { HandlerError } from './errors.ts';
 import type { Handler } from './handler.ts';
+import { HandlerError } from './handler-errors.ts';
 import type { Logger } from './logger.ts';
 import type { Plugin } from './plugin.ts';
 import { retryPolicy } from './retry-policy.ts';

@@ -1,6 +1,8 @@
 import type { Assignment } from './assignment.ts';
-import { isKafkaWorkerError, type KafkaWorkerError, OffsetOutOfRangeError, PollError, toError } from './errors.ts';
+import { PollError } from './errors.ts';
 import type { KafkaConsumer, Watermarks } from './kafka-client.ts';
+import { isKafkaWorkerError, type KafkaWorkerError, toError } from './kafka-worker-error.ts';
+import { OffsetOutOfRangeError } from './log-errors.ts';
 import { logRanges } from './log-range.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';

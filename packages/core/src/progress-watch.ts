@@ -1,7 +1,7 @@
 import type { Assignment } from './assignment.ts';
 import type { Clock, Timer } from './clock.ts';
-import { toError } from './errors.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { toError } from './kafka-worker-error.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { Turns } from './turns.ts';
 import { withTimeout } from './with-timeout.ts';

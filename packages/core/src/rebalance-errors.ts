@@ -1,4 +1,5 @@
-import type { CommitError, CommitFailure, KafkaWorkerError } from './errors.ts';
+import type { CommitError, CommitFailure } from './errors.ts';
+import type { KafkaWorkerError } from './kafka-worker-error.ts';
 
 const ILLEGAL_GENERATION = 22;
 const UNKNOWN_MEMBER_ID = 25;

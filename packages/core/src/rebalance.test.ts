@@ -1,14 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { stopPolicy } from './defaults.ts';
-import {
-  ClientError,
-  CommitError,
-  OffsetOutOfRangeError,
-  PollError,
-  RetriableError,
-  StuckHandlerError,
-} from './errors.ts';
+import { ClientError, CommitError, PollError } from './errors.ts';
 import type { Handler } from './handler.ts';
+import { RetriableError, StuckHandlerError } from './handler-errors.ts';
+import { OffsetOutOfRangeError } from './log-errors.ts';
 import type { NextOffset } from './record.ts';
 import { retryPolicy } from './retry-policy.ts';
 import { type FakeKafka, type FakeKafkaOptions, fakeKafka } from './testing/fake-kafka.ts';

@@ -3,16 +3,11 @@ import type { AssignmentHooks } from './assignment-hooks.ts';
 import type { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
 import type { Departures } from './departures.ts';
-import {
-  IllegalStateError,
-  isKafkaWorkerError,
-  type KafkaWorkerError,
-  PollError,
-  StuckHandlerError,
-  toError,
-} from './errors.ts';
+import { IllegalStateError, PollError } from './errors.ts';
 import type { EventListeners } from './events.ts';
+import { StuckHandlerError } from './handler-errors.ts';
 import type { AssignmentEvent, KafkaConsumer } from './kafka-client.ts';
+import { isKafkaWorkerError, type KafkaWorkerError, toError } from './kafka-worker-error.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';

@@ -1,8 +1,9 @@
 import type { Assignment } from './assignment.ts';
 import type { Clock } from './clock.ts';
 import type { DeliverySession } from './delivery.ts';
-import { CommitError, isKafkaWorkerError } from './errors.ts';
+import { CommitError } from './errors.ts';
 import type { KafkaConsumer, Poll } from './kafka-client.ts';
+import { isKafkaWorkerError } from './kafka-worker-error.ts';
 import type { Logger } from './logger.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { isExplainedByRebalance } from './rebalance-errors.ts';

@@ -1,9 +1,10 @@
 import type { Assignment } from './assignment.ts';
 import type { Committer } from './committer.ts';
 import type { Departures } from './departures.ts';
-import { ClientError, IllegalStateError, type KafkaWorkerError } from './errors.ts';
+import { ClientError, IllegalStateError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import type { KafkaWorkerError } from './kafka-worker-error.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { Poller } from './poller.ts';
 import { PositionCheck } from './position-check.ts';

@@ -1,8 +1,9 @@
 import type { Assignment } from './assignment.ts';
 import type { Departures } from './departures.ts';
-import { ClientError, isKafkaWorkerError, type KafkaWorkerError, toError } from './errors.ts';
+import { ClientError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { isKafkaWorkerError, type KafkaWorkerError, toError } from './kafka-worker-error.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import type { Poller } from './poller.ts';
 import type { TopicPartition } from './record.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { retryThenStopPolicy, stopPolicy } from './defaults.ts';
-import { DeserializationError, NonRetriableError, RetriableError } from './errors.ts';
 import type { Failure, FailurePolicy } from './failure.ts';
+import { DeserializationError, NonRetriableError, RetriableError } from './handler-errors.ts';
 import { noHeaders, OwnedRecord } from './record.ts';
 import { type Backoff, backoffMs, retryPolicy } from './retry-policy.ts';
 

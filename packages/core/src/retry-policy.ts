@@ -1,5 +1,5 @@
-import { isKafkaWorkerError } from './errors.ts';
 import type { Decision, Failure, FailurePolicy, PolicyAction } from './failure.ts';
+import { isKafkaWorkerError } from './kafka-worker-error.ts';
 
 /** How long to wait between attempts. */
 export interface Backoff {

@@ -1,6 +1,7 @@
-import { IllegalStateError, toError } from './errors.ts';
+import { IllegalStateError } from './errors.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { ConnectOptions, KafkaProducer } from './kafka-client.ts';
+import { toError } from './kafka-worker-error.ts';
 import type { PassOutgoing } from './outgoing-plugins.ts';
 import type { KafkaRecord, OutgoingRecord } from './record.ts';
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { OffsetOutOfRangeError } from './errors.ts';
 import { GroupHistory } from './group-history.ts';
 import { formatGroupOrigin, topicFingerprint } from './group-origin.ts';
 import type { CommittedOffset } from './kafka-client.ts';
+import { OffsetOutOfRangeError } from './log-errors.ts';
 import { type StartQuestion, startOffset } from './start-offset.ts';
 
 const at = (topic: string, partition: number) => ({ topic, partition });

@@ -1,6 +1,6 @@
-import { OffsetOutOfRangeError } from './errors.ts';
 import type { GroupHistory } from './group-history.ts';
 import type { Watermarks } from './kafka-client.ts';
+import { OffsetOutOfRangeError } from './log-errors.ts';
 import type { NextOffset, TopicPartition } from './record.ts';
 
 /** What is known when a partition's start is decided. */

@@ -1,7 +1,7 @@
 import type { DeliverySession } from './delivery.ts';
-import { isKafkaWorkerError, toError } from './errors.ts';
 import { GroupHistory } from './group-history.ts';
 import type { KafkaConsumer, Watermarks } from './kafka-client.ts';
+import { isKafkaWorkerError, toError } from './kafka-worker-error.ts';
 import { logRanges, offsetOf, type PositionInLog } from './log-range.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';

@@ -1,9 +1,9 @@
 import { blocker, openCalls } from './blocker.ts';
 import type { Engine } from './engine.ts';
-import { toError } from './errors.ts';
 import type { Frozen } from './freezer.ts';
 import type { HandlerCall } from './handler-call.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { toError } from './kafka-worker-error.ts';
 import type { Lane } from './lane.ts';
 import type { Lanes } from './lanes.ts';
 import type { WorkerState } from './lifecycle.ts';

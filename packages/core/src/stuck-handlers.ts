@@ -1,6 +1,7 @@
-import { type KafkaWorkerError, StuckHandlerError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { HandlerCall } from './handler-call.ts';
+import { StuckHandlerError } from './handler-errors.ts';
+import type { KafkaWorkerError } from './kafka-worker-error.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';
 
 /** What stuck handlers act on. */

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from './clock.ts';
-import { isKafkaWorkerError, toError, UnknownTopicError } from './errors.ts';
+import { UnknownTopicError } from './errors.ts';
 import type { KafkaConsumer } from './kafka-client.ts';
+import { isKafkaWorkerError, toError } from './kafka-worker-error.ts';
 import type { Logger } from './logger.ts';
 import { Waits } from './waits.ts';
 

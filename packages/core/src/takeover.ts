@@ -1,7 +1,8 @@
 import type { Committer } from './committer.ts';
 import type { DeliverySession } from './delivery.ts';
-import { CommitError, type CommitFailure, isKafkaWorkerError } from './errors.ts';
+import { CommitError, type CommitFailure } from './errors.ts';
 import type { EventListeners } from './events.ts';
+import { isKafkaWorkerError } from './kafka-worker-error.ts';
 import { isOfAnother, isRebalanceUnderWay } from './rebalance-errors.ts';
 import type { TopicPartition } from './record.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';

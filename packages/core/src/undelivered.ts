@@ -1,11 +1,13 @@
 import type { Timer } from './clock.ts';
 import { deadLetterOf } from './dead-letter-message.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import { HandlerError, type KafkaWorkerError, NonRetriableError, toError, type UnwritableSend } from './errors.ts';
+import type { UnwritableSend } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import type { Decision } from './failure.ts';
 import type { Freezer } from './freezer.ts';
 import { type CallItem, HandlerCall } from './handler-call.ts';
+import { HandlerError, NonRetriableError } from './handler-errors.ts';
+import { type KafkaWorkerError, toError } from './kafka-worker-error.ts';
 import type { KeptSends } from './kept-sends.ts';
 import type { KeptRecord } from './partition-sends.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';

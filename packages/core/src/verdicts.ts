@@ -1,7 +1,7 @@
-import { isKafkaWorkerError, toError } from './errors.ts';
 import type { EventListeners } from './events.ts';
 import { actionOf, type Decision, type Failure } from './failure.ts';
 import type { CallItem, HandlerCall } from './handler-call.ts';
+import { isKafkaWorkerError, toError } from './kafka-worker-error.ts';
 import { hasKeyLanes } from './lane-rule.ts';
 import { isTopicName } from './option-checks.ts';
 import type { ResolvedWorkerOptions } from './resolved-worker-options.ts';

@@ -1,4 +1,5 @@
-import { IllegalStateError, InvalidOptionError, toError } from './errors.ts';
+import { IllegalStateError, InvalidOptionError } from './errors.ts';
+import { toError } from './kafka-worker-error.ts';
 import type { WorkerState } from './lifecycle.ts';
 import { check, has, nonEmptyString, optional } from './option-checks.ts';
 import type { StopOptions } from './stop-options.ts';

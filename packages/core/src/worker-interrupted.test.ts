@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ConcurrencyStrategy } from './concurrency.ts';
 import type { Delivery, DeliverySession } from './delivery.ts';
-import { HandlerError, OffsetOutOfRangeError } from './errors.ts';
 import type { Decision, FailurePolicy } from './failure.ts';
 import type { Handler } from './handler.ts';
+import { HandlerError } from './handler-errors.ts';
+import { OffsetOutOfRangeError } from './log-errors.ts';
 import { retryPolicy } from './retry-policy.ts';
 import { type FakeKafka, fakeKafka } from './testing/fake-kafka.ts';
 import { Worker } from './worker.ts';

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { LaneRule } from './concurrency.ts';
-import { CommitError, HandlerError, ShutdownTimeoutError } from './errors.ts';
+import { CommitError, ShutdownTimeoutError } from './errors.ts';
 import type { FailurePolicy } from './failure.ts';
+import { HandlerError } from './handler-errors.ts';
 import type { NextOffset } from './record.ts';
 import { retryPolicy } from './retry-policy.ts';
 import { type FakeKafka, fakeKafka } from './testing/fake-kafka.ts';

@@ -1,15 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { json, string } from './deserializer.ts';
-import {
-  DeserializationError,
-  HandlerError,
-  IllegalStateError,
-  NonRetriableError,
-  ShutdownTimeoutError,
-  UnknownTopicError,
-} from './errors.ts';
+import { IllegalStateError, ShutdownTimeoutError, UnknownTopicError } from './errors.ts';
 import type { FailurePolicy } from './failure.ts';
 import type { BatchHandler, Handler } from './handler.ts';
+import { DeserializationError, HandlerError, NonRetriableError } from './handler-errors.ts';
 import type { KafkaRecord } from './record.ts';
 import { retryPolicy } from './retry-policy.ts';
 import { type FakeKafka, fakeKafka } from './testing/fake-kafka.ts';

@@ -1,9 +1,11 @@
-import { IllegalStateError, InvalidOptionError, OffsetOutOfRangeError, toError } from './errors.ts';
+import { IllegalStateError, InvalidOptionError } from './errors.ts';
 import { EventListeners, type WorkerEvents } from './events.ts';
 import type { UnfreezeTarget } from './freezer.ts';
 import { healthOf } from './health.ts';
+import { toError } from './kafka-worker-error.ts';
 import { logLateErrors } from './late-errors.ts';
 import { Lifecycle, type WorkerState } from './lifecycle.ts';
+import { OffsetOutOfRangeError } from './log-errors.ts';
 import { logRanges } from './log-range.ts';
 import type { Plugin, PluginHost } from './plugin.ts';
 import type { TopicPartition } from './record.ts';

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { ConfluentKafkaOptions } from '../confluent/index.ts';
-import { toError } from '../errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 import { UsageError } from './usage-error.ts';
 
 /** A member that was killed keeps its partitions for so long: the next run shall not wait for them for librdkafka's default of 45 s. */

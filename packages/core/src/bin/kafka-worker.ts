@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { toError } from '../errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 import { interruption } from './interruption.ts';
 import { redriveCommand } from './redrive-command.ts';
 import { UsageError } from './usage-error.ts';

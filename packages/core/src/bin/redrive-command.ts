@@ -1,5 +1,6 @@
-import { InvalidOptionError, toError } from '../errors.ts';
+import { InvalidOptionError } from '../errors.ts';
 import type { KafkaCluster } from '../kafka-client.ts';
+import { toError } from '../kafka-worker-error.ts';
 import type { KafkaRecord, OutgoingRecord } from '../record.ts';
 import { type RedriveProgress, type RedriveSummary, redrive } from '../redrive/index.ts';
 import { readClusterConfig } from './cluster-config.ts';

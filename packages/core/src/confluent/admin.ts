@@ -1,5 +1,6 @@
-import { InvalidOptionError, type KafkaWorkerError } from '../errors.ts';
+import { InvalidOptionError } from '../errors.ts';
 import type { ConnectOptions, KafkaAdmin } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { Logger } from '../logger.ts';
 import type { ClientProperties, OAuthBearerToken } from './client-options.ts';
 import { checkConnectOptions } from './kafka-client-options.ts';

@@ -1,4 +1,4 @@
-import { toError } from '../errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 import type { Done, NativeConsumer } from './native-client.ts';
 
 /** Makes a call under the name of a group's member, as a consumer does it. */

@@ -1,7 +1,7 @@
 import clients from '@confluentinc/kafka-javascript';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../clock.ts';
-import { LogTruncatedError } from '../errors.ts';
+import { LogTruncatedError } from '../log-errors.ts';
 import { type Member, TestClients } from '../testing/cluster-under-test.ts';
 import { pauseFor } from './bounded.ts';
 import { confluentKafka } from './index.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { KafkaWorkerError } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import { consumeError, isGroupLevelCode, isRetriableCode, requestError, toNativeError } from './client-errors.ts';
 import { ClientEvents, isAuthenticationText } from './client-events.ts';
 

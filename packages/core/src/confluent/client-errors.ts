@@ -3,10 +3,10 @@ import {
   AuthorizationError,
   ClientError,
   ConnectionError,
-  type KafkaWorkerError,
   PollError,
   UnsupportedBrokerError,
 } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 
 /** An error as the native client gives it; `code` is Kafka's own when positive and librdkafka's when negative. */
 export interface NativeError {

@@ -3,10 +3,10 @@ import {
   AuthorizationError,
   ClientError,
   ConnectionError,
-  type KafkaWorkerError,
   PollError,
   UnsupportedBrokerError,
 } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { Logger } from '../logger.ts';
 
 /** What librdkafka says without being asked: `event.log`, with the whole text. */

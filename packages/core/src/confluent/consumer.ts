@@ -1,5 +1,5 @@
 import type { ClientStatistics } from '../client-statistics.ts';
-import { ClientError, IllegalStateError, type KafkaWorkerError, TransactionError } from '../errors.ts';
+import { ClientError, IllegalStateError, TransactionError } from '../errors.ts';
 import type {
   CommittedOffset,
   ConnectOptions,
@@ -10,6 +10,7 @@ import type {
   StartOffset,
   Watermarks,
 } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { Logger } from '../logger.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import { pauseFor, settledWithin } from './bounded.ts';

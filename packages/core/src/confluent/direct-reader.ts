@@ -1,6 +1,6 @@
 import type { ClientStatistics } from '../client-statistics.ts';
-import type { KafkaWorkerError } from '../errors.ts';
 import type { StartOffset, Watermarks } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import type { DirectLibrary } from './direct/direct-library.ts';
 import type { DirectOptions } from './direct/direct-options.ts';

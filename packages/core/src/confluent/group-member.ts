@@ -1,5 +1,6 @@
-import { ClientError, IllegalStateError, InvalidOptionError, type KafkaWorkerError } from '../errors.ts';
+import { ClientError, IllegalStateError, InvalidOptionError } from '../errors.ts';
 import type { AssignmentEvent, StartOffset } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { Logger } from '../logger.ts';
 import type { TopicPartition } from '../record.ts';
 import { pauseFor } from './bounded.ts';

@@ -1,5 +1,6 @@
-import { AuthorizationError, ClientError, type KafkaWorkerError } from '../errors.ts';
+import { AuthorizationError, ClientError } from '../errors.ts';
 import type { CommittedOffset, LogPosition, StartOffset, Watermarks } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { TopicPartition } from '../record.ts';
 import { nativeCode, toNativeError } from './client-errors.ts';
 import { checkNotHidden, refusalOf } from './hidden-topics.ts';

@@ -1,4 +1,4 @@
-import { toError } from '../errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 import type { Logger } from '../logger.ts';
 import type { DirectPartition } from './direct/direct-partition.ts';
 import type { DirectReader } from './direct-reader.ts';

@@ -1,11 +1,7 @@
-import {
-  AuthenticationError,
-  AuthorizationError,
-  ConnectionError,
-  type KafkaWorkerError,
-  OffsetOutOfRangeError,
-} from '../errors.ts';
+import { AuthenticationError, AuthorizationError, ConnectionError } from '../errors.ts';
 import type { StartOffset, Watermarks } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
+import { OffsetOutOfRangeError } from '../log-errors.ts';
 import type { TopicPartition } from '../record.ts';
 import { nativeCode, toNativeError } from './client-errors.ts';
 import type { LibrdkafkaReader } from './librdkafka-reader.ts';

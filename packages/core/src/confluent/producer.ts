@@ -1,5 +1,6 @@
-import { ClientError, IllegalStateError, type KafkaWorkerError, ProduceError } from '../errors.ts';
+import { ClientError, IllegalStateError, ProduceError } from '../errors.ts';
 import type { ConnectOptions, KafkaClientOptions, KafkaProducer } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { Logger } from '../logger.ts';
 import type { OutgoingRecord, TopicPartition } from '../record.ts';
 import { settledWithin } from './bounded.ts';

@@ -1,11 +1,6 @@
-import {
-  AuthenticationError,
-  ClientError,
-  ConnectionError,
-  IllegalStateError,
-  type KafkaWorkerError,
-} from '../errors.ts';
+import { AuthenticationError, ClientError, ConnectionError, IllegalStateError } from '../errors.ts';
 import type { ConnectOptions } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { Logger } from '../logger.ts';
 import { pauseFor, settledWithin, within } from './bounded.ts';
 import { requestError, toNativeError } from './client-errors.ts';

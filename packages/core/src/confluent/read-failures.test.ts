@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { AuthenticationError, type KafkaWorkerError } from '../errors.ts';
+import { AuthenticationError } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import { ReadFailures, type ReadFailuresParts } from './read-failures.ts';
 
 const refused = Object.assign(new Error('Local: Authentication failure'), { code: -169 });

@@ -1,4 +1,5 @@
-import { AuthenticationError, ClientError, ConnectionError, type KafkaWorkerError } from '../errors.ts';
+import { AuthenticationError, ClientError, ConnectionError } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { TopicPartition } from '../record.ts';
 import { pauseFor } from './bounded.ts';
 import { consumeError, nativeCode, toNativeError } from './client-errors.ts';

@@ -1,4 +1,5 @@
-import { InvalidOptionError, MissingDependencyError, toError } from '../errors.ts';
+import { InvalidOptionError, MissingDependencyError } from '../errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 import { within } from './bounded.ts';
 import type { ClientProperties, ResolvedConfluentKafkaOptions } from './client-options.ts';
 import { type DirectLibrary, loadDirectLibrary } from './direct/direct-library.ts';
@@ -40,7 +41,10 @@ export function readerPlan(kafka: ResolvedConfluentKafkaOptions, properties: Cli
 }
 
 /** @throws MissingDependencyError when the direct reader is asked for, and what it needs does not load */
-export async function loadReader(plan: ReaderPlan, load = loadDirectLibrary): Promise<LoadedReader> {
+export async function loadReader(
+  plan: ReaderPlan,
+  load: typeof loadDirectLibrary = loadDirectLibrary,
+): Promise<LoadedReader> {
   if (plan.reader === 'librdkafka') return plan;
   try {
     return { ...plan, library: await load() };
@@ -56,7 +60,7 @@ export async function loadReader(plan: ReaderPlan, load = loadDirectLibrary): Pr
 export async function chooseReader(
   loaded: LoadedReader,
   signal: AbortSignal,
-  timeoutMs = ANSWER_MS,
+  timeoutMs: number = ANSWER_MS,
 ): Promise<ChosenReader> {
   if (loaded.reader === 'librdkafka') return loaded;
   const { options, library } = loaded;

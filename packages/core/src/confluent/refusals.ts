@@ -1,4 +1,5 @@
-import { AuthorizationError, type KafkaWorkerError } from '../errors.ts';
+import { AuthorizationError } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 
 /** What Kafka calls the right that is missing. READ includes DESCRIBE. */
 export type Operation = 'DESCRIBE' | 'READ' | 'WRITE';

@@ -1,4 +1,5 @@
-import { AuthenticationError, toError } from '../errors.ts';
+import { AuthenticationError } from '../errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 import type { ClientEvents } from './client-events.ts';
 import type { OAuthBearerToken } from './client-options.ts';
 

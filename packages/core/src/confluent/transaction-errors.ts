@@ -1,10 +1,5 @@
-import {
-  AuthenticationError,
-  AuthorizationError,
-  isKafkaWorkerError,
-  ProduceError,
-  TransactionError,
-} from '../errors.ts';
+import { AuthenticationError, AuthorizationError, ProduceError, TransactionError } from '../errors.ts';
+import { isKafkaWorkerError } from '../kafka-worker-error.ts';
 import { nativeCode, toNativeError } from './client-errors.ts';
 
 /** Kafka's code. */

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
-import { IllegalStateError, InvalidOptionError, ProduceError, TransactionError, toError } from '../errors.ts';
+import { IllegalStateError, InvalidOptionError, ProduceError, TransactionError } from '../errors.ts';
 import type { ConnectOptions, KafkaConsumer } from '../kafka-client.ts';
+import { toError } from '../kafka-worker-error.ts';
 import type { NextOffset, OutgoingRecord, TopicPartition } from '../record.ts';
 import type { TransactionalProducer } from '../transactional-producer.ts';
 import { callWithMember } from './call-with-member.ts';

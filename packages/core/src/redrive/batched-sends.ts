@@ -1,5 +1,5 @@
-import { isKafkaWorkerError } from '../errors.ts';
 import type { KafkaProducer } from '../kafka-client.ts';
+import { isKafkaWorkerError } from '../kafka-worker-error.ts';
 import type { OutgoingRecord } from '../record.ts';
 
 /**

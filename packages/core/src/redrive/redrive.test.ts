@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { deadLetterHeaders } from '../dead-letter-message.ts';
-import { InvalidOptionError, ProduceError, toError, UnknownTopicError } from '../errors.ts';
+import { InvalidOptionError, ProduceError, UnknownTopicError } from '../errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 import type { OutgoingRecord, OwnedRecord } from '../record.ts';
 import { type FakeKafka, fakeKafka } from '../testing/fake-kafka.ts';
 import { type RedriveOptions, type RedriveProgress, type RedriveSummary, redrive } from './index.ts';

@@ -1,5 +1,5 @@
 import type { Timer } from '../clock.ts';
-import { isKafkaWorkerError, toError } from '../errors.ts';
+import { isKafkaWorkerError, toError } from '../kafka-worker-error.ts';
 import type { Worker } from '../worker.ts';
 import type { ResolvedRedriveOptions } from './redrive-options.ts';
 import type { RedriveScope } from './redrive-scope.ts';

@@ -7,7 +7,6 @@ import {
   nativeSubscription,
   nativeTopics,
 } from '../confluent/native-arguments.ts';
-import type { KafkaWorkerError } from '../errors.ts';
 import { ClientError, CommitError, IllegalStateError, PollError } from '../errors.ts';
 import type {
   CommittedOffset,
@@ -19,6 +18,7 @@ import type {
   StartOffset,
   Watermarks,
 } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 import { checkCount, checkMs } from './cluster-checks.ts';
 import { partitionKey } from './fake-kafka-assignor.ts';

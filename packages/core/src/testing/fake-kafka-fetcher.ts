@@ -1,6 +1,6 @@
-import type { KafkaWorkerError } from '../errors.ts';
-import { OffsetOutOfRangeError } from '../errors.ts';
 import type { StartOffset, Watermarks } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
+import { OffsetOutOfRangeError } from '../log-errors.ts';
 import type { NextOffset, OwnedRecord, TopicPartition } from '../record.ts';
 import { partitionKey } from './fake-kafka-assignor.ts';
 import type { FakeTopics } from './fake-kafka-topics.ts';

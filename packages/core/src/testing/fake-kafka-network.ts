@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { KafkaWorkerError } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { NextOffset, OutgoingRecord } from '../record.ts';
 
 /**

@@ -1,6 +1,7 @@
 import { toNativeMessage } from '../confluent/outgoing-message.ts';
-import { ClientError, type KafkaWorkerError, ProduceError, toError } from '../errors.ts';
+import { ClientError, ProduceError } from '../errors.ts';
 import type { ConnectOptions, KafkaProducer } from '../kafka-client.ts';
+import { type KafkaWorkerError, toError } from '../kafka-worker-error.ts';
 import type { OutgoingRecord, TopicPartition } from '../record.ts';
 import { checkMs } from './cluster-checks.ts';
 import type { FakeConnection } from './fake-kafka-connection.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
-import type { KafkaWorkerError } from '../errors.ts';
 import { ConnectionError } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { FakeAssignor } from './fake-kafka-assignor.ts';
 import { FakeGroup } from './fake-kafka-group.ts';
 import type { FakeCall, FakeCaller, FakeCargo, FakeOperation } from './fake-kafka-network.ts';

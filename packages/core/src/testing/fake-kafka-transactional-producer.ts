@@ -1,7 +1,8 @@
 import { nativeCommit } from '../confluent/native-arguments.ts';
 import { toNativeMessage } from '../confluent/outgoing-message.ts';
-import { IllegalStateError, InvalidOptionError, ProduceError, TransactionError, toError } from '../errors.ts';
+import { IllegalStateError, InvalidOptionError, ProduceError, TransactionError } from '../errors.ts';
 import type { ConnectOptions, KafkaConsumer } from '../kafka-client.ts';
+import { toError } from '../kafka-worker-error.ts';
 import type { NextOffset, OutgoingRecord, TopicPartition } from '../record.ts';
 import type { TransactionalProducer, TransactionalProducerOptions } from '../transactional-producer.ts';
 import { checkMs } from './cluster-checks.ts';

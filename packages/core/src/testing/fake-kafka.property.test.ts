@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isKafkaWorkerError } from '../errors.ts';
 import type { AssignmentEvent, KafkaConsumer } from '../kafka-client.ts';
+import { isKafkaWorkerError } from '../kafka-worker-error.ts';
 import { stderrLogger } from '../logger.ts';
 import type { TopicPartition } from '../record.ts';
 import type { FakeKafka } from './fake-kafka.ts';

@@ -4,9 +4,9 @@ import {
   checkTransactionalOptions,
 } from '../confluent/kafka-client-options.ts';
 import { toNativeMessage } from '../confluent/outgoing-message.ts';
-import type { KafkaWorkerError } from '../errors.ts';
 import { CommitError, ProduceError } from '../errors.ts';
 import type { KafkaCluster } from '../kafka-client.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { OutgoingRecord, OwnedRecord, TopicPartition } from '../record.ts';
 import { checkCount, checkInitialTopics, checkMs, checkNewTopic, checkPartitionCount } from './cluster-checks.ts';
 import { FakeAdmin } from './fake-kafka-admin.ts';

@@ -2,8 +2,8 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock } from '../clock.ts';
-import { isKafkaWorkerError } from '../errors.ts';
 import type { KafkaConsumer } from '../kafka-client.ts';
+import { isKafkaWorkerError } from '../kafka-worker-error.ts';
 import { embeddedKafka } from './embedded-kafka.ts';
 
 const [times = '200', seed = '1'] = process.argv.slice(2);

@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
-import { NonRetriableError, RetriableError } from '../errors.ts';
+import { NonRetriableError, RetriableError } from '../handler-errors.ts';
 import type { ThreadContext, ThreadRecord } from '../threads/index.ts';
 
 const now = (): number => performance.timeOrigin + performance.now();

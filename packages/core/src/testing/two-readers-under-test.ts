@@ -1,7 +1,7 @@
 import type { DirectLibrary } from '../confluent/direct/direct-library.ts';
 import { LibrdkafkaReader } from '../confluent/librdkafka-reader.ts';
 import { TwoReaders } from '../confluent/two-readers.ts';
-import type { KafkaWorkerError } from '../errors.ts';
+import type { KafkaWorkerError } from '../kafka-worker-error.ts';
 import type { NextOffset, ReceivedRecord } from '../record.ts';
 import { NativeLog } from './native-log.ts';
 import type { AskedPartition, ScriptedAnswer, ScriptedBroker } from './scripted-broker.ts';

@@ -4,8 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import { systemClock } from '../clock.ts';
 import { confluentKafka } from '../confluent/index.ts';
-import { isKafkaWorkerError } from '../errors.ts';
 import type { KafkaCluster } from '../kafka-client.ts';
+import { isKafkaWorkerError } from '../kafka-worker-error.ts';
 import { type EmbeddedKafka, embeddedKafka } from './embedded-kafka.ts';
 
 type Call = (...values: unknown[]) => unknown;

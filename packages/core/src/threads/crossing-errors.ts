@@ -1,4 +1,5 @@
-import { type ErrorCode, isKafkaWorkerError, KafkaWorkerError, NonRetriableError, RetriableError } from '../errors.ts';
+import { NonRetriableError, RetriableError } from '../handler-errors.ts';
+import { type ErrorCode, isKafkaWorkerError, KafkaWorkerError } from '../kafka-worker-error.ts';
 
 /** So many causes are carried along. */
 const MAX_DEPTH = 5;

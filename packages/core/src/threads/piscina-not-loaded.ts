@@ -1,4 +1,5 @@
-import { MissingDependencyError, toError } from '../errors.ts';
+import { MissingDependencyError } from '../errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 
 const COMMAND = 'npm install piscina';
 

@@ -1,8 +1,10 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
 import { systemClock } from '../clock.ts';
-import { InvalidOptionError, NonRetriableError, toError } from '../errors.ts';
+import { InvalidOptionError } from '../errors.ts';
 import type { HandlerContext } from '../handler.ts';
+import { NonRetriableError } from '../handler-errors.ts';
+import { toError } from '../kafka-worker-error.ts';
 import { stderrLogger } from '../logger.ts';
 import type { KafkaRecord } from '../record.ts';
 import { fromCrossing, toCrossing } from './crossing-errors.ts';

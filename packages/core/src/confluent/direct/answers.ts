@@ -1,11 +1,6 @@
-import {
-  AuthorizationError,
-  CorruptRecordError,
-  type KafkaWorkerError,
-  LogTruncatedError,
-  OffsetOutOfRangeError,
-  PollError,
-} from '../../errors.ts';
+import { AuthorizationError, PollError } from '../../errors.ts';
+import type { KafkaWorkerError } from '../../kafka-worker-error.ts';
+import { CorruptRecordError, LogTruncatedError, OffsetOutOfRangeError } from '../../log-errors.ts';
 import type { TopicPartition } from '../../record.ts';
 import { topicRefused } from '../refusals.ts';
 import { backoffMs } from './backoff.ts';

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { KafkaWorkerError } from '../../errors.ts';
+import type { KafkaWorkerError } from '../../kafka-worker-error.ts';
 import { type AskedPartition, type ScriptedAnswer, ScriptedBroker } from '../../testing/scripted-broker.ts';
 import { oldMessage } from '../../testing/two-readers-under-test.ts';
 import { plainRecord, TRANSACTIONAL, writeBatch } from '../../testing/written-batch.ts';

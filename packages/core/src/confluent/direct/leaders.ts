@@ -1,4 +1,5 @@
-import { ConnectionError, type KafkaWorkerError, PollError, toError } from '../../errors.ts';
+import { ConnectionError, PollError } from '../../errors.ts';
+import { type KafkaWorkerError, toError } from '../../kafka-worker-error.ts';
 import type { TopicPartition } from '../../record.ts';
 import { topicRefused } from '../refusals.ts';
 import { backoffMs } from './backoff.ts';
@@ -30,7 +31,7 @@ export interface LeadersParts {
 
 /** Finds out who leads the partitions: asks when somebody wants to know, one question at a time, ever more rarely while answers lack something. */
 export class Leaders {
-  readonly map = new ClusterMap();
+  readonly map: ClusterMap = new ClusterMap();
   readonly #parts: LeadersParts;
   readonly #source: MetadataSource;
   readonly #reported: Reported;

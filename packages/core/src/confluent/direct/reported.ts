@@ -1,4 +1,4 @@
-import type { KafkaWorkerError } from '../../errors.ts';
+import type { KafkaWorkerError } from '../../kafka-worker-error.ts';
 
 /** Reports what goes on for a while once, until it has passed. */
 export class Reported {
