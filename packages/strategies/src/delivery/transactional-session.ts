@@ -56,6 +56,8 @@ export class TransactionalSession implements DeliverySession {
   /** What was written, and must not be again: who asked may not have waited for the answer. */
   readonly #written = new WeakSet<KeptSend>();
   readonly #suspects: Suspects = new WeakMap();
+  /** What could not be written, and may be tried again: a dead letter, or what somebody has unfrozen. */
+  readonly #refused = new WeakSet<KeptSend>();
   readonly #mode = new WriteMode();
   /** Whether the producer tells what has become of each message. */
   #tellsEach = false;
@@ -110,6 +112,11 @@ export class TransactionalSession implements DeliverySession {
   async #commit(content: TransactionContent): Promise<void> {
     const { consumer, clock } = this.#context;
     if (content.isCancelled) throw this.#commitError(content.partitions, notAssigned());
+    if (!this.#mode.tellsEach && this.#hasRefused(content)) {
+      // Known beforehand: written together with the others it would cost them another transaction.
+      this.#mode.failed();
+      this.#discard();
+    }
     let producer: TransactionalProducer;
     try {
       producer = await this.#ready();
@@ -135,6 +142,7 @@ export class TransactionalSession implements DeliverySession {
         if (this.#tellsEach && !this.#mode.tellsEach) this.#discard();
         return;
       case 'dropped':
+        for (const { send } of end.unwritable) this.#refused.add(send);
         // Where the fault is a message's, the producer's end says nothing about producers: a broker ends no transaction that it has not seen begin.
         if (end.isProducerGone && end.unwritable.length > 0) this.#discard();
         else if (end.isProducerGone) this.#failed();
@@ -145,6 +153,10 @@ export class TransactionalSession implements DeliverySession {
         this.#failed();
         await this.#learn(content.partitions, end.error, isToBeTold);
     }
+  }
+
+  #hasRefused({ partitions }: TransactionContent): boolean {
+    return partitions.some(({ sends = [] }) => sends.some((send) => this.#refused.has(send)));
   }
 
   /** What became of a commit. @throws CommitError with the partitions that were not committed */
