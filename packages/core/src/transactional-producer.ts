@@ -37,7 +37,7 @@ export interface TransactionalProducer {
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number | undefined }>;
   /**
    * Hands messages over in their order, and resolves when none of them is under way any more, acknowledged or not. Where one was not written, which is not
-   * told here, `sendOffsets` or `commit` rejects, and the transaction can only be aborted.
+   * told here, `sendOffsets` or `commit` rejects, and the transaction can only be aborted. So it is after a rejection: `commit` rejects, too.
    * @throws InvalidOptionError for a message that can never be sent
    * @throws ProduceError for one that the client does not take
    * @throws TransactionError when the time is over: what was handed over is still under way, so it is not to be repeated but aborted

@@ -38,6 +38,8 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
   readonly #maxBytes: number;
   /** Why the transaction must not be committed, of which the native client does not know. */
   #mustAbort: Error | undefined;
+  /** A count. What becomes of a message may be heard when its transaction has been aborted, and the next one has begun. */
+  #begun = 0;
 
   readonly #transactionalId: string;
   readonly #refusals = new TopicRefusals();
@@ -72,9 +74,11 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
     }
   }
 
-  begin(): Promise<void> {
+  async begin(): Promise<void> {
     this.#refusals.clear();
-    return this.#call('a transaction cannot be begun', BEGIN_MS, (native, _ms, done) => native.beginTransaction(done));
+    await this.#call('a transaction cannot be begun', BEGIN_MS, (native, _ms, done) => native.beginTransaction(done));
+    this.#begun++;
+    this.#mustAbort = undefined;
   }
 
   send(message: OutgoingRecord): Promise<TopicPartition & { readonly offset: number | undefined }> {
@@ -82,18 +86,31 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
     if (!this.#tellsEach)
       throw new IllegalStateError('send of a transactional producer without tellsEach: use sendAll');
     this.#producer.assertOpen();
+    const begun = this.#begun;
     return new Promise((resolve, reject) => {
       this.#producer.hand(checked, (answer) => {
-        if (answer instanceof Error) void this.#explain(answer).then(reject, reject);
-        else resolve(answer);
+        if (!(answer instanceof Error)) {
+          resolve(answer);
+          return;
+        }
+        if (begun === this.#begun) this.#missing(answer);
+        void this.#explain(answer).then(reject, reject);
       });
     });
   }
 
   async sendAll(messages: Iterable<OutgoingRecord>, timeoutMs: number): Promise<void> {
     const deadline = performance.now() + checkTimeout('timeoutMs', timeoutMs);
-    const leftMs = (): number => Math.max(deadline - performance.now(), 0);
     this.#producer.assertOpen();
+    try {
+      await this.#handAll(messages, () => Math.max(deadline - performance.now(), 0));
+    } catch (thrown) {
+      this.#missing(thrown);
+      throw thrown;
+    }
+  }
+
+  async #handAll(messages: Iterable<OutgoingRecord>, leftMs: () => number): Promise<void> {
     let handed = 0;
     for (const message of messages) {
       const checked = toNativeMessage(message);
@@ -107,6 +124,15 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
       if (!(thrown instanceof TransactionError) || thrown.kafkaCode !== nativeCode.timedOut) throw thrown;
       throw new TransactionError('abortable', thrown.message, { kafkaCode: thrown.kafkaCode, cause: thrown });
     });
+  }
+
+  /** A message that was refused at once is none of those that librdkafka counts: it would commit the transaction without it. */
+  #missing(thrown: unknown): void {
+    const { message } = toError(thrown);
+    this.#mustAbort ??=
+      thrown instanceof TransactionError && thrown.kind !== 'retriable'
+        ? thrown
+        : new TransactionError('abortable', `a message was not written: ${message}`, { kafkaCode: -1, cause: thrown });
   }
 
   async #explain(error: unknown): Promise<unknown> {

@@ -189,6 +189,30 @@ export function describeTransactions(suite: ClusterSuite, groupProtocol: GroupPr
       expect(values(member)).toEqual(['good']);
     });
 
+    test('nothing can be committed when one was refused at once, though all others were written', async () => {
+      const topic = await suite.clients.topic(1);
+      const producer = await suite.clients.transactional(undefined, tellsEach);
+      const at = { topic, partition: 0 };
+      await producer.begin();
+      // From now on the client knows how many partitions there are.
+      await producer.sendAll(numbers(topic, 5, 0), CALL_MS);
+      const refused = [
+        { ...at, value: 'a' },
+        { topic, partition: 9, value: 'b' },
+        { ...at, value: 'c' },
+      ];
+      await producer.sendAll(refused, CALL_MS).catch(() => {});
+      await expect(producer.commit(CALL_MS)).rejects.toMatchObject({ code: 'TRANSACTION', kind: 'abortable' });
+      await producer.abort(CALL_MS);
+      await producer.begin();
+      await producer.sendAll([{ ...at, value: 'good' }], CALL_MS);
+      await producer.commit(CALL_MS);
+      const reader = await suite.clients.member([topic], { groupProtocol });
+      await reader.untilRecords(1);
+      await reader.receivedWithin(200);
+      expect(values(reader)).toEqual(['good']);
+    });
+
     test('what can never be sent is refused', async () => {
       const topic = await suite.clients.topic(1);
       const producer = await suite.clients.transactional(undefined, tellsEach);
@@ -201,6 +225,7 @@ export function describeTransactions(suite: ClusterSuite, groupProtocol: GroupPr
         CALL_MS,
       );
       await expect(sent).rejects.toThrow(InvalidOptionError);
+      await expect(producer.commit(CALL_MS)).rejects.toMatchObject({ code: 'TRANSACTION', kind: 'abortable' });
       await producer.abort(CALL_MS);
       if (!tellsEach) expect(() => producer.send({ topic, value: 'a' })).toThrow(/sendAll/);
     });

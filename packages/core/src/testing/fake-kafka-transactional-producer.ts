@@ -69,7 +69,12 @@ export class FakeTransactionalProducer implements TransactionalProducer {
     this.#connection.assertConnected('sendAll');
     const sent: Promise<unknown>[] = [];
     for (const message of messages) {
-      this.check(message);
+      try {
+        this.check(message);
+      } catch (refused) {
+        this.#failed(aborting(toError(refused)));
+        throw refused;
+      }
       sent.push(this.#send(message));
     }
     await Promise.allSettled(sent);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { ProduceError, TransactionError, Worker } from '@kafka-worker/core';
+import { type FailurePolicy, ProduceError, TransactionError, Worker } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
-import { skip } from '../index.ts';
+import { deadLetter, skip } from '../index.ts';
 import { exactlyOnce } from './exactly-once.ts';
 
 const MESSAGE_TOO_LARGE = 10;
@@ -11,9 +11,11 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 function copying(
   kafka: FakeKafka,
   bad: ReadonlySet<string>,
+  rest: { readonly commit?: { readonly everyMs: number }; readonly onFailure?: FailurePolicy } = {},
   tooLarge: ReadonlySet<string> = new Set(),
-): { worker: Worker; tellsEach: unknown[] } {
+): { worker: Worker; tellsEach: unknown[]; together: string[] } {
   const tellsEach: unknown[] = [];
+  const together: string[] = [];
   const watched: FakeKafka = {
     ...kafka,
     transactionalProducer: (options) => {
@@ -31,7 +33,9 @@ function copying(
         return Promise.reject(new ProduceError(message.topic, 'too large', { cause }));
       };
       producer.sendAll = async (messages, timeoutMs) => {
-        if ([...messages].some(({ value }) => tooLarge.has(String(value))))
+        const values = Array.from(messages, ({ value }) => String(value));
+        together.push(...values);
+        if (values.some((value) => tooLarge.has(value)))
           throw new TransactionError('abortable', 'too large', { kafkaCode: MESSAGE_TOO_LARGE });
         await sendAll(messages, timeoutMs);
       };
@@ -41,13 +45,41 @@ function copying(
   const worker = new Worker({
     ...{ kafka: watched, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet },
     ...{ delivery: exactlyOnce({ transactionalIdPrefix: 'test' }), onFailure: skip({ log: false }) },
-    commit: { everyRecords: 1 },
+    ...{ commit: { everyRecords: 1 }, ...rest },
     handler: ({ value }, { send }) => {
       send({ topic: 'out', partition: bad.has(String(value)) ? 9 : 0, value });
     },
   });
   worker.finished.catch(() => {});
-  return { worker, tellsEach };
+  return { worker, tellsEach, together };
+}
+
+/** As librdkafka does it: every message is taken, and a commit is refused when one of them was not written. */
+function refusingAtCommit(kafka: FakeKafka, bad: ReadonlySet<string>): FakeKafka {
+  return {
+    ...kafka,
+    transactionalProducer: (options) => {
+      const producer = kafka.transactionalProducer(options);
+      const [begin, sendAll, commit] = [producer.begin, producer.sendAll, producer.commit];
+      let missing = 0;
+      producer.begin = () => {
+        missing = 0;
+        return begin.call(producer);
+      };
+      producer.sendAll = (messages, timeoutMs) => {
+        const all = [...messages];
+        const written = all.filter(({ value }) => !bad.has(String(value)));
+        missing += all.length - written.length;
+        return sendAll.call(producer, written, timeoutMs);
+      };
+      producer.commit = (timeoutMs) => {
+        if (missing === 0) return commit.call(producer, timeoutMs);
+        const text = `${missing} message(s) failed delivery`;
+        return Promise.reject(new TransactionError('abortable', text, { kafkaCode: -149 }));
+      };
+      return producer;
+    },
+  };
 }
 
 describe('exactlyOnce writes messages together', () => {
@@ -95,7 +127,7 @@ describe('exactlyOnce writes messages together', () => {
   it('and keeps nobody waiting for several that can never be written: each is found at once', async () => {
     const kafka = fakeKafka({ topics: { t: { partitions: 1 }, out: { partitions: 1 } } });
     const tooLarge = new Set(['1', '3', '5', '7', '9', '11']);
-    const { worker } = copying(kafka, new Set(), tooLarge);
+    const { worker } = copying(kafka, new Set(), {}, tooLarge);
     const values = numbers(0, 13);
     kafka.send(values.map((value) => ({ topic: 't', value })));
     await worker.start();
@@ -103,6 +135,46 @@ describe('exactlyOnce writes messages together', () => {
     const written = values.filter((value) => !tooLarge.has(value));
     expect(kafka.records('out').map(({ value }) => String(value))).toEqual(written);
     expect(kafka.committed('g', 't').get(0)).toBe(values.length);
+    await worker.stop();
+  });
+
+  it('and asks for each when it is the commit that says that one was not written', async () => {
+    const kafka = fakeKafka({ topics: { t: { partitions: 2 }, out: { partitions: 1 } } });
+    const bad = new Set(['b', 'y']);
+    const { worker, tellsEach } = copying(refusingAtCommit(kafka, bad), bad, { commit: { everyMs: 500 } });
+    const failed: string[] = [];
+    worker.on('failed', ({ record }) => failed.push(String(record.value)));
+    kafka.send(['a', 'b', 'c'].map((value) => ({ topic: 't', partition: 0, value })));
+    kafka.send(['x', 'y', 'z'].map((value) => ({ topic: 't', partition: 1, value })));
+    await worker.start();
+    await kafka.clock.advance(30_000);
+    expect(failed.sort()).toEqual(['b', 'y']);
+    // What is found costs a producer each.
+    expect(tellsEach).toEqual([false, true, true, true]);
+    const written = kafka.records('out').map(({ value }) => String(value));
+    expect(written.filter((value) => value < 'd')).toEqual(['a', 'c']);
+    expect(written.filter((value) => value > 'd')).toEqual(['x', 'z']);
+    expect([...kafka.committed('g', 't').values()]).toEqual([3, 3]);
+    await worker.stop();
+  });
+
+  it('but asks for each from the start when one of them could not be written before', async () => {
+    const kafka = fakeKafka({ topics: { t: { partitions: 2 }, out: { partitions: 1 } } });
+    const rest = { onFailure: deadLetter({ topic: 'dead' }) };
+    const { worker, tellsEach, together } = copying(kafka, new Set(['bad']), rest);
+    let failures = 0;
+    worker.on('dead-letter-failed', () => void failures++);
+    kafka.send([{ topic: 't', partition: 0, value: 'bad' }]);
+    await worker.start();
+    for (const value of numbers(0, 600)) {
+      kafka.send([{ topic: 't', partition: 1, value }]);
+      await kafka.clock.advance(200);
+    }
+    expect(failures).toBeGreaterThan(5);
+    // In between all is well for long enough.
+    expect(tellsEach.filter((one) => one === false).length).toBeGreaterThan(2);
+    expect(together.filter((value) => value === 'bad')).toHaveLength(1);
+    expect(kafka.committed('g', 't').get(1)).toBe(600);
     await worker.stop();
   });
 

@@ -63,6 +63,8 @@ export class TransactionalSession implements DeliverySession {
   /** What was written, and must not be again: who asked may not have waited for the answer. */
   readonly #written = new WeakSet<KeptSend>();
   readonly #suspects: Suspects = new WeakMap();
+  /** What could not be written, and may be tried again: a dead letter, or what somebody has unfrozen. */
+  readonly #refused = new WeakSet<KeptSend>();
   readonly #mode = new WriteMode();
   /** Whether the producer tells what has become of each message. */
   #tellsEach = false;
@@ -128,6 +130,11 @@ export class TransactionalSession implements DeliverySession {
     const { consumer, clock } = this.#context;
     const { partitions } = content;
     if (content.isCancelled) throw this.#commitError(partitions, notAssigned());
+    if (!this.#mode.tellsEach && this.#hasRefused(content)) {
+      // Known beforehand: written together with the others it would cost them another transaction.
+      this.#mode.failed();
+      this.#discard();
+    }
     let producer: TransactionalProducer;
     try {
       producer = await this.#ready();
@@ -155,6 +162,7 @@ export class TransactionalSession implements DeliverySession {
         return undefined;
       case 'dropped': {
         const { isProducerGone, unwritable } = end;
+        for (const { send } of unwritable) this.#refused.add(send);
         // Where the fault is a message's, the producer's end says nothing about producers: a broker ends no transaction that it has not seen begin.
         if (isProducerGone && unwritable.length === 0) this.#failed();
         // Behind a refused batch librdkafka numbers the messages of its next transaction wrongly, which would be refused for that.
@@ -169,6 +177,10 @@ export class TransactionalSession implements DeliverySession {
         await this.#learn(partitions, end.error, isToBeTold);
         return undefined;
     }
+  }
+
+  #hasRefused({ partitions }: TransactionContent): boolean {
+    return partitions.some(({ sends = [] }) => sends.some((send) => this.#refused.has(send)));
   }
 
   /** What became of a commit. @throws CommitError with the partitions that were not committed */

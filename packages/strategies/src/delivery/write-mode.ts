@@ -17,7 +17,7 @@ export class WriteMode {
     this.#carefulCommits = Math.max(this.#carefulCommits - 1, 0);
   }
 
-  /** A transaction with messages was not committed, and nobody knows yet that it was not for the sake of one of them. */
+  /** A transaction with messages was not committed, and it may be for the sake of one of them; or one is to be written that was refused before. */
   failed(): void {
     this.#carefulCommits = CAREFUL_COMMITS;
   }

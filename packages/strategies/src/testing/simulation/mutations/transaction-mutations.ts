@@ -97,6 +97,19 @@ export const transactionMutations: readonly Mutation[] = [
     },
   },
   {
+    name: 'has a client that does not keep the order of what it is given together',
+    breaks: 'output-order',
+    install: () =>
+      patchMethod(
+        FakeTransactionalProducer.prototype,
+        'sendAll',
+        (sendAll) =>
+          function (this: FakeTransactionalProducer, messages, timeoutMs) {
+            return sendAll.call(this, [...messages].reverse(), timeoutMs);
+          },
+      ),
+  },
+  {
     name: 'writes what a call of a former assignment has sent',
     breaks: 'late-owner',
     install: writingLate,
