@@ -97,3 +97,22 @@ it('makes snapshots more seldom where making one takes long', async () => {
   await sleep(2_500);
   expect(made).toBe(1);
 });
+
+it('sends no snapshot twice, though timers count whole milliseconds and may fire a part of one early', async () => {
+  let made = 0;
+  const viewers = new BoardViewers(() => ({ made: ++made }), { everyMs: 3 });
+  ends.push(() => viewers.close());
+  const texts: string[] = [];
+  const viewer = Object.assign(
+    new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        texts.push(/"made":\d+/.exec(chunk.toString())?.[0] ?? '');
+        done();
+      },
+    }),
+    { writeHead: () => {} },
+  );
+  viewers.add(viewer as unknown as ServerResponse);
+  while (texts.length < 100) await sleep(5);
+  expect(texts).toEqual([...new Set(texts)]);
+});

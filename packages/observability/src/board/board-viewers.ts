@@ -64,8 +64,8 @@ export class BoardViewers {
     if (this.#timer !== undefined || this.#isClosed) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#refresh();
-      for (const [viewer, missed] of this.#viewers) this.#send(viewer, missed);
+      // Timers count whole milliseconds, and may fire a part of one early.
+      if (this.#refresh()) for (const [viewer, missed] of this.#viewers) this.#send(viewer, missed);
       if (this.#viewers.size > 0) this.#schedule();
     }, this.#dueInMs()).unref();
   }
@@ -79,17 +79,17 @@ export class BoardViewers {
     else viewer.destroy();
   }
 
-  /** However many come at once, they get the same snapshot. */
-  #refresh(): void {
-    if (this.#dueInMs() > 0) return;
+  /** However many come at once, they get the same snapshot. False when it is not time yet for another one. */
+  #refresh(): boolean {
+    if (this.#dueInMs() > 0) return false;
     const madeAt = performance.now();
     const text = this.#snapshotText();
     this.#last = { text, madeAt, tookMs: performance.now() - madeAt };
+    return true;
   }
 
   #dueInMs(): number {
     const { madeAt, tookMs } = this.#last;
-    // Timers may fire a little early.
     return Math.max(0, Math.ceil(madeAt + Math.max(this.#everyMs, tookMs * SHARE) - performance.now()));
   }
 
