@@ -8,7 +8,7 @@ import { ReadingProcesses } from './reading-processes.ts';
 import { Rounds } from './rounds.ts';
 
 const ROUNDS = 3;
-const table = '100 bytes, key and value read';
+const table = '100 bytes';
 
 const raw: Contestant = { name: 'raw client loop', client: 'raw' };
 const librdkafka: Contestant = { name: 'librdkafka, serial', client: 'librdkafka' };
@@ -17,9 +17,12 @@ const direct: Contestant = { name: 'direct, serial', client: 'direct' };
 const directAsync: Contestant = { name: 'direct, serial, async', client: 'direct', touch: 'reads async' };
 const directNothing: Contestant = { name: 'direct, serial, nothing read', client: 'direct', touch: 'nothing' };
 const directPerKey: Contestant = { name: 'direct, perKey', client: 'direct', concurrency: 'perKey' };
+const directPerKeyNothing: Contestant = {
+  ...{ name: 'direct, perKey, nothing read', client: 'direct', concurrency: 'perKey', touch: 'nothing' },
+};
 const kafkajs: Contestant = { name: 'kafkajs eachBatch', client: 'kafkajs' };
 const all: readonly Contestant[] = [
-  ...[raw, librdkafka, librdkafkaAsync, direct, directAsync, directNothing, directPerKey, kafkajs],
+  ...[raw, librdkafka, librdkafkaAsync, direct, directAsync, directNothing, directPerKey, directPerKeyNothing, kafkajs],
 ];
 const java = "Kafka's Java consumer";
 
@@ -47,15 +50,21 @@ export const whoReads: Part = async ({ brokers, say, isQuick }) => {
   };
   await withTopic(brokers, filled, () => ReadingProcesses.with(read));
   const toRaw = ({ name }: Contestant): number => rounds.ratio(name, raw.name);
+  const toOthers = (who: string, { name }: Contestant): Record<string, number> => ({
+    [`${who}ToRaw`]: rounds.ratio(name, raw.name),
+    [`${who}ToKafkajs`]: rounds.ratio(name, kafkajs.name),
+    ...(noJava === undefined ? { [`${who}ToJava`]: rounds.ratio(name, java) } : {}),
+  });
   return {
     rows: [...all.map(({ name }) => name), ...(noJava === undefined ? [java] : [])].map((name) =>
       rounds.row(table, name),
     ),
     ratios: {
       ...{ librdkafkaToRaw: toRaw(librdkafka), librdkafkaAsyncToRaw: toRaw(librdkafkaAsync) },
-      ...{ directToRaw: toRaw(direct), directAsyncToRaw: toRaw(directAsync), directPerKeyToRaw: toRaw(directPerKey) },
-      directToKafkajs: rounds.ratio(direct.name, kafkajs.name),
-      ...(noJava === undefined ? { directToJava: rounds.ratio(direct.name, java) } : {}),
+      ...toOthers('directNothingRead', directNothing),
+      ...toOthers('direct', direct),
+      ...{ directAsyncToRaw: toRaw(directAsync), directPerKeyToRaw: toRaw(directPerKey) },
+      directPerKeyNothingReadToRaw: toRaw(directPerKeyNothing),
       directPeakMiBOverLibrdkafka: rounded(rounds.peakMiB(direct.name) - rounds.peakMiB(librdkafka.name), 1),
     },
   };

@@ -27,13 +27,21 @@ afterEach(() => {
 });
 
 /** A worker process. `commits` counts what it has heard of. */
-function startWorker(...names: readonly string[]): { readonly child: ChildProcess; commits: number } {
+interface WorkerProcess {
+  readonly child: ChildProcess;
+  commits: number;
+  /** It has stopped itself inside a transaction. */
+  isInside: boolean;
+}
+
+function startWorker(...names: readonly string[]): WorkerProcess {
   const args = sourceProgram(program, brokers ?? '', ...names);
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   processes.push(child);
-  const started = { child, commits: 0 };
-  createInterface({ input: child.stdout }).on('line', () => {
-    started.commits++;
+  const started = { child, commits: 0, isInside: false };
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line === 'inside') started.isInside = true;
+    else started.commits++;
   });
   return started;
 }
@@ -166,6 +174,29 @@ onRealKafka('workers under exactlyOnce on real Kafka', () => {
       // The old one is a member again, and does what is left.
       await atWork(old).catch(() => {});
     });
+    expect(seenAtStop).toBeLessThan(RECORDS);
+    expect(faultsOf(values)).toEqual([]);
+  }, 180_000);
+
+  it('write nothing any more when they wake up inside a transaction', async () => {
+    let seenAtStop = RECORDS;
+    let woken: WorkerProcess | undefined;
+    const values = await live(async (names, outputs) => {
+      const old = startWorker(...names, 'stops-inside');
+      for (let i = 0; i < 6_000 && !old.isInside; i++) await sleep(5);
+      expect(old.isInside).toBe(true);
+      seenAtStop = outputs.length;
+      const next = startWorker(...names);
+      await atWork(next);
+      // The broker has ended the transaction by now, or the next one could not have begun where the last one ended.
+      old.child.kill('SIGCONT');
+      woken = old;
+      await atWork(next);
+      await ended(next, 'SIGTERM');
+      // The old one is a member again, and does what is left.
+      await atWork(old).catch(() => {});
+    });
+    expect(woken?.child.exitCode).toBeNull();
     expect(seenAtStop).toBeLessThan(RECORDS);
     expect(faultsOf(values)).toEqual([]);
   }, 180_000);

@@ -1,14 +1,33 @@
-// A worker in a process of its own, for tests that kill it. Arguments: brokers, topic, output topic, group. Writes a line when a commit has succeeded.
+// A worker in a process of its own, for tests that kill it. Arguments: brokers, topic, output topic, group, and `stops-inside` for one that stops itself,
+// as SIGSTOP does, inside a transaction whose messages the broker has. Writes a line when a commit has succeeded, and one before it stops.
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runUntilSignal, Worker } from '@kafka-worker/core';
+import { type KafkaCluster, runUntilSignal, Worker } from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
 import { exactlyOnce, perKey } from '../index.ts';
 
-const [brokers = '', topic = '', output = '', groupId = ''] = process.argv.slice(2);
+const [brokers = '', topic = '', output = '', groupId = '', stopsInside] = process.argv.slice(2);
+const plain = confluentKafka({ brokers: brokers.split(','), librdkafka: { 'session.timeout.ms': 6_000 } });
+/** By then it is at work. */
+const STOPPED_IN = 3;
+let written = 0;
+const stopping: KafkaCluster = {
+  ...plain,
+  transactionalProducer: (options) => {
+    const producer = plain.transactionalProducer(options);
+    const sendAll = producer.sendAll.bind(producer);
+    producer.sendAll = async (messages, timeoutMs) => {
+      await sendAll(messages, timeoutMs);
+      if (++written !== STOPPED_IN) return;
+      writeSync(1, 'inside\n');
+      process.kill(process.pid, 'SIGSTOP');
+    };
+    return producer;
+  },
+};
 
 const worker = new Worker({
-  kafka: confluentKafka({ brokers: brokers.split(','), librdkafka: { 'session.timeout.ms': 6_000 } }),
+  kafka: stopsInside === 'stops-inside' ? stopping : plain,
   groupId,
   topics: topic,
   delivery: exactlyOnce({ transactionalIdPrefix: groupId, transactionTimeoutMs: 3_000 }),
