@@ -82,6 +82,12 @@ const proofs: readonly Proof[] = [
     program: ['scripts/direct.ts', '--json'],
   },
   {
+    name: 'examples',
+    claim: 'every example keeps what its card says on a real broker, with either reader',
+    needsKafka: true,
+    program: ['scripts/examples-by-reader.ts'],
+  },
+  {
     name: 'soak',
     claim: 'heap, memory, handles and threads stay what they are while records flow and workers come and go',
     needsKafka: true,

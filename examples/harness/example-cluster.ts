@@ -1,5 +1,5 @@
 import type { KafkaCluster } from '@kafka-worker/core';
-import { confluentKafka } from '@kafka-worker/core/confluent';
+import { type ConfluentKafkaOptions, confluentKafka } from '@kafka-worker/core/confluent';
 import { embeddedKafka } from '@kafka-worker/core/testing';
 
 /** The least that brokers allow by default: one that was killed is soon known to be gone, so that the next run need not wait for long. */
@@ -13,11 +13,15 @@ export interface ExampleCluster {
   close(): Promise<void>;
 }
 
+/** `direct` or `librdkafka`, to try an example with that one; the worker's own choice without it. */
+const READER_VARIABLE = 'KAFKA_READER';
+
 /** The cluster that `--kafka` names, or one in this process. */
 export async function openExampleCluster(brokers: string | undefined): Promise<ExampleCluster> {
   if (brokers !== undefined) {
+    const reader = process.env[READER_VARIABLE] as ConfluentKafkaOptions['reader'];
     const kafka = confluentKafka({
-      brokers: brokers.split(','),
+      ...{ brokers: brokers.split(','), ...(reader === undefined ? {} : { reader }) },
       librdkafka: { 'session.timeout.ms': SESSION_TIMEOUT_MS },
     });
     return { kafka, name: brokers, close: async () => {} };
