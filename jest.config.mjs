@@ -22,6 +22,6 @@ export default {
     customExportConditions: ['@kafka-worker/source', 'node', 'node-addons'],
   },
   testTimeout: 30_000,
-  // Most tests wait for a broker, a process or a clock: one worker would leave a small machine idle.
-  maxWorkers: 2,
+  // Most tests wait for a broker, a process or a clock: one worker a core would leave a small machine idle for half of the time.
+  maxWorkers: 3,
 };

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { missingForKafka } from './kafka-jars.ts';
 import { whyNoPostgres } from './postgres-programs.ts';
+import { readers } from './proven-reader.ts';
 import { type ScriptProcess, scriptProcess } from './script-process.ts';
 
 const hasRealTier =
@@ -14,10 +15,19 @@ afterEach(() => {
 });
 
 (hasRealTier ? describe : describe.skip)('exactlyOnceInDatabase on a real Kafka and a real PostgreSQL', () => {
-  it(
-    'has each record once, in order, though workers, connections and servers fail at random moments',
-    async () => {
-      running = scriptProcess(['scripts/exactly-once-database.ts', '--records', '4000', '--faults', '2', '--json']);
+  it.each(readers)(
+    'has each record once, in order, though workers, connections and servers fail at random moments, read by %s',
+    async (reader) => {
+      running = scriptProcess([
+        'scripts/exactly-once-database.ts',
+        '--records',
+        '4000',
+        '--faults',
+        '2',
+        '--json',
+        '--reader',
+        reader,
+      ]);
       const { code, output } = await running.ended;
       if (code !== 0) throw new Error(output);
       expect(JSON.parse(output.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { missingForKafka } from './kafka-jars.ts';
+import { readers } from './proven-reader.ts';
 import { type ScriptProcess, scriptProcess } from './script-process.ts';
 
 const hasRealTier = process.env.KAFKA_BROKERS !== undefined && missingForKafka().length === 0;
@@ -12,10 +13,10 @@ afterEach(() => {
 });
 
 (hasRealTier ? describe : describe.skip)('exactlyOnce on a real Kafka', () => {
-  it(
-    'has each output once, in order, though workers, transactions and the broker fail at random moments',
-    async () => {
-      const args = ['--records', '3000', '--faults', '1', '--one-broker', '--json'];
+  it.each(readers)(
+    'has each output once, in order, though workers, transactions and the broker fail at random moments, read by %s',
+    async (reader) => {
+      const args = ['--records', '3000', '--faults', '1', '--one-broker', '--json', '--reader', reader];
       running = scriptProcess(['scripts/exactly-once-kafka.ts', ...args]);
       const { code, output } = await running.ended;
       if (code !== 0) throw new Error(output);

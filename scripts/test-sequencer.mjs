@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import Sequencer from '@jest/test-sequencer';
 
 /**
- * What takes longest, first: two processes run the tests, and neither should be left with a long one at the end. What only computes, in promises, comes
+ * What takes longest, first: several processes run the tests, and none should be left with a long one at the end. What only computes, in promises, comes
  * before anything else: in a process where other tests have followed promises, or have left much behind, it takes several times as long.
  */
 const longest = [
@@ -11,28 +11,29 @@ const longest = [
   'packages/strategies/src/testing/simulation/mutations/mutations.test.ts',
   'packages/strategies/src/concurrency/contract.test.ts',
   'packages/core/src/testing/every-await.test.ts',
-  'scripts/exactly-once-kafka.real.test.ts',
-  'examples/10-exactly-once/kills.test.ts',
-  'examples/10-exactly-once/main.test.ts',
-  'packages/core/src/confluent/authorization.real.test.ts',
-  'scripts/chaos.real.test.ts',
-  'packages/strategies/src/delivery/exactly-once.real.test.ts',
-  'packages/strategies/src/delivery/exactly-once-interrupted.real.test.ts',
   'packages/core/src/confluent/confluent-kafka.real.test.ts',
-  'examples/02-graceful-shutdown-and-readiness/main.test.ts',
-  'packages/core/src/rebalance.real.test.ts',
-  'scripts/exactly-once-database.real.test.ts',
   'packages/strategies/src/delivery/exactly-once-unwritable.real.test.ts',
+  'packages/strategies/src/delivery/exactly-once.real.test.ts',
+  'examples/10-exactly-once/kills.test.ts',
+  'packages/core/src/confluent/authorization.real.test.ts',
+  'packages/strategies/src/delivery/exactly-once-interrupted.real.test.ts',
+  'scripts/chaos.real.test.ts',
+  'packages/core/src/rebalance.real.test.ts',
+  'examples/02-graceful-shutdown-and-readiness/main.test.ts',
+  'packages/core/src/confluent/isolation.real.test.ts',
   'packages/core/src/bin/kafka-worker.test.ts',
+  'packages/core/src/confluent/moved-partition.real.test.ts',
+  'packages/core/src/static-members.real.test.ts',
+  'scripts/exactly-once-database.real.test.ts',
   'bench/exactly-once-database/paused-owner.real.test.ts',
   'packages/core/src/failure.real.test.ts',
   'packages/core/src/confluent/login-interrupted.real.test.ts',
-  'packages/core/src/static-members.real.test.ts',
+  'scripts/exactly-once-kafka.real.test.ts',
   'packages/core/src/run-until-signal.test.ts',
-  'examples/harness/trace-otlp.test.ts',
-  'packages/core/src/worker-on-kafka.test.ts',
-  'packages/core/src/confluent/isolation.real.test.ts',
+  'examples/10-exactly-once/main.test.ts',
   'packages/core/src/testing/embedded-kafka.test.ts',
+  'packages/core/src/worker-on-kafka.test.ts',
+  'examples/harness/trace-otlp.test.ts',
 ].map((file) => fileURLToPath(new URL(`../${file}`, import.meta.url)));
 
 /** The order in which Jest runs the test files. */

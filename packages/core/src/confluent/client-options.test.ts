@@ -1,6 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { type ConfluentKafkaOptions, resolveConfluentKafkaOptions } from './client-options.ts';
-import { adminProperties, consumerProperties, producerProperties } from './client-properties.ts';
+import {
+  adminProperties,
+  consumerProperties,
+  producerProperties,
+  transactionalProperties,
+} from './client-properties.ts';
 import { confluentKafka } from './index.ts';
 
 const brokers = ['localhost:9092', 'other:9093'];
@@ -178,5 +183,27 @@ describe('properties of clients', () => {
       'linger.ms': 50,
     });
     expect(adminProperties(kafka)).not.toHaveProperty('fetch.wait.max.ms');
+  });
+
+  it('make transactions follow each other closely, and let no message wait for longer than its transaction may take', () => {
+    const transactions = { transactionalId: 't-1', transactionTimeoutMs: 4_000 };
+    expect(transactionalProperties(kafka, transactions)).toEqual({
+      ...producerProperties(kafka),
+      'transactional.id': 't-1',
+      'transaction.timeout.ms': 4_000,
+      'retry.backoff.ms': 5,
+      'connections.max.idle.ms': 5_000,
+      // A topic that is unknown for so long is told from brokers that are away.
+      'topic.metadata.propagation.max.ms': 2_000,
+    });
+    const librdkafka = { 'retry.backoff.ms': 50, 'message.timeout.ms': 60_000, 'socket.timeout.ms': 1_000 };
+    const own = resolveConfluentKafkaOptions({ brokers, librdkafka });
+    expect(transactionalProperties(own, transactions)).toMatchObject({
+      ...{ 'retry.backoff.ms': 50, 'message.timeout.ms': 4_000, 'socket.timeout.ms': 1_000 },
+    });
+    const unbounded = resolveConfluentKafkaOptions({ brokers, librdkafka: { 'message.timeout.ms': 0 } });
+    expect(transactionalProperties(unbounded, transactions)).toMatchObject({ 'message.timeout.ms': 4_000 });
+    const patient = { transactionalId: 't-1', transactionTimeoutMs: 60_000 };
+    expect(transactionalProperties(kafka, patient)).toMatchObject({ 'topic.metadata.propagation.max.ms': 5_000 });
   });
 });

@@ -33,6 +33,19 @@ export function toNativeMessage(message: OutgoingRecord): NativeMessage {
   };
 }
 
+/** librdkafka's default for `message.max.bytes`. */
+export const DEFAULT_MESSAGE_BYTES = 1_000_000;
+
+/** @throws InvalidOptionError for a message that librdkafka would not take for its size */
+export function checkSize({ topic, key, value, headers = [] }: NativeMessage, maxBytes: number): void {
+  let size = (key?.length ?? 0) + (value?.length ?? 0);
+  for (const header of headers)
+    for (const [name, content] of Object.entries(header)) size += Buffer.byteLength(name) + content.length;
+  if (size <= maxBytes) return;
+  const expected = `a message of at most ${maxBytes} bytes (librdkafka["message.max.bytes"])`;
+  throw new InvalidOptionError('message', expected, `${size} bytes for ${topic}`);
+}
+
 function bytes(option: string, value: unknown): Buffer | null {
   if (value === null) return null;
   const buffer = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;

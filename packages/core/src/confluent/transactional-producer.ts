@@ -10,14 +10,11 @@ import { ConfluentConsumer } from './consumer.ts';
 import { checkTimeout } from './kafka-client-options.ts';
 import { nativeCommit } from './native-arguments.ts';
 import type { Done, NativeProducer } from './native-client.ts';
-import { toNativeMessage } from './outgoing-message.ts';
+import { checkSize, DEFAULT_MESSAGE_BYTES, toNativeMessage } from './outgoing-message.ts';
 import { ConfluentProducer, type ConfluentProducerOptions } from './producer.ts';
 import { transactionalIdRefused } from './refusals.ts';
 import { TopicRefusals } from './topic-refusals.ts';
 import { isIdRefusal, transactionalSendError, transactionError } from './transaction-errors.ts';
-
-/** librdkafka's default for `message.max.bytes`. */
-const MESSAGE_BYTES = 1_000_000;
 
 /** So many messages are handed over until others get their turn. */
 const SLICE = 500;
@@ -48,7 +45,7 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
     this.#producer = new ConfluentProducer({ ...options, heard: (line) => this.#refusals.heard(line) });
     this.#tellsEach = options.tellsEach ?? true;
     this.#transactionalId = String(options.properties['transactional.id']);
-    this.#maxBytes = Number(options.properties['message.max.bytes'] ?? MESSAGE_BYTES);
+    this.#maxBytes = Number(options.properties['message.max.bytes'] ?? DEFAULT_MESSAGE_BYTES);
   }
 
   connect(options: ConnectOptions): Promise<void> {
@@ -64,14 +61,7 @@ export class ConfluentTransactionalProducer implements TransactionalProducer {
   }
 
   check(message: OutgoingRecord): void {
-    const { topic, key, value, headers } = toNativeMessage(message);
-    let bytes = (key?.length ?? 0) + (value?.length ?? 0);
-    for (const header of headers ?? [])
-      for (const [name, content] of Object.entries(header)) bytes += Buffer.byteLength(name) + content.length;
-    if (bytes > this.#maxBytes) {
-      const expected = `a message of at most ${this.#maxBytes} bytes (librdkafka["message.max.bytes"])`;
-      throw new InvalidOptionError('message', expected, `${bytes} bytes for ${topic}`);
-    }
+    checkSize(toNativeMessage(message), this.#maxBytes);
   }
 
   async begin(): Promise<void> {

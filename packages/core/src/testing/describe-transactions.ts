@@ -246,7 +246,6 @@ export function describeTransactions(suite: ClusterSuite, groupProtocol: GroupPr
     await expect(producer.sendOffsets([at], consumer, CALL_MS)).rejects.toThrow(/not connected|closed/);
     const options = { ...suite.clients.options, transactionalId: '', transactionTimeoutMs: 10_000 };
     expect(() => suite.under.cluster.transactionalProducer(options)).toThrow(InvalidOptionError);
-    if (!suite.capabilities.limitsMessageSize) return;
     expect(() => producer.check({ topic, value: Buffer.alloc(1_000_001) })).toThrow(/1000000 bytes/);
   });
 }

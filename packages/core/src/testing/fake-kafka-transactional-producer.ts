@@ -1,5 +1,5 @@
 import { nativeCommit } from '../confluent/native-arguments.ts';
-import { toNativeMessage } from '../confluent/outgoing-message.ts';
+import { checkSize, DEFAULT_MESSAGE_BYTES, toNativeMessage } from '../confluent/outgoing-message.ts';
 import { IllegalStateError, InvalidOptionError, ProduceError, TransactionError } from '../errors.ts';
 import type { ConnectOptions, KafkaConsumer } from '../kafka-client.ts';
 import { toError } from '../kafka-worker-error.ts';
@@ -37,7 +37,7 @@ export class FakeTransactionalProducer implements TransactionalProducer {
 
   check(message: OutgoingRecord): void {
     // What the real client refuses is refused here.
-    toNativeMessage(message);
+    checkSize(toNativeMessage(message), DEFAULT_MESSAGE_BYTES);
   }
 
   async init(timeoutMs: number): Promise<void> {

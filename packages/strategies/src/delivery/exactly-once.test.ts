@@ -35,6 +35,18 @@ function workerOn(kafka: FakeKafka, handler: Handler, rest: Rest = {}): Worker {
   return worker;
 }
 
+type ProducerOptions = Parameters<FakeKafka['transactionalProducer']>[0];
+
+/** With what producers are made. */
+function watchingProducers(kafka: FakeKafka): { readonly watched: FakeKafka; readonly made: ProducerOptions[] } {
+  const made: ProducerOptions[] = [];
+  const transactionalProducer = (options: ProducerOptions) => {
+    made.push(options);
+    return kafka.transactionalProducer(options);
+  };
+  return { watched: { ...kafka, transactionalProducer }, made };
+}
+
 const copy: Handler = ({ value }, { send }) => send({ topic: 'out', value });
 const outputs = (kafka: FakeKafka, topic = 'out'): string[] => kafka.records(topic).map(({ value }) => String(value));
 const committed = (kafka: FakeKafka): number | undefined => kafka.committed('g', 't').get(0);
@@ -176,8 +188,9 @@ describe('exactlyOnce', () => {
     ['a message that was not acknowledged', 'send', failing('retriable')],
   ] as const)('writes once, without calling handlers again, after %s', async (_what, operation, error) => {
     const kafka = clusterWith('a', 'b', 'c');
+    const { watched, made } = watchingProducers(kafka);
     let calls = 0;
-    const worker = workerOn(kafka, (record, context) => {
+    const worker = workerOn(watched, (record, context) => {
       calls++;
       copy(record, context);
     });
@@ -187,6 +200,8 @@ describe('exactlyOnce', () => {
     expect(kafka.committed('g', 't').get(0)).toBe(3);
     await worker.stop();
     expect([outputs(kafka), calls]).toEqual([['a', 'b', 'c'], 3]);
+    // However many producers it took: the next one ends what the last one has left open, which takes the same id.
+    expect(new Set(made.map(({ transactionalId }) => transactionalId)).size).toBe(1);
   });
 
   it('ends the worker when one producer after another fails', async () => {
@@ -288,20 +303,16 @@ describe('exactlyOnce', () => {
   });
 
   it('gives processes with one configuration ids of their own', async () => {
-    const ids: string[] = [];
     const kafka = clusterWith('a');
-    const watched = {
-      ...kafka,
-      transactionalProducer: (options: Parameters<FakeKafka['transactionalProducer']>[0]) => {
-        ids.push(options.transactionalId);
-        return kafka.transactionalProducer(options);
-      },
-    };
+    const { watched, made } = watchingProducers(kafka);
     const workers = [workerOn(watched, copy), workerOn(watched, copy)];
     for (const worker of workers) await worker.start();
     await kafka.clock.advance(5_000);
+    const ids = made.map(({ transactionalId }) => transactionalId);
     expect(new Set(ids).size).toBe(2);
     expect(ids.every((id) => id.startsWith('test-'))).toBe(true);
+    // So long others wait for what a worker that was killed has left open.
+    expect(new Set(made.map(({ transactionTimeoutMs }) => transactionTimeoutMs))).toEqual(new Set([10_000]));
     for (const worker of workers) await worker.stop();
     expect(outputs(kafka)).toEqual(['a']);
   });
@@ -342,12 +353,25 @@ describe('A message that can never be written, under exactlyOnce,', () => {
   const sendsBadly: Handler = ({ value, offset }, { send }) =>
     send({ topic: 'out', partition: offset === 1 ? 9 : 0, value });
 
-  it('is refused at once where that can be seen', async () => {
+  it.each([
+    ['its topic has no such name', { topic: 'no such name!', value: 'x' }, /topic name/],
+    ['its value is of another type', { topic: 'out', value: 7 as never }, /message\.value/],
+    ['it is too large', { topic: 'out', value: Buffer.alloc(1_000_001) }, /at most 1000000 bytes/],
+  ])('is refused when it is sent: %s', async (_why, message, error) => {
     const kafka = clusterWith('a');
-    const worker = workerOn(kafka, (_record, { send }) => send({ topic: 'no such name!', value: 'x' }));
-    const finished = expect(worker.finished).rejects.toThrow(/topic name/);
+    const refused: unknown[] = [];
+    const worker = workerOn(kafka, (_record, { send }) => {
+      try {
+        send(message);
+      } catch (thrown) {
+        refused.push(thrown);
+        throw thrown;
+      }
+    });
+    const finished = expect(worker.finished).rejects.toThrow(error);
     await ran(kafka, worker);
     await finished;
+    expect(refused).toEqual([expect.any(InvalidOptionError)]);
   });
 
   it('stops nothing else for ever: skip drops it, with everything else that its record has sent', async () => {

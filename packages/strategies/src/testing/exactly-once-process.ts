@@ -1,5 +1,6 @@
-// A worker in a process of its own, for tests that kill it. Arguments: brokers, topic, output topic, group, and `stops-inside` for one that stops itself,
-// as SIGSTOP does, inside a transaction whose messages the broker has. Writes a line when a commit has succeeded, and one before it stops.
+// A worker in a process of its own, for tests that kill it. Arguments: brokers, topic, output topic, group, and `stops-after-messages` or
+// `stops-after-offsets` for one that stops itself, as SIGSTOP does, inside a transaction, when the broker has that much of it. Writes a line when a commit
+// has succeeded, and others before it stops and when a commit is refused.
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type KafkaCluster, runUntilSignal, Worker } from '@kafka-worker/core';
@@ -10,24 +11,42 @@ const [brokers = '', topic = '', output = '', groupId = '', stopsInside] = proce
 const plain = confluentKafka({ brokers: brokers.split(','), librdkafka: { 'session.timeout.ms': 6_000 } });
 /** By then it is at work. */
 const STOPPED_IN = 3;
-let written = 0;
+let transactions = 0;
+let hasMessages = false;
+
+/** Not in one that only tells where it starts. */
+function stopAfter(step: 'messages' | 'offsets'): void {
+  if (stopsInside !== `stops-after-${step}` || !hasMessages || ++transactions !== STOPPED_IN) return;
+  writeSync(1, 'inside\n');
+  process.kill(process.pid, 'SIGSTOP');
+}
+
 const stopping: KafkaCluster = {
   ...plain,
   transactionalProducer: (options) => {
     const producer = plain.transactionalProducer(options);
+    const begin = producer.begin.bind(producer);
     const sendAll = producer.sendAll.bind(producer);
+    const sendOffsets = producer.sendOffsets.bind(producer);
+    producer.begin = () => {
+      hasMessages = false;
+      return begin();
+    };
     producer.sendAll = async (messages, timeoutMs) => {
       await sendAll(messages, timeoutMs);
-      if (++written !== STOPPED_IN) return;
-      writeSync(1, 'inside\n');
-      process.kill(process.pid, 'SIGSTOP');
+      hasMessages = true;
+      stopAfter('messages');
+    };
+    producer.sendOffsets = async (offsets, consumer, timeoutMs) => {
+      await sendOffsets(offsets, consumer, timeoutMs);
+      stopAfter('offsets');
     };
     return producer;
   },
 };
 
 const worker = new Worker({
-  kafka: stopsInside === 'stops-inside' ? stopping : plain,
+  kafka: stopsInside === undefined ? plain : stopping,
   groupId,
   topics: topic,
   delivery: exactlyOnce({ transactionalIdPrefix: groupId, transactionTimeoutMs: 3_000 }),
@@ -40,5 +59,6 @@ const worker = new Worker({
     await sleep(Math.random() * 40);
   },
 });
+worker.on('commit-failed', () => void writeSync(1, 'refused\n'));
 worker.on('committed', ({ offsets }) => void writeSync(1, `${offsets.length}\n`));
 await runUntilSignal(worker);
