@@ -7,7 +7,7 @@ import { readByJava, whyNoJava } from './java-consumer.ts';
 import { ReadingProcesses } from './reading-processes.ts';
 import { Rounds } from './rounds.ts';
 
-const ROUNDS = 3;
+const ROUNDS = 7;
 const table = '100 bytes';
 
 const raw: Contestant = { name: 'raw client loop', client: 'raw' };

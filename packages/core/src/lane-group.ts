@@ -1,6 +1,7 @@
 import type { LaneRule } from './concurrency.ts';
 import { Fifo } from './fifo.ts';
 import type { Lane, Listing } from './lane.ts';
+import { LaneChildren, type Place } from './lane-children.ts';
 
 export type LaneNode<Call> = Lane<Call> | LaneGroup<Call>;
 
@@ -12,13 +13,14 @@ export class LaneGroup<Call> {
   readonly isLane = false as const;
   readonly rule: LaneRule;
   readonly parent: LaneGroup<Call> | undefined;
-  readonly key: unknown;
+  /** Among the children of its parent. */
+  readonly place: Place;
   /** Its one child stays when it is empty: no record would get another one. */
   readonly isPermanent: boolean;
   readonly maxCalls: number;
   /** Its children are groups, those for records without a key or a name excepted. */
   readonly hasGroups: boolean;
-  readonly children: Map<unknown, LaneNode<Call>> = new Map<unknown, LaneNode<Call>>();
+  readonly children: LaneChildren<LaneNode<Call>> = new LaneChildren<LaneNode<Call>>();
   /** Ready children that hold no place among the active ones, and those that do: where places are limited only the latter may start. */
   readonly readyIdle: Fifo<LaneNode<Call>> = new Fifo<LaneNode<Call>>();
   readonly readyActive: Fifo<LaneNode<Call>> = new Fifo<LaneNode<Call>>();
@@ -33,10 +35,10 @@ export class LaneGroup<Call> {
   #turnBeganAt = 0;
   #turnRecords = 0;
 
-  constructor(rule: LaneRule, parent: LaneGroup<Call> | undefined, key: unknown) {
+  constructor(rule: LaneRule, parent: LaneGroup<Call> | undefined, place: Place) {
     this.rule = rule;
     this.parent = parent;
-    this.key = key;
+    this.place = place;
     this.isPermanent = rule.by === 'all' && (parent === undefined || parent.isPermanent);
     this.hasGroups = !('width' in rule.inside);
     this.maxCalls = rule.calls ?? Number.POSITIVE_INFINITY;

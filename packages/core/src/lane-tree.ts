@@ -5,6 +5,18 @@ import type { KafkaRecord, ReceivedRecord } from './record.ts';
 
 /** Records that no lane could be found for: each for itself. */
 const UNLANED: LaneTraits = { width: Number.POSITIVE_INFINITY, isOrdered: false, countsCalls: true, name: undefined };
+const NULL_KEYS_AT_ONCE: LaneTraits = {
+  width: Number.POSITIVE_INFINITY,
+  isOrdered: false,
+  countsCalls: true,
+  name: null,
+};
+const NULL_KEYS_IN_ORDER: LaneTraits = { width: 1, isOrdered: true, countsCalls: false, name: null };
+
+/** The scopes of children that are not in a partition or a topic: no topic has the same name. */
+const ALL = Symbol('all');
+const NULL_KEYS = Symbol('null keys');
+const UNLANED_RECORDS = Symbol('unlaned');
 
 /** Where each record belongs: a tree of groups by a strategy's rules, with lanes as leaves, grown and pruned as records come and go. */
 export class LaneTree<Call> {
@@ -15,7 +27,7 @@ export class LaneTree<Call> {
 
   /** @param viewOf the record as the user's lane function sees it */
   constructor(rule: LaneRule, viewOf: (record: ReceivedRecord) => KafkaRecord<unknown, unknown>) {
-    this.root = new LaneGroup(rule, undefined, undefined);
+    this.root = new LaneGroup(rule, undefined, { scope: ALL, key: undefined });
     this.#viewOf = viewOf;
   }
 
@@ -42,7 +54,7 @@ export class LaneTree<Call> {
     let node: LaneNode<Call> = lane;
     let parent: LaneGroup<Call> | undefined = lane.parent;
     while (parent !== undefined && !parent.isPermanent) {
-      parent.children.delete(node.key);
+      parent.children.remove(node);
       deactivate(node);
       if (parent.children.size > 0) return;
       node = parent;
@@ -59,8 +71,8 @@ export class LaneTree<Call> {
 
   #childOf(group: LaneGroup<Call>, record: ReceivedRecord, partitionId: number): LaneNode<Call> {
     const { by } = group.rule;
-    if (by === 'all') return this.#child(group, 0, undefined);
-    if (by === 'partition') return this.#child(group, partitionId, undefined);
+    if (by === 'all') return this.#child(group, ALL, undefined, undefined);
+    if (by === 'partition') return this.#child(group, ALL, partitionId, undefined);
     if (by === 'key') {
       const name = keyName(record);
       return name === null ? nullKeyLane(group, partitionId) : this.#named(group, record, partitionId, name);
@@ -71,29 +83,29 @@ export class LaneTree<Call> {
       if (typeof name !== 'string') throw new TypeError(`the lane function returned ${String(name)}, not a string`);
     } catch (error) {
       this.#errors.set(record, error);
-      return special(group, `unlaned ${partitionId}`, UNLANED);
+      return special(group, UNLANED_RECORDS, partitionId, UNLANED);
     }
     return this.#named(group, record, partitionId, name);
   }
 
   #named(group: LaneGroup<Call>, record: ReceivedRecord, partitionId: number, name: string): LaneNode<Call> {
     const { across } = group.rule;
-    const scope = across === 'all' ? '' : across === 'topic' ? record.topic : partitionId;
-    return this.#child(group, `=${scope} ${name}`, name);
+    const scope = across === 'all' ? ALL : across === 'topic' ? record.topic : partitionId;
+    return this.#child(group, scope, name, name);
   }
 
-  #child(group: LaneGroup<Call>, key: unknown, name: string | undefined): LaneNode<Call> {
-    const known = group.children.get(key);
+  #child(group: LaneGroup<Call>, scope: unknown, key: unknown, name: string | undefined): LaneNode<Call> {
+    const known = group.children.get(scope, key);
     if (known !== undefined) return known;
     const { inside } = group.rule;
     let child: LaneNode<Call>;
     if ('width' in inside) {
       const isOrdered = inside.width === 1 && inside.unordered !== true;
-      child = new Lane(group, key, { width: inside.width, isOrdered, countsCalls: false, name });
+      child = new Lane(group, { scope, key }, { width: inside.width, isOrdered, countsCalls: false, name });
     } else {
-      child = new LaneGroup(inside, group, key);
+      child = new LaneGroup(inside, group, { scope, key });
     }
-    group.children.set(key, child);
+    group.children.add(child);
     return child;
   }
 }
@@ -110,18 +122,16 @@ export function deactivate<Call>(node: LaneNode<Call>): void {
 
 function nullKeyLane<Call>(group: LaneGroup<Call>, partitionId: number): LaneNode<Call> {
   const nullKeys = group.rule.nullKeys ?? 'parallel';
-  const key = nullKeys === 'one-lane' ? 'null' : `null ${partitionId}`;
-  if (nullKeys !== 'parallel')
-    return special(group, key, { width: 1, isOrdered: true, countsCalls: false, name: null });
-  return special(group, key, { width: Number.POSITIVE_INFINITY, isOrdered: false, countsCalls: true, name: null });
+  const key = nullKeys === 'one-lane' ? undefined : partitionId;
+  return special(group, NULL_KEYS, key, nullKeys === 'parallel' ? NULL_KEYS_AT_ONCE : NULL_KEYS_IN_ORDER);
 }
 
 /** A lane beside those that the rule makes. */
-function special<Call>(group: LaneGroup<Call>, key: string, traits: LaneTraits): LaneNode<Call> {
-  const known = group.children.get(key);
+function special<Call>(group: LaneGroup<Call>, scope: symbol, key: unknown, traits: LaneTraits): LaneNode<Call> {
+  const known = group.children.get(scope, key);
   if (known !== undefined) return known;
-  const lane = new Lane(group, key, traits);
-  group.children.set(key, lane);
+  const lane = new Lane(group, { scope, key }, traits);
+  group.children.add(lane);
   return lane;
 }
 

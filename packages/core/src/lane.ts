@@ -1,4 +1,5 @@
 import { Fifo } from './fifo.ts';
+import type { Place } from './lane-children.ts';
 import type { LaneGroup } from './lane-group.ts';
 import type { ReceivedRecord } from './record.ts';
 
@@ -31,7 +32,8 @@ export interface LaneTraits {
 export class Lane<Call> implements LaneTraits {
   readonly isLane = true as const;
   readonly parent: LaneGroup<Call>;
-  readonly key: unknown;
+  /** Among the children of its parent. */
+  readonly place: Place;
   readonly width: number;
   readonly isOrdered: boolean;
   readonly countsCalls: boolean;
@@ -49,9 +51,9 @@ export class Lane<Call> implements LaneTraits {
   /** The batch at the head of the queue, as long as it waits to fill. */
   filling: FillingBatch<Call> | undefined;
 
-  constructor(parent: LaneGroup<Call>, key: unknown, traits: LaneTraits) {
+  constructor(parent: LaneGroup<Call>, place: Place, traits: LaneTraits) {
     this.parent = parent;
-    this.key = key;
+    this.place = place;
     this.width = traits.width;
     this.isOrdered = traits.isOrdered;
     this.countsCalls = traits.countsCalls;
