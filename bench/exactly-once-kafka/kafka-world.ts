@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type KafkaConsumer, type Logger, systemClock } from '@kafka-worker/core';
+import {
+  isKafkaWorkerError,
+  type KafkaConsumer,
+  type Logger,
+  type StartOffset,
+  systemClock,
+  type TopicPartition,
+} from '@kafka-worker/core';
 import { confluentKafka } from '@kafka-worker/core/confluent';
 import { NumberedRecords } from '../faults/numbered-records.ts';
 import type { FaultedWorld } from '../faults/run-faults.ts';
@@ -72,8 +79,8 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
     const partitions = [this.outputTopic, this.deadLetterTopic].flatMap((topic) =>
       Array.from({ length: PARTITIONS }, (_, partition) => ({ topic, partition })),
     );
-    const ends = await this.#reader.offsetsFor(partitions, 'high-watermark');
     const deadline = Date.now() + END_MS;
+    const ends = await this.#ends(partitions, deadline);
     const unread = () => ends.filter((end) => (this.#next.get(nameOf(end)) ?? 0) < end.offset);
     while (unread().length > 0) {
       if (this.#failure !== undefined) throw this.#failure;
@@ -82,6 +89,18 @@ export class KafkaWorld implements FaultedWorld<OutputVerdict> {
       await sleep(50);
     }
     return this.#tally.verdict(this.input.produced);
+  }
+
+  /** A broker that has only just come back, or leads no more, says so once. */
+  async #ends(partitions: readonly TopicPartition[], deadline: number): Promise<readonly StartOffset[]> {
+    for (;;) {
+      try {
+        return await this.#reader.offsetsFor(partitions, 'high-watermark');
+      } catch (thrown) {
+        if (!isKafkaWorkerError(thrown) || !thrown.retriable || Date.now() > deadline) throw thrown;
+        await sleep(500);
+      }
+    }
   }
 
   async close(): Promise<void> {
