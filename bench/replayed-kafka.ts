@@ -5,8 +5,14 @@ function pollOf(records: readonly ReceivedRecord[], events: Poll['events'] = [])
   return { events, records, positions: [], errors: [] };
 }
 
+/** Records by their place: an array, or what makes them as they are asked for. */
+export interface ReplayedRecords {
+  readonly length: number;
+  slice(from: number, to: number): readonly ReceivedRecord[];
+}
+
 /** A cluster that hands out records made before, as fast as they are asked for: what remains is the engine's own cost. */
-export function replayedKafka(topic: string, partitions: number, records: readonly ReceivedRecord[]): KafkaCluster {
+export function replayedKafka(topic: string, partitions: number, records: ReplayedRecords): KafkaCluster {
   const refuse = (): never => {
     throw new Error('the replayed cluster has one consumer, and nothing else');
   };
@@ -20,7 +26,7 @@ export function replayedKafka(topic: string, partitions: number, records: readon
   };
 }
 
-function replayedConsumer(topic: string, partitions: number, records: readonly ReceivedRecord[]): KafkaConsumer {
+function replayedConsumer(topic: string, partitions: number, records: ReplayedRecords): KafkaConsumer {
   const all: TopicPartition[] = Array.from({ length: partitions }, (_, partition) => ({ topic, partition }));
   let next = 0;
   let phase: 'joining' | 'offered' | 'assigned' | 'closed' = 'joining';

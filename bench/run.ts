@@ -5,6 +5,7 @@ import { machine } from '../scripts/machine.ts';
 import type { Bench, BenchResult } from './bench.ts';
 import { engineBench } from './engine.ts';
 import { exactlyOnceBench } from './exactly-once.ts';
+import { keysBench } from './keys.ts';
 import { ledgerBench } from './ledger.ts';
 import { observabilityBench } from './observability.ts';
 import { pauseBench } from './pause.ts';
@@ -15,6 +16,7 @@ import { throughputBench } from './throughput.ts';
 const benches: readonly Bench[] = [
   engineBench,
   ledgerBench,
+  keysBench,
   throughputBench,
   pauseBench,
   strategiesBench,

@@ -26,6 +26,7 @@ interface Proof {
 const proofs: readonly Proof[] = [
   bench('engine', 'records per second of the worker alone, without a broker', false),
   bench('ledger', 'the cost of settling a record does not grow with the records in flight', false),
+  bench('keys', 'memory does not grow with the keys that have been seen: 10,000,000 of them', false),
   bench(
     'throughput',
     'records per second from a real broker with either reader, beside a bare loop on the raw client, kafkajs and the Java consumer',
