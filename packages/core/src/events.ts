@@ -1,6 +1,7 @@
 import type { ClientStatistics } from './client-statistics.ts';
 import { InvalidOptionError } from './errors.ts';
 import type { Decision, Failure } from './failure.ts';
+import type { ReaderChoice } from './kafka-client.ts';
 import { toError } from './kafka-worker-error.ts';
 import type { WorkerState } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
@@ -9,6 +10,8 @@ import type { KafkaRecord, NextOffset, TopicPartition } from './record.ts';
 /** What a worker tells those who listen. Nothing is measured for an event that nobody listens to. */
 export interface WorkerEvents {
   state(event: { readonly from: WorkerState; readonly to: WorkerState }): void;
+  /** It is connected, and it is settled who reads its records: once for each start, where the cluster's client has a choice. */
+  reading(event: ReaderChoice): void;
   /** Partitions are ours, their starts resolved and committed. */
   assigned(event: { readonly partitions: readonly TopicPartition[] }): void;
   /** Partitions are no longer ours. `drainedMs` is how long their running handlers and last commit took. */
@@ -82,7 +85,7 @@ type Listener<E extends keyof WorkerEvents> = WorkerEvents[E];
 const eventNames: Readonly<Record<keyof WorkerEvents, true>> = {
   ...{ state: true, assigned: true, revoked: true, polled: true, settled: true, failed: true, committed: true },
   ...{ 'dead-letter-failed': true, frozen: true, unfrozen: true, stuck: true, turned: true, restarted: true },
-  ...{ 'commit-failed': true, error: true, statistics: true },
+  ...{ 'commit-failed': true, error: true, statistics: true, reading: true },
 };
 
 /** The typed listeners of one worker. A listener that throws or rejects is reported and changes nothing; none is awaited. */

@@ -66,6 +66,7 @@ export type {
   KafkaProducerOptions,
   LogPosition,
   Poll,
+  ReaderChoice,
   StartOffset,
   Watermarks,
 } from './kafka-client.ts';

@@ -41,10 +41,18 @@ export interface KafkaClientOptions {
   readonly statistics?: (read: () => ClientStatistics) => void;
 }
 
+/** Who fetches the records, as the client calls it (`direct` or `librdkafka`), and why that one. */
+export interface ReaderChoice {
+  readonly reader: string;
+  readonly why: string;
+}
+
 export interface KafkaConsumerOptions extends KafkaClientOptions {
   readonly groupId: string;
   readonly groupInstanceId?: string;
   readonly groupProtocol: 'classic' | 'consumer';
+  /** Called once, before the first assignment, by a client that can read in several ways. */
+  readonly reading?: (choice: ReaderChoice) => void;
 }
 export interface KafkaProducerOptions extends KafkaClientOptions {}
 export interface KafkaAdminOptions extends KafkaClientOptions {}

@@ -123,6 +123,19 @@ describe.each(tiers)('Worker on $name Kafka', ({ name, open }) => {
     expect(await committedOf(topic, groupId, 3)).toEqual([200, 200, 200]);
   });
 
+  it('tells once who reads its records, and why', async () => {
+    const topic = await clients.topic(1);
+    await clients.sendNumbers(topic, 0, 1);
+    const told: unknown[] = [];
+    let handled = 0;
+    const worker = workerOf(topic, uniqueName('group'), () => void handled++);
+    worker.on('reading', (choice) => told.push(choice));
+    await worker.start();
+    await until(worker, () => handled === 1);
+    await worker.stop();
+    expect(told).toEqual([{ reader: name === 'real' ? 'direct' : 'librdkafka', why: expect.any(String) }]);
+  });
+
   it('stops at a record that fails under stop: its own offset is committed, and a restart delivers it first', async () => {
     const topic = await clients.topic(1);
     await clients.sendNumbers(topic, 0, 50);

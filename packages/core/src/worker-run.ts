@@ -70,6 +70,7 @@ export class WorkerRun {
       clock,
       logger,
       statistics,
+      reading: (choice) => events.emit('reading', choice),
       ...(groupInstanceId === undefined ? {} : { groupInstanceId }),
     });
     this.#subscription = new Subscription(this.consumer, options.topics, clock, logger);

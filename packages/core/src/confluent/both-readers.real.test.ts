@@ -192,11 +192,15 @@ function describeBothReaders(list: readonly string[]): void {
       const clients = clientsOf({ reader: 'auto' });
       const topic = await clients.topic(1);
       await clients.sendNumbers(topic, 0, 3);
-      const member = await clients.member([topic], { groupProtocol: 'consumer', logger });
+      const reading = (choice: object): void => void told.push(choice);
+      const member = await clients.member([topic], { groupProtocol: 'consumer', logger, reading });
       await member.untilPosition(topic, 0, 3);
       expect(member.offsets()).toEqual([0, 1, 2]);
       const why = 'nothing stands against it';
-      expect(told).toEqual([{ message: 'kafka consumer starts', brokers: list, reader: 'direct', why }]);
+      expect(told).toEqual([
+        { message: 'kafka consumer starts', brokers: list, reader: 'direct', why },
+        { reader: 'direct', why },
+      ]);
     });
   });
 }

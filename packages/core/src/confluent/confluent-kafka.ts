@@ -57,7 +57,7 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
       checkMemberOptions(member);
       const properties = consumerProperties(kafka, member);
       const isStaticMember = member.groupInstanceId !== undefined;
-      const { logger, statistics } = member;
+      const { logger, statistics, reading } = member;
       return new ConfluentConsumer({
         brokers,
         properties,
@@ -66,6 +66,7 @@ export function confluentKafka(options: ConfluentKafkaOptions): KafkaCluster {
         plan: readerPlan(kafka, properties),
         logger,
         ...(statistics && { statistics }),
+        ...(reading && { reading }),
       });
     },
     producer: (options: KafkaProducerOptions): KafkaProducer => {

@@ -5,6 +5,7 @@ import type {
   ConnectOptions,
   KafkaClientOptions,
   KafkaConsumer,
+  KafkaConsumerOptions,
   LogPosition,
   Poll,
   StartOffset,
@@ -69,6 +70,7 @@ export interface ConfluentConsumerOptions {
   readonly loadLibrary?: () => Promise<DirectLibrary>;
   readonly logger: Logger;
   readonly statistics?: KafkaClientOptions['statistics'];
+  readonly reading?: KafkaConsumerOptions['reading'];
 }
 
 /** The port's consumer on librdkafka: the group's member (control side) and the reader of its records (data side) behind one `poll`. */
@@ -303,7 +305,9 @@ export class ConfluentConsumer implements KafkaConsumer {
       memberEvents,
       String(properties['group.protocol']),
     );
-    logger.info('kafka consumer starts', { brokers, reader: chosen.reader, why: chosen.why });
+    const { why } = chosen;
+    logger.info('kafka consumer starts', { brokers, reader: chosen.reader, why });
+    this.#options.reading?.({ reader: chosen.reader, why });
   }
 
   #newReader(chosen: ChosenReader, librdkafka: LibrdkafkaReader): RecordReader {
