@@ -1,5 +1,5 @@
-import type { TurnRecord } from './chaos-turn.ts';
 import type { HandledLog } from './handled-log.ts';
+import type { TurnRecord } from './turn-record.ts';
 
 /** Records of the log that nobody has finished, and acknowledged ones that nobody has finished as they were written. */
 export function lostRecords(turn: Pick<TurnRecord, 'ends' | 'written'>, log: HandledLog): readonly string[] {

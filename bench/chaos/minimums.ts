@@ -1,5 +1,3 @@
-import type { Verdict } from './verdict.ts';
-
 /** How much must have happened, so that "nothing was lost" says something. */
 export type Minimums = Readonly<Record<'records' | 'joins' | 'cleanLeaves' | 'kills' | 'brokerRestarts', number>>;
 
@@ -26,8 +24,8 @@ export function shareOf(minimums: Minimums, turns: number): Minimums {
 }
 
 /** What was not reached, in words. */
-export function unreached(verdict: Pick<Verdict, keyof Minimums>, minimums: Minimums): readonly string[] {
+export function unreached(reached: Minimums, minimums: Minimums): readonly string[] {
   return (Object.keys(minimums) as (keyof Minimums)[])
-    .filter((name) => verdict[name] < minimums[name])
-    .map((name) => `only ${verdict[name]} ${name}, which must be at least ${minimums[name]}`);
+    .filter((name) => reached[name] < minimums[name])
+    .map((name) => `only ${reached[name]} ${name}, which must be at least ${minimums[name]}`);
 }

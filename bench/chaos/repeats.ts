@@ -1,6 +1,6 @@
-import type { Fault, TurnRecord } from './chaos-turn.ts';
 import type { Call, Epoch } from './epochs.ts';
 import type { HandledLog } from './handled-log.ts';
+import type { Fault, TurnRecord } from './turn-record.ts';
 import type { WorkerHistory } from './worker-fleet.ts';
 
 /** A worker that left while a fault was being got over. */

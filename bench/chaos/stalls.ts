@@ -1,6 +1,6 @@
-import type { Fault, TurnRecord } from './chaos-turn.ts';
 import type { HandledLog } from './handled-log.ts';
 import { overlapping } from './repeats.ts';
+import type { Fault, TurnRecord } from './turn-record.ts';
 
 /** The longest that a partition was not worked on although records were there, in milliseconds. */
 export interface LongestStalls {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import type { TurnRecord } from './chaos-turn.ts';
 import { minimumsFor, unreached } from './minimums.ts';
 import type { Happening, TraceEntry } from './trace.ts';
+import type { TurnRecord } from './turn-record.ts';
 import { verdictOn } from './verdict.ts';
 import type { WorkerHistory } from './worker-fleet.ts';
 

@@ -1,9 +1,9 @@
-import type { TurnRecord } from './chaos-turn.ts';
 import { HandledLog } from './handled-log.ts';
 import { earlyCommits, lostRecords } from './losses.ts';
 import { orderViolations } from './order.ts';
 import { isLeave, type LeaveDuringFault, leaveOf, overlapping, repeatsOf } from './repeats.ts';
 import { longestStalls } from './stalls.ts';
+import type { TurnRecord } from './turn-record.ts';
 
 /** What came out of one or several turns, all of it counted from what was written down. */
 export interface Verdict {

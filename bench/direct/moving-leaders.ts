@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ChaosTurn, type ChaosTurnOptions, type TurnRecord } from '../chaos/chaos-turn.ts';
+import { ChaosTurn, type ChaosTurnOptions } from '../chaos/chaos-turn.ts';
 import type { Step } from '../chaos/plan.ts';
+import type { TurnRecord } from '../chaos/turn-record.ts';
 import { type Verdict, verdictOn } from '../chaos/verdict.ts';
 import { machineNow } from '../machine-now.ts';
 import { LeaderMover } from './leader-mover.ts';
