@@ -137,7 +137,7 @@ describe('exactlyOnceInDatabase, whatever happens', () => {
         seen.fenced += alive.filter(({ warnings }) => warnings.join().includes('counts no more')).length;
         expect(wrongIn(await effectsOf(under, group), counts, hopeless)).toEqual([]);
       }),
-      { numRuns: 6, examples: [[eventful]] },
+      { numRuns: 7, examples: [[eventful], [{ ...eventful, concurrency: 'serial', isBatch: true }]] },
     );
     // It has not passed because nothing ever happened.
     expect(Math.min(...Object.values(seen))).toBeGreaterThan(0);

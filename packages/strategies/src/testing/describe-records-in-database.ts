@@ -109,31 +109,37 @@ export function describeRecordsInDatabase(opened: () => DatabaseUnderTest): void
       expect(wrongIn(await effectsOf(under, group), [6], ['0@1', '0@3', '0@5'])).toEqual([]);
     });
 
-    it('has one transaction for a batch; one of which a record fails is undone, and called again without it', async () => {
-      const group = newGroup();
-      const calls: number[][] = [];
-      const worker = await new DatabaseWorker(under, [6], {
-        group,
-        options: {
-          onFailure: skip({ log: false }),
-          concurrency: perPartition(),
-          batch: { maxRecords: 10 },
-          batchHandler: async (records, { transaction, fail }) => {
-            calls.push(records.map(({ offset }) => offset));
-            for (const record of records) await writeEffect(under, group, transaction, record);
-            for (const record of records) if (record.offset === 2) fail(record, new Error('bad'));
+    it.each([
+      ['perPartition', perPartition],
+      ['serial', serial],
+    ])(
+      'has one transaction for a batch under %s; one of which a record fails is undone, and called again without it',
+      async (_name, strategy) => {
+        const group = newGroup();
+        const calls: number[][] = [];
+        const worker = await new DatabaseWorker(under, [6], {
+          group,
+          options: {
+            onFailure: skip({ log: false }),
+            concurrency: strategy(),
+            batch: { maxRecords: 10 },
+            batchHandler: async (records, { transaction, fail }) => {
+              calls.push(records.map(({ offset }) => offset));
+              for (const record of records) await writeEffect(under, group, transaction, record);
+              for (const record of records) if (record.offset === 2) fail(record, new Error('bad'));
+            },
           },
-        },
-      }).start();
-      await worker.idle();
-      await worker.stop();
-      expect(calls).toEqual([
-        [0, 1, 2, 3, 4, 5],
-        [0, 1, 3, 4, 5],
-      ]);
-      expect(wrongIn(await effectsOf(under, group), [6], ['0@2'])).toEqual([]);
-      expect(await storedOf(under, group)).toEqual({ next: [6], finished: [] });
-    });
+        }).start();
+        await worker.idle();
+        await worker.stop();
+        expect(calls).toEqual([
+          [0, 1, 2, 3, 4, 5],
+          [0, 1, 3, 4, 5],
+        ]);
+        expect(wrongIn(await effectsOf(under, group), [6], ['0@2'])).toEqual([]);
+        expect(await storedOf(under, group)).toEqual({ next: [6], finished: [] });
+      },
+    );
 
     it('does not repeat what was finished above an unfinished record, and forgets its rows when that is finished', async () => {
       const group = newGroup();
