@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { systemClock } from '../clock.ts';
 import type { OutgoingRecord, ReceivedRecord } from '../record.ts';
 import { batchesAt } from '../testing/batches-at.ts';
 import { TestClients, uniqueName } from '../testing/cluster-under-test.ts';
 import { openTransaction } from '../testing/open-transaction.ts';
+import { packableBytes } from '../testing/packable-bytes.ts';
 import { pauseFor } from './bounded.ts';
 import { type ConfluentKafkaOptions, confluentKafka } from './index.ts';
 
@@ -20,10 +22,16 @@ if (brokers === undefined) {
   describeBothReaders(brokers.split(','));
 }
 
+/** All that a value says; of a large one no more than tells it from any other. */
+const plainValue = (value: Buffer | null): string | null => {
+  if (value === null || value.length <= 1_000) return value?.toString('hex') ?? null;
+  return `${value.length} bytes, sha1 ${createHash('sha1').update(value).digest('hex')}`;
+};
+
 /** What a record says, for comparing. The native client does not tell a null header from an empty one. */
 const plain = ({ partition, offset, timestamp, key, value, headers }: ReceivedRecord, readsNullHeaders: boolean) => ({
   ...{ partition, offset, timestamp, key: key?.toString('hex') ?? null },
-  value: value === null ? null : value.length > 1_000 ? `${value.length} of ${value[0]}` : value.toString('hex'),
+  value: plainValue(value),
   headers: Array.from(headers, ([name, own]) => [name, own?.toString('hex') ?? (readsNullHeaders ? null : '')]),
 });
 
@@ -36,7 +44,7 @@ function allKinds(topic: string): OutgoingRecord[] {
     ['ü', Buffer.from([0, 255])],
     ['z', 'last'],
   ] as const;
-  const values = [null, '', 'x', 'y'.repeat(300), Buffer.alloc(100_000, 7), Buffer.alloc(MIB, 8)];
+  const values = [null, '', 'x', 'y'.repeat(300), packableBytes(100_000, 7), packableBytes(MIB, 8)];
   return values.flatMap((value, i) => [
     { topic, partition: i % 2, key: null, value },
     { topic, partition: i % 2, key: '', value, headers },
@@ -86,16 +94,22 @@ function describeBothReaders(list: readonly string[]): void {
       const topic = uniqueName('kinds');
       const config = { 'max.message.bytes': String(8 * MIB) };
       await (await clients.admin()).createTopic(topic, { partitions: 2, config });
-      const sent = allKinds(topic);
-      const places = await clients.send([
-        ...sent,
-        { topic, partition: 0, key: 'large', value: Buffer.alloc(5 * MIB, 9) },
-      ]);
+      const large = { topic, partition: 0, key: 'large', value: packableBytes(5 * MIB, 9) };
+      const sent = [...allKinds(topic), large];
+      const places = await clients.send(sent);
       const ends = [0, 1].map((partition) => places.filter((place) => place.partition === partition).length);
       const direct = await expectSame(topic, ends);
       // And that is what was sent, null headers included.
       const nulls = direct.filter(({ headers }) => headers.get('h') === null);
-      expect([direct.length, nulls.length]).toEqual([sent.length + 1, 6]);
+      expect([direct.length, nulls.length]).toEqual([sent.length, 6]);
+      const valueAt = new Map(places.map((place, i) => [`${place.partition}@${place.offset}`, sent[i]?.value ?? null]));
+      const came = direct.map(({ value }) => plainValue(value));
+      expect(came).toEqual(
+        direct.map(({ partition, offset }) => {
+          const value = valueAt.get(`${partition}@${offset}`) ?? null;
+          return plainValue(value === null ? null : Buffer.from(value));
+        }),
+      );
     });
 
     it.each(['gzip', 'snappy', 'lz4', 'zstd'])('packed anew by the broker: %s', async (codec) => {
@@ -110,27 +124,34 @@ function describeBothReaders(list: readonly string[]): void {
       );
     });
 
-    it.each(['read_committed', 'read_uncommitted'])(
-      'of transactions, aborted ones among them, %s',
-      async (isolation) => {
-        const clients = clientsOf({});
-        const topic = await clients.topic(1);
-        for (const turn of [0, 1, 2]) {
-          await clients.sendNumbers(topic, 0, 3, turn * 3);
-          const open = await openTransaction(list.join(','), topic, 4);
-          await clients.sendNumbers(topic, 0, 1, 100 + turn);
-          await open.end(turn === 1 ? 'commit' : 'abort');
-          await open.close();
-        }
-        await clients.sendNumbers(topic, 0, 1, 1_000);
-        const [end] = await (await clients.consumer({ groupProtocol: 'consumer' })).offsetsFor(
-          [{ topic, partition: 0 }],
-          'latest',
-        );
-        const records = await expectSame(topic, [end?.offset ?? -1], { 'isolation.level': isolation });
-        expect(records).toHaveLength(isolation === 'read_committed' ? 17 : 25);
-      },
-    );
+    it.each([
+      ['read_committed', 'none', 0],
+      ['read_uncommitted', 'none', 0],
+      ['read_committed', 'gzip', 1],
+      ['read_uncommitted', 'gzip', 1],
+      ['read_committed', 'zstd', 4],
+      ['read_uncommitted', 'zstd', 4],
+    ] as const)('of transactions, aborted ones among them, %s, packed: %s', async (isolation, codec, compression) => {
+      const clients = clientsOf({});
+      const topic = await clients.topic(1);
+      for (const turn of [0, 1, 2]) {
+        await clients.sendNumbers(topic, 0, 3, turn * 3);
+        const values = [1, 2, 3, 4].map((record) => packableBytes(5_000, turn * 4 + record));
+        const open = await openTransaction(list.join(','), topic, values, { 'compression.type': codec });
+        await clients.sendNumbers(topic, 0, 1, 100 + turn);
+        await open.end(turn === 1 ? 'commit' : 'abort');
+        await open.close();
+      }
+      await clients.sendNumbers(topic, 0, 1, 1_000);
+      const [end] = await (await clients.consumer({ groupProtocol: 'consumer' })).offsetsFor(
+        [{ topic, partition: 0 }],
+        'latest',
+      );
+      const records = await expectSame(topic, [end?.offset ?? -1], { 'isolation.level': isolation });
+      expect(records).toHaveLength(isolation === 'read_committed' ? 17 : 25);
+      const written = (await batchesAt(list[0] ?? '', topic)).filter((one) => one.isTransactional && !one.isControl);
+      expect([...new Set(written.map((batch) => batch.compression))]).toEqual([compression]);
+    });
 
     it(
       'of a compacted log: gaps, tombstones, and a batch that nothing is left of',

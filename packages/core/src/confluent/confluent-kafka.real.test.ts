@@ -30,7 +30,10 @@ if (brokers === undefined) {
   for (const reader of ['librdkafka', 'direct'] as const) {
     // The native client does not tell a null header from an empty one.
     const own = { ...capabilities, readsNullHeaders: reader === 'direct' };
-    describeKafkaCluster(`real, ${reader}`, () => realCluster(brokers, { reader }), own);
+    describeKafkaCluster(`real, ${reader}`, () => realCluster(brokers, { reader }), {
+      ...own,
+      readsOnWhileRevoking: reader === 'direct',
+    });
     const properties = { 'partition.assignment.strategy': 'range,roundrobin' };
     describeKafkaCluster(`real, ${reader}, eager`, () => realCluster(brokers, { reader, properties }), {
       ...own,

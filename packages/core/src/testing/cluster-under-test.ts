@@ -34,6 +34,8 @@ export interface ClusterCapabilities {
   readonly findsDates: boolean;
   /** Partitions move one by one, so that a member keeps what it keeps. Eager members give everything back first. */
   readonly rebalances: 'cooperative' | 'eager';
+  /** A member that has not answered a revocation yet reads on in the partitions that it keeps. librdkafka reads nothing until then. */
+  readonly readsOnWhileRevoking?: boolean;
   /** A message may be too large. */
   readonly limitsMessageSize: boolean;
   /** A static member that is away keeps its partitions for a session timeout. */

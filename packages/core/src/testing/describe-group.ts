@@ -68,6 +68,40 @@ export function describeGroup(suite: ClusterSuite, groupProtocol: GroupProtocol)
     expect(late).toBe(0);
   });
 
+  suite.having(suite.capabilities.readsOnWhileRevoking === true)(
+    'reads on in the partitions that it keeps while a revocation is unanswered, and leaves those alone that are paused',
+    async () => {
+      const topic = await suite.clients.topic(4);
+      const groupId = uniqueName('group');
+      const first = await suite.clients.member([topic], { groupProtocol, groupId });
+      await first.untilOwned(4);
+      for (const partition of [0, 1, 2, 3]) await suite.clients.sendNumbers(topic, partition, 10);
+      await first.untilRecords(40);
+      const whileOpen: number[][] = [];
+      let kept: number[] = [];
+      first.beforeRelease = async (going) => {
+        const leaving = new Set(going.map(({ partition }) => partition));
+        kept = [0, 1, 2, 3].filter((partition) => !leaving.has(partition));
+        const [paused = -1, open = -1] = kept;
+        first.consumer.pause([{ topic, partition: paused }]);
+        for (const partition of kept) await suite.clients.sendNumbers(topic, partition, 20, 10);
+        await first.until('those of a kept partition came', () => first.offsets(open).length === 30);
+        await first.receivedWithin(300);
+        whileOpen.push(first.offsets(paused), first.offsets(open));
+      };
+      const second = await suite.clients.member([topic], { groupProtocol, groupId });
+      while (second.owned.size !== 2 || first.owned.size !== 2) await Promise.all([first.poll(), second.poll()]);
+      const numbers = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+      expect(whileOpen).toEqual([numbers(10), numbers(30)]);
+
+      first.consumer.resume(kept.map((partition) => ({ topic, partition })));
+      await first.until('all of both came', () => kept.every((partition) => first.offsets(partition).length >= 30));
+      await first.receivedWithin(300);
+      expect(kept.map((partition) => first.offsets(partition))).toEqual([numbers(30), numbers(30)]);
+      expect(first.errors).toEqual([]);
+    },
+  );
+
   it('hands the partitions of a closed member to the others', async () => {
     const topic = await suite.clients.topic(2);
     const groupId = uniqueName('group');

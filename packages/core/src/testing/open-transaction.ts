@@ -9,14 +9,22 @@ export interface OpenTransaction {
   close(): Promise<void>;
 }
 
-/** Opens one that writes so many records to a topic's partition 0. */
-export async function openTransaction(brokers: string, topic: string, count: number): Promise<OpenTransaction> {
-  const properties = { 'bootstrap.servers': brokers, 'transactional.id': uniqueName('transaction'), 'linger.ms': 0 };
+/** Opens one that writes so many records, or these values, to a topic's partition 0. */
+export async function openTransaction(
+  brokers: string,
+  topic: string,
+  records: number | readonly Buffer[],
+  librdkafka: Readonly<Record<string, string | number>> = {},
+): Promise<OpenTransaction> {
+  const own = { 'bootstrap.servers': brokers, 'transactional.id': uniqueName('transaction'), 'linger.ms': 0 };
+  const properties = { ...own, ...librdkafka };
+  const values =
+    typeof records === 'number' ? Array.from({ length: records }, (_, i) => Buffer.from(String(i))) : records;
   const producer = newNativeProducer(properties, {});
   await ask((done) => producer.connect({ allTopics: false }, done));
   await ask((done) => producer.initTransactions(10_000, done));
   await ask((done) => producer.beginTransaction(done));
-  for (let i = 0; i < count; i++) producer.produce(topic, 0, Buffer.from(String(i)), Buffer.from('t'), null, undefined);
+  for (const value of values) producer.produce(topic, 0, value, Buffer.from('t'), null, undefined);
   await ask((done) => producer.flush(10_000, done));
   return {
     end: (how) =>
