@@ -8,7 +8,8 @@ const OVERFLOW_BYTES = 4 * 1024 * 1024;
 
 /**
  * What librdkafka itself does not fetch: single partitions that bring too much although they are paused, and everything when too much comes
- * although nothing is wanted. Pausing is dear: what was fetched is thrown away, and resuming takes up to a second.
+ * although nothing is wanted. Pausing is dear: what was fetched is thrown away, and resuming does not wake librdkafka's thread for the broker. Where nothing
+ * else of that broker is fetched it sleeps for up to a second, and where the rest has nothing new it waits for the request under way (`fetch.wait.max.ms`).
  */
 export class NativePauses {
   readonly #native: NativeConsumer;
