@@ -25,6 +25,7 @@ describeKafkaCluster(
     commitsPartly: true,
     findsDates: true,
     rebalances: 'cooperative',
+    readsOnWhileRevoking: true,
     limitsMessageSize: false,
     writesControlRecords: true,
     transactions: true,
