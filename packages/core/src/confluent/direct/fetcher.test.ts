@@ -401,6 +401,24 @@ describe('records from the leaders', () => {
     expect([reading.values(), broker.asked.length]).toEqual([['v0'], 3]);
   });
 
+  it('come though they stand behind the high watermark: a broker notes that before it reads its log, and it may rise meanwhile', async () => {
+    const [broker] = await started();
+    const late = (offset: number): ScriptedAnswer => ({
+      partitions: [{ partition: 0, end: offset, records: logFrom(offset) }],
+    });
+    broker.answer = first(late(0), late(2), late(4));
+    reading = new Reading(brokers, 1);
+    expect([(await readsAll()).errors, broker.asked[3]?.[0]?.offset]).toEqual([[], END]);
+  });
+
+  it('come all, once, though batches came in another order', async () => {
+    const [broker] = await started();
+    const records = Buffer.concat([0, 3, 1, 2].map((offset) => logFrom(offset, 1)));
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records }] });
+    reading = new Reading(brokers, 1);
+    expect((await readsAll()).errors).toEqual([]);
+  });
+
   it('come whole where what came was corrupt on its way', async () => {
     const [broker] = await started();
     const corrupt = logFrom(0, 1);
