@@ -47,6 +47,10 @@ class Reading {
   questions = 0;
   /** What librdkafka is to read on, from where, and why. */
   readonly left: { readonly partition: number; readonly next: number; readonly why: string }[] = [];
+  /** Partitions that nobody takes from. */
+  readonly kept = new Set<number>();
+  /** Whether a partition was asked for already each time that something of it could be taken. */
+  readonly asksBeforeTaking: boolean[] = [];
   readonly fetcher: Fetcher;
 
   constructor(
@@ -97,7 +101,11 @@ class Reading {
   }
 
   #take(): void {
-    for (const owned of this.partitions) if (owned.isOpen) owned.take(1_000, this.records);
+    for (const owned of this.partitions) {
+      if (!owned.isOpen || this.kept.has(owned.partition)) continue;
+      if (owned.hasRecords) this.asksBeforeTaking.push(owned.isAsked);
+      owned.take(1_000, this.records);
+    }
     this.fetcher.room();
   }
 }
@@ -452,6 +460,26 @@ describe('records from the leaders', () => {
     paused.isPaused = false;
     reading.fetcher.turn();
     await readsAll();
+  });
+
+  it('are not asked for of a partition that is full, while another one goes on, and are again once it is taken from', async () => {
+    const [broker] = await started();
+    broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
+    reading = new Reading(brokers, 2, { partitionBytes: 1 });
+    reading.kept.add(0);
+    await reading.until('the other one came', () => reading?.values(1).length === END);
+    const naming = (partition: number): number =>
+      broker.asked.filter((asked) => asked.some((one) => one.partition === partition)).length;
+    expect([naming(0), naming(1) > 2]).toEqual([1, true]);
+    reading.kept.clear();
+    await readsAll();
+  });
+
+  it('are asked for again before anybody takes what the last answer has brought', async () => {
+    await started();
+    reading = new Reading(brokers, 1);
+    const { asksBeforeTaking } = await readsAll();
+    expect(asksBeforeTaking).toEqual([true, true, true]);
   });
 
   it('asked for before their partition was moved are dropped', async () => {
