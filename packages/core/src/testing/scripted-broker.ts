@@ -22,6 +22,9 @@ export interface AskedPartition {
   readonly leaderEpoch: number;
   readonly offset: number;
   readonly lastFetchedEpoch: number;
+  /** Of this partition, and of the whole answer. */
+  readonly maxBytes: number;
+  readonly answerMaxBytes: number;
 }
 
 /** What becomes of a request for records: an answer; silence; the connection goes, at once or in the middle of the answer; these bytes as they are. */
@@ -197,7 +200,9 @@ function appendPartition(writer: Writer, given: ScriptedPartition): void {
 function readAsked(request: Buffer): AskedPartition[] {
   const clientIdBytes = Math.max(0, request.readInt16BE(8));
   const reader = new ByteReader(request, 10 + clientIdBytes + 1);
-  for (let i = 0; i < 3; i++) reader.int32();
+  reader.int32();
+  reader.int32();
+  const answerMaxBytes = reader.int32();
   reader.int8();
   reader.int32();
   reader.int32();
@@ -210,9 +215,9 @@ function readAsked(request: Buffer): AskedPartition[] {
         const offset = reader.int64();
         const lastFetchedEpoch = reader.int32();
         reader.int64();
-        reader.int32();
+        const maxBytes = reader.int32();
         reader.taggedFields();
-        return { topicId, partition, leaderEpoch, offset, lastFetchedEpoch };
+        return { topicId, partition, leaderEpoch, offset, lastFetchedEpoch, maxBytes, answerMaxBytes };
       });
       reader.taggedFields();
       return partitions;

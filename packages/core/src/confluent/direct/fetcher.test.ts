@@ -5,8 +5,9 @@ import { type AskedPartition, type ScriptedAnswer, ScriptedBroker } from '../../
 import { oldMessage } from '../../testing/two-readers-under-test.ts';
 import { plainRecord, TRANSACTIONAL, writeBatch } from '../../testing/written-batch.ts';
 import { pauseFor } from '../bounded.ts';
+import { resolveConfluentKafkaOptions } from '../client-options.ts';
 import { type DirectLibrary, loadDirectLibrary } from './direct-library.ts';
-import type { DirectOptions } from './direct-options.ts';
+import { type DirectOptions, directOptions } from './direct-options.ts';
 import { DirectPartition } from './direct-partition.ts';
 import type { DirectRecord } from './direct-record.ts';
 import type { FetchRequest } from './fetch-request.ts';
@@ -473,6 +474,15 @@ describe('records from the leaders', () => {
     expect([naming(0), naming(1) > 2]).toEqual([1, true]);
     reading.kept.clear();
     await readsAll();
+  });
+
+  it('are asked for in small portions unless told otherwise, so that reading one does not hold the event loop', async () => {
+    const [broker] = await started();
+    const kafka = resolveConfluentKafkaOptions({ brokers: [`127.0.0.1:${broker.port}`] });
+    const { partitionBytes, responseBytes } = directOptions(kafka, {});
+    reading = new Reading(brokers, 1, { partitionBytes, responseBytes });
+    await readsAll();
+    expect(broker.asked[0]).toMatchObject([{ maxBytes: 128 * 1024, answerMaxBytes: 1024 * 1024 }]);
   });
 
   it('are asked for again before anybody takes what the last answer has brought', async () => {
