@@ -22,6 +22,9 @@ export interface AskedPartition {
   readonly leaderEpoch: number;
   readonly offset: number;
   readonly lastFetchedEpoch: number;
+  /** Of this partition, and of the whole answer. */
+  readonly maxBytes: number;
+  readonly answerMaxBytes: number;
 }
 
 /** What becomes of a request for records: an answer; silence; the connection goes, at once or in the middle of the answer; these bytes as they are. */
@@ -45,6 +48,9 @@ export class ScriptedBroker {
   /** All requests for records so far. */
   readonly asked: AskedPartition[][] = [];
   answer: (asked: readonly AskedPartition[]) => ScriptedAnswer | Promise<ScriptedAnswer> = () => ({ partitions: [] });
+  /** What goes out in place of an answer for records, and whether the connection then ends; `earlier` are the answers before it, as they were. */
+  mangle: (frame: Buffer, earlier: readonly Buffer[]) => readonly (Buffer | 'close')[] = (frame) => [frame];
+  readonly #earlier: Buffer[] = [];
   topicId = '0123456789abcdef0123456789abcdef';
   topicError = 0;
   /** Who leads each partition of the topic, and all brokers that there are. */
@@ -72,7 +78,11 @@ export class ScriptedBroker {
 
   /** Closes all connections; new ones are taken. */
   drop(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) {
+      // One that is being ended cannot be reset: its handle would stay open.
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 
   async stop(): Promise<void> {
@@ -99,19 +109,19 @@ export class ScriptedBroker {
   async #answer(socket: Socket, request: Buffer): Promise<void> {
     const key = request.readInt16BE(0);
     const correlationId = request.subarray(4, 8);
-    const reply = (body: Buffer, header = FLEXIBLE_HEADER): void => {
+    const frame = (body: Buffer, header = FLEXIBLE_HEADER): Buffer => {
       const bytes = Buffer.concat([Buffer.alloc(4), correlationId, header, body]);
       bytes.writeInt32BE(bytes.length - 4);
-      socket.write(bytes);
+      return bytes;
     };
     if (key === METADATA) {
       this.metadataRequests++;
-      reply(this.#metadata());
+      socket.write(frame(this.#metadata()));
     } else if (key !== FETCH) {
       // Versions: of two requests.
       const { fetch, metadata } = this.newest;
       const versions = [0, 0, 3, 0, FETCH, 0, 4, 0, fetch, 0, 0, METADATA, 0, 0, 0, metadata, 0, 0, 0, 0, 0, 0];
-      reply(Buffer.from(versions), Buffer.alloc(0));
+      socket.write(frame(Buffer.from(versions), Buffer.alloc(0)));
     } else {
       const asked = readAsked(request);
       this.asked.push(asked);
@@ -121,8 +131,16 @@ export class ScriptedBroker {
       else if (answer === 'close in the middle')
         socket.end(Buffer.concat([Buffer.from([0, 0, 1, 0]), correlationId, Buffer.alloc(50)]));
       else if (Buffer.isBuffer(answer)) socket.write(answer);
-      else reply(this.#response(asked[0]?.topicId ?? this.topicId, answer));
+      else this.#send(socket, frame(this.#response(asked[0]?.topicId ?? this.topicId, answer)));
     }
+  }
+
+  #send(socket: Socket, frame: Buffer): void {
+    for (const part of this.mangle(frame, this.#earlier)) {
+      if (part === 'close') socket.end();
+      else socket.write(part);
+    }
+    this.#earlier.push(frame);
   }
 
   #metadata(): Buffer {
@@ -182,7 +200,9 @@ function appendPartition(writer: Writer, given: ScriptedPartition): void {
 function readAsked(request: Buffer): AskedPartition[] {
   const clientIdBytes = Math.max(0, request.readInt16BE(8));
   const reader = new ByteReader(request, 10 + clientIdBytes + 1);
-  for (let i = 0; i < 3; i++) reader.int32();
+  reader.int32();
+  reader.int32();
+  const answerMaxBytes = reader.int32();
   reader.int8();
   reader.int32();
   reader.int32();
@@ -195,9 +215,9 @@ function readAsked(request: Buffer): AskedPartition[] {
         const offset = reader.int64();
         const lastFetchedEpoch = reader.int32();
         reader.int64();
-        reader.int32();
+        const maxBytes = reader.int32();
         reader.taggedFields();
-        return { topicId, partition, leaderEpoch, offset, lastFetchedEpoch };
+        return { topicId, partition, leaderEpoch, offset, lastFetchedEpoch, maxBytes, answerMaxBytes };
       });
       reader.taggedFields();
       return partitions;

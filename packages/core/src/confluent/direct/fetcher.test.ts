@@ -5,8 +5,9 @@ import { type AskedPartition, type ScriptedAnswer, ScriptedBroker } from '../../
 import { oldMessage } from '../../testing/two-readers-under-test.ts';
 import { plainRecord, TRANSACTIONAL, writeBatch } from '../../testing/written-batch.ts';
 import { pauseFor } from '../bounded.ts';
+import { resolveConfluentKafkaOptions } from '../client-options.ts';
 import { type DirectLibrary, loadDirectLibrary } from './direct-library.ts';
-import type { DirectOptions } from './direct-options.ts';
+import { type DirectOptions, directOptions } from './direct-options.ts';
 import { DirectPartition } from './direct-partition.ts';
 import type { DirectRecord } from './direct-record.ts';
 import type { FetchRequest } from './fetch-request.ts';
@@ -47,6 +48,10 @@ class Reading {
   questions = 0;
   /** What librdkafka is to read on, from where, and why. */
   readonly left: { readonly partition: number; readonly next: number; readonly why: string }[] = [];
+  /** Partitions that nobody takes from. */
+  readonly kept = new Set<number>();
+  /** Whether a partition was asked for already each time that something of it could be taken. */
+  readonly asksBeforeTaking: boolean[] = [];
   readonly fetcher: Fetcher;
 
   constructor(
@@ -97,7 +102,11 @@ class Reading {
   }
 
   #take(): void {
-    for (const owned of this.partitions) if (owned.isOpen) owned.take(1_000, this.records);
+    for (const owned of this.partitions) {
+      if (!owned.isOpen || this.kept.has(owned.partition)) continue;
+      if (owned.hasRecords) this.asksBeforeTaking.push(owned.isAsked);
+      owned.take(1_000, this.records);
+    }
     this.fetcher.room();
   }
 }
@@ -401,6 +410,24 @@ describe('records from the leaders', () => {
     expect([reading.values(), broker.asked.length]).toEqual([['v0'], 3]);
   });
 
+  it('come though they stand behind the high watermark: a broker notes that before it reads its log, and it may rise meanwhile', async () => {
+    const [broker] = await started();
+    const late = (offset: number): ScriptedAnswer => ({
+      partitions: [{ partition: 0, end: offset, records: logFrom(offset) }],
+    });
+    broker.answer = first(late(0), late(2), late(4));
+    reading = new Reading(brokers, 1);
+    expect([(await readsAll()).errors, broker.asked[3]?.[0]?.offset]).toEqual([[], END]);
+  });
+
+  it('come all, once, though batches came in another order', async () => {
+    const [broker] = await started();
+    const records = Buffer.concat([0, 3, 1, 2].map((offset) => logFrom(offset, 1)));
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records }] });
+    reading = new Reading(brokers, 1);
+    expect((await readsAll()).errors).toEqual([]);
+  });
+
   it('come whole where what came was corrupt on its way', async () => {
     const [broker] = await started();
     const corrupt = logFrom(0, 1);
@@ -434,6 +461,35 @@ describe('records from the leaders', () => {
     paused.isPaused = false;
     reading.fetcher.turn();
     await readsAll();
+  });
+
+  it('are not asked for of a partition that is full, while another one goes on, and are again once it is taken from', async () => {
+    const [broker] = await started();
+    broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
+    reading = new Reading(brokers, 2, { partitionBytes: 1 });
+    reading.kept.add(0);
+    await reading.until('the other one came', () => reading?.values(1).length === END);
+    const naming = (partition: number): number =>
+      broker.asked.filter((asked) => asked.some((one) => one.partition === partition)).length;
+    expect([naming(0), naming(1) > 2]).toEqual([1, true]);
+    reading.kept.clear();
+    await readsAll();
+  });
+
+  it('are asked for in small portions unless told otherwise, so that reading one does not hold the event loop', async () => {
+    const [broker] = await started();
+    const kafka = resolveConfluentKafkaOptions({ brokers: [`127.0.0.1:${broker.port}`] });
+    const { partitionBytes, responseBytes } = directOptions(kafka, {});
+    reading = new Reading(brokers, 1, { partitionBytes, responseBytes });
+    await readsAll();
+    expect(broker.asked[0]).toMatchObject([{ maxBytes: 128 * 1024, answerMaxBytes: 1024 * 1024 }]);
+  });
+
+  it('are asked for again before anybody takes what the last answer has brought', async () => {
+    await started();
+    reading = new Reading(brokers, 1);
+    const { asksBeforeTaking } = await readsAll();
+    expect(asksBeforeTaking).toEqual([true, true, true]);
   });
 
   it('asked for before their partition was moved are dropped', async () => {

@@ -112,6 +112,25 @@ describe('what came of a partition', () => {
     );
   });
 
+  it('is never a wrong record where its batches come in another order: those before the first missing offset, and an error', () => {
+    const shuffled = log.chain((batches) =>
+      fc.tuple(fc.constant(batches), fc.shuffledSubarray(batches, { minLength: batches.length })),
+    );
+    fc.assert(
+      fc.property(shuffled, ([batches, sent]) => {
+        const data = read(Buffer.concat(sent.map(writeBatch)));
+        const expected = expectedOf(batches);
+        const isInOrder = sent.every((one, i) => one === batches[i]);
+        const records = recordsOf(data).map(plain);
+        expect(records).toEqual(isInOrder ? expected : expected.slice(0, records.length));
+        expect(data.corrupt === undefined).toBe(isInOrder);
+        // The next request is for what is missing.
+        expect(expected.find(({ offset }) => offset >= data.next)).toEqual(expected[records.length]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('is never a wrong record where a bit is flipped: those before it, and an error', () => {
     fc.assert(
       fc.property(log, fc.nat(), fc.nat({ max: 7 }), (batches, place, bit) => {

@@ -55,6 +55,10 @@ describe('a partition of transactions', () => {
   });
 });
 
+/** A batch of the epoch that its first offset says. */
+const at = (baseOffset: number, ...values: string[]): Buffer =>
+  writeBatch({ baseOffset, leaderEpoch: baseOffset, records: values.map((v, i) => plainRecord(i, v)) });
+
 describe('a batch', () => {
   it('that compaction has left empty is passed over', () => {
     const empty = writeBatch({ baseOffset: 5, records: [], lastOffsetDelta: 9 });
@@ -107,11 +111,30 @@ describe('a batch', () => {
     const twice = [plainRecord(1, 'a'), plainRecord(1, 'b')];
     const [batch] = read([writeBatch({ records: twice })]).batches;
     expect(() => batch?.read(10, [])).toThrow(/offset 1 out of its order/);
-    const before = read([
-      writeBatch({ baseOffset: 5, records: [plainRecord(0, 'a')] }),
-      writeBatch({ records: [plainRecord(0, 'b')] }),
-    ]);
-    expect(before.corrupt?.reason).toMatch(/ends at 0, before 6/);
+  });
+
+  it('that ends before what was asked for is corrupt', () => {
+    expect(read([at(3, 'a', 'b')], undefined, 5).corrupt?.reason).toMatch(/ends at 4, before 5/);
+  });
+
+  it('may begin before what was asked for, and not before the end of the one in front of it', () => {
+    const data = read([at(3, 'a', 'b', 'c'), at(5, 'd', 'e')], undefined, 4);
+    expect([valuesOf(data), data.next]).toEqual([['b', 'c'], 6]);
+    const reason = 'a batch from 5 to 6 stands behind one that ends at 5';
+    expect(data.corrupt).toEqual({ firstOffset: 6, lastOffset: 6, reason, isForLibrdkafka: false });
+  });
+
+  it('that goes backwards makes all unsure that is behind a missing offset: one of them stands in a wrong place', () => {
+    const data = read([at(0, 'a'), at(1, 'b'), at(4, 'e', 'f'), at(6, 'g'), at(2, 'c', 'd')]);
+    expect([valuesOf(data), data.next, data.leaderEpoch]).toEqual([['a', 'b'], 2, 1]);
+    expect(data.corrupt).toMatchObject({ firstOffset: 2, lastOffset: 3, reason: expect.stringMatching(/from 2 to 3/) });
+    const first = read([at(4, 'e'), at(0, 'a')]);
+    expect([valuesOf(first), first.next, first.leaderEpoch]).toEqual([[], 0, undefined]);
+  });
+
+  it('comes though offsets in front of it are missing', () => {
+    const data = read([at(2, 'c'), at(5, 'f'), at(9, 'j')]);
+    expect([valuesOf(data), data.next, data.corrupt]).toEqual([['c', 'f', 'j'], 10, undefined]);
   });
 
   it('keeps in memory what it is made of, and its records say how much of it is theirs', () => {

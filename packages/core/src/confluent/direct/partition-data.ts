@@ -39,8 +39,19 @@ export interface PartitionData {
 }
 
 /**
+ * How reading stood in front of the first offset that is missing. Compaction leaves gaps, and so does a batch that stands in a wrong place, which no
+ * checksum tells: when one behind it goes backwards, only what is before the gap is sure.
+ */
+interface Gap {
+  readonly batches: number;
+  readonly next: number;
+  readonly leaderEpoch: number | undefined;
+}
+
+/**
  * Splits what came of a partition into batches: checks the checksum of each, leaves out control batches and what aborted transactions wrote,
- * and stops in front of one that is cut off or corrupt. Nothing is decompressed.
+ * and stops in front of one that is cut off or corrupt. Nothing is decompressed. One that stands behind the high watermark which came with it is
+ * right: a broker notes that before it reads its log.
  */
 export function readPartitionData(data: PartitionBytes, codecs: BatchCodecs): PartitionData {
   const { bytes, from } = data;
@@ -50,13 +61,26 @@ export function readPartitionData(data: PartitionBytes, codecs: BatchCodecs): Pa
   let leaderEpoch: number | undefined;
   let at = 0;
   let corrupt: CorruptBatch | undefined;
+  let gap: Gap | undefined;
   while (at < bytes.length) {
     let header: BatchHeader | undefined;
     try {
       header = readBatchHeader(bytes, at);
       if (header === undefined) break;
       const batch = bytes.subarray(at, at + header.bytes);
+      // The first one may begin before the offset that was asked for.
+      if (at > 0 && header.baseOffset < next) {
+        const reason = `a batch from ${header.baseOffset} to ${header.lastOffset} stands behind one that ends at ${next - 1}`;
+        if (gap !== undefined) {
+          ({ next, leaderEpoch } = gap);
+          batches.length = gap.batches;
+        }
+        const lastOffset = Math.max(next, header.lastOffset);
+        corrupt = { firstOffset: next, lastOffset, reason, isForLibrdkafka: false };
+        break;
+      }
       checkBatch(header, batch, next, codecs);
+      if (header.baseOffset > next) gap ??= { batches: batches.length, next, leaderEpoch };
       const isAborted = aborted?.passes(header, batch) === true;
       if (!header.isControl && !isAborted && header.recordCount > 0) {
         checkCodec(header, codecs);
@@ -73,8 +97,7 @@ export function readPartitionData(data: PartitionBytes, codecs: BatchCodecs): Pa
       break;
     }
     at += header.bytes;
-    // One that lies before what was asked for altogether says nothing.
-    next = Math.max(next, header.lastOffset + 1);
+    next = header.lastOffset + 1;
     leaderEpoch = header.leaderEpoch;
   }
   return { batches, next, leaderEpoch, corrupt };
@@ -87,7 +110,6 @@ function checkBatch(header: BatchHeader, batch: Buffer, next: number, codecs: Ba
     throw new MalformedBytes(
       `a batch of ${header.recordCount} records from ${header.baseOffset} to ${header.lastOffset}`,
     );
-  // The first one may begin before the offset that was asked for, never end before it.
   if (header.lastOffset < next) throw new MalformedBytes(`a batch that ends at ${header.lastOffset}, before ${next}`);
 }
 
