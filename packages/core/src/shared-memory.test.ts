@@ -61,15 +61,16 @@ describe('memory that records share', () => {
 
   it('is let go of by records that are queued in a partition that is paused', async () => {
     const stage = stageOf(1, CHUNK_RECORDS, { concurrency: laneStrategy(lanes.serial) });
-    stage.hold('0@0');
-    await start(stage, 100);
+    const left = CHUNK_RECORDS / 20;
+    const last = `0@${CHUNK_RECORDS - left - 1}`;
+    stage.hold(last);
+    await start(stage);
     expect(inFlight(stage).bytes).toBeGreaterThan(CHUNK_BYTES);
     stage.worker.pause([at(0)]);
-    await stage.open('0@0');
-    await stage.advance(100);
+    await stage.open(last);
     const { records, bytes } = inFlight(stage);
-    expect(records).toBeGreaterThan(100);
-    expect(bytes).toBeLessThan(records * RECORD_BYTES);
+    expect(records).toBe(left);
+    expect(bytes).toBeLessThan(left * RECORD_BYTES);
     stage.worker.resume([at(0)]);
     await stage.advance(5_000);
     expect([stage.handled.length, inFlight(stage)]).toEqual([CHUNK_RECORDS, { records: 0, bytes: 0 }]);
@@ -94,6 +95,21 @@ describe('memory that records share', () => {
     await stage.open('0@0');
     await stage.advance(1_000);
     expect([inFlight(stage), stage.committed(1)]).toEqual([{ records: 0, bytes: 0 }, CHUNK_RECORDS]);
+    expect(await stage.end()).toEqual([]);
+  });
+
+  it('is let go of by records that are not started any more, since their partition is being revoked', async () => {
+    const options = { concurrency: laneStrategy(lanes.serial), revokeDrainMs: 10_000 };
+    const stage = stageOf(1, 2 * CHUNK_RECORDS, options);
+    stage.hold(`0@${CHUNK_RECORDS - 1}`);
+    await start(stage);
+    const before = inFlight(stage);
+    stage.kafka.group('g').revoke([at(0)]);
+    await stage.advance(100);
+    const after = inFlight(stage);
+    expect([before.records, after.records]).toEqual([CHUNK_RECORDS + 1, CHUNK_RECORDS + 1]);
+    // What lies between the records of the second chunk is gone.
+    expect(before.bytes - after.bytes).toBeGreaterThan(CHUNK_RECORDS);
     expect(await stage.end()).toEqual([]);
   });
 
@@ -124,6 +140,21 @@ describe('memory that records share', () => {
     await stage.open('2@0');
     await stage.advance(60_000);
     expect([stage.committed(2), inFlight(stage)]).toEqual([CHUNK_RECORDS, { records: 0, bytes: 0 }]);
+    expect(await stage.end()).toEqual([]);
+  });
+
+  it('holds a partition back no longer that had more of it than its share, when its record waits for a retry', async () => {
+    const stage = stageOf(4, CHUNK_RECORDS, {
+      limits: { inFlightBytes: CHUNK_BYTES / 10 },
+      onFailure: always({ do: 'retry', afterMs: 3_600_000 }),
+    });
+    stage.hold('2@0');
+    stage.fail('2@0');
+    await start(stage, 120_000);
+    expect(stage.handled.length).toBeLessThan(3_500);
+    await stage.open('2@0');
+    await stage.advance(60_000);
+    expect([stage.handled.length, inFlight(stage).records]).toEqual([4 * CHUNK_RECORDS - 1, 1]);
     expect(await stage.end()).toEqual([]);
   });
 
