@@ -27,6 +27,8 @@ export interface DeadLetterParts {
   readonly write: (message: OutgoingRecord, item: CallItem) => Promise<unknown>;
   /** Its dead letter is acknowledged: the record is finished. */
   readonly written: (call: HandlerCall, item: CallItem) => void;
+  /** A record is kept for long, and no handler has it. */
+  readonly detach: (item: CallItem) => void;
 }
 
 /** A dead letter that is not acknowledged yet. */
@@ -149,6 +151,7 @@ export class DeadLetters {
     pending.failures++;
     pending.lastError = error;
     pending.item.owner.leaveOpen(pending.item.received.offset);
+    this.#parts.detach(pending.item);
     const { topic, partition, offset } = pending.item.received;
     const afterMs = backoffMs(BACKOFF, pending.failures, options.random());
     const isFinal = isKafkaWorkerError(error) && !error.retriable;

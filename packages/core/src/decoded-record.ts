@@ -38,12 +38,15 @@ export class DecodedRecord implements KafkaRecord<unknown, unknown> {
 
   /** @throws DeserializationError */
   get key(): unknown {
+    // Kept here, it would keep alive what the record itself may let go of.
+    if (this.#keyDeserializer === undefined) return this.#received.key;
     this.#key ??= { decoded: this.#decode('key', this.#keyDeserializer, this.#received.key) };
     return this.#key.decoded;
   }
 
   /** @throws DeserializationError */
   get value(): unknown {
+    if (this.#valueDeserializer === undefined) return this.#received.value;
     this.#value ??= { decoded: this.#decode('value', this.#valueDeserializer, this.#received.value) };
     return this.#value.decoded;
   }
@@ -57,8 +60,7 @@ export class DecodedRecord implements KafkaRecord<unknown, unknown> {
     return new DecodedRecord(copyRecord(this.#received), this.#keyDeserializer, this.#valueDeserializer);
   }
 
-  #decode(part: 'key' | 'value', deserializer: Deserializer<unknown> | undefined, bytes: Buffer | null): unknown {
-    if (deserializer === undefined) return bytes;
+  #decode(part: 'key' | 'value', deserializer: Deserializer<unknown>, bytes: Buffer | null): unknown {
     try {
       return deserializer.deserialize(bytes, this.#received);
     } catch (error) {

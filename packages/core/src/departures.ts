@@ -110,8 +110,10 @@ export class Departures {
 
   /** Nobody waits for these any more, so they take no room from partitions that stay. */
   #setAside(owned: OwnedPartition, records: readonly ReceivedRecord[], before: Aside = NOTHING_ASIDE): void {
+    const { intake } = this.#parts;
+    for (const record of records) intake.detach(owned, record);
     const bytes = records.reduce((sum, { sizeBytes }) => sum + sizeBytes, before.bytes);
-    this.#parts.intake.setAside(owned, 'suspended', { records: before.records + records.length, bytes });
+    intake.setAside(owned, 'suspended', { records: before.records + records.length, bytes });
   }
 
   /** Of handlers that run, and of dead letters that are being written. */

@@ -163,6 +163,7 @@ export class Engine {
       partitions: () => assignment.size,
       hold: (owner) => intake.holdKept(owner),
       release: (owner) => intake.releaseKept(owner),
+      detach: ({ owner, received }) => intake.detach(owner, received),
     });
     this.committer = new Committer({
       unwritable: (sends) => this.#undelivered?.decide(sends),
@@ -367,7 +368,7 @@ export class Engine {
 
   #finished(owner: OwnedPartition, received: ReceivedRecord): void {
     owner.ledger.settle(received.offset);
-    this.intake.settled(owner, received.sizeBytes);
+    this.intake.settled(owner, received);
     owner.noteFinished();
     this.committer.noteProgress(1);
   }

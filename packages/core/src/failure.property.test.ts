@@ -6,6 +6,7 @@ import { CommitError, ProduceError, ShutdownTimeoutError } from './errors.ts';
 import type { Decision, Failure, FailurePolicy } from './failure.ts';
 import { HandlerError } from './handler-errors.ts';
 import type { NextOffset } from './record.ts';
+import { chunkedKafka } from './testing/chunked-kafka.ts';
 import { type FakeKafka, fakeKafka } from './testing/fake-kafka.ts';
 import { laneStrategy, lanes } from './testing/stage.ts';
 import { Worker } from './worker.ts';
@@ -68,6 +69,8 @@ const plan = fc.record({
     inFlightBytes: fc.constantFrom(600, 2_000, 1_000_000),
     aheadOfFrontier: fc.constantFrom(5, 50_000),
   }),
+  /** How many records of a partition share the memory that they came in; null for none. */
+  chunkRecords: fc.option(fc.constantFrom(1, 4, 100)),
   behaviours: fc.array(behaviour, { minLength: 1, maxLength: 7 }),
   steps: fc.array(step, { maxLength: 30, size: 'max' }),
 });
@@ -109,10 +112,11 @@ class World {
   }
 
   async start(): Promise<void> {
-    const { rule, batch, limits, failsAlone } = this.#plan;
+    const { rule, batch, limits, failsAlone, chunkRecords } = this.#plan;
     this.#order.clear();
     const common = {
-      ...{ kafka: this.kafka, groupId: 'g', topics: 't', clock: this.kafka.clock, logger: quiet, random: () => 0.5 },
+      kafka: chunkRecords === null ? this.kafka : chunkedKafka(this.kafka, chunkRecords),
+      ...{ groupId: 'g', topics: 't', clock: this.kafka.clock, logger: quiet, random: () => 0.5 },
       ...{ concurrency: laneStrategy(rule), limits, onFailure: this.#policy(), revokeDrainMs: 1_000 },
     };
     const worker =

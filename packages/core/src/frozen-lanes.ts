@@ -32,8 +32,8 @@ export class FrozenLanes {
   }
 
   /** A record was queued in a lane that is frozen. */
-  noteQueued(owner: OwnedPartition, { sizeBytes }: ReceivedRecord): void {
-    this.#count(owner, 1, sizeBytes);
+  noteQueued(owner: OwnedPartition, record: ReceivedRecord): void {
+    this.#count(owner, record, 1);
   }
 
   remove(lane: Lane<HandlerCall>, call: HandlerCall): void {
@@ -59,19 +59,22 @@ export class FrozenLanes {
   #countQueue(lane: Lane<HandlerCall>, sign: 1 | -1): void {
     for (const record of lane.queue) {
       const owner = this.#parts.ownerOf(record);
-      if (owner !== undefined) this.#count(owner, sign, sign * record.sizeBytes);
+      if (owner !== undefined) this.#count(owner, record, sign);
     }
   }
 
   #countItems(call: HandlerCall, sign: 1 | -1): void {
     const items: readonly CallItem[] = call.isEmpty ? [] : (call.items ?? [call]);
-    for (const { owner, received } of items) this.#count(owner, sign, sign * received.sizeBytes);
+    for (const { owner, received } of items) this.#count(owner, received, sign);
   }
 
-  #count(owner: OwnedPartition, records: number, bytes: number): void {
+  #count(owner: OwnedPartition, record: ReceivedRecord, sign: 1 | -1): void {
     if (owner.phase === 'ended') return;
+    const { intake } = this.#parts;
+    if (sign > 0) intake.detach(owner, record);
     this.#owners.add(owner);
     const { keys } = owner.asides;
-    this.#parts.intake.setAside(owner, 'keys', { records: keys.records + records, bytes: keys.bytes + bytes });
+    const bytes = keys.bytes + sign * record.sizeBytes;
+    intake.setAside(owner, 'keys', { records: keys.records + sign, bytes });
   }
 }

@@ -38,6 +38,18 @@ describe('InFlight', () => {
     expect(inFlight.room()).toBe(18);
   });
 
+  it('takes a record to pin what those of the last poll have pinned on average, and never so much that none could come once it opens again', () => {
+    const inFlight = new InFlight({ inFlightRecords: 10_000, inFlightBytes: 10 * MIB });
+    inFlight.polled(200, MIB);
+    expect(inFlight.room()).toBe(10);
+    inFlight.polled(200, 8 * MIB);
+    expect(inFlight.room()).toBe(4);
+    for (const bytes of [7 * MIB, 4 * MIB]) inFlight.add(bytes);
+    expect(inFlight.room()).toBe(0);
+    inFlight.remove(1, 4 * MIB);
+    expect(inFlight.room()).toBe(1);
+  });
+
   it('learns nothing from a poll of which nothing was taken', () => {
     const inFlight = new InFlight({ inFlightRecords: 10_000, inFlightBytes: 10 * MIB });
     poll(inFlight, []);

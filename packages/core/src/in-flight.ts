@@ -1,5 +1,7 @@
 /** Once full, it takes more when it has come down to this part of its limits. */
 const REOPEN_AT = 0.7;
+/** One more record is never taken to pin more shared memory than this part of the limit, so that some can come as soon as it opens again. */
+const MOST_SHARED = 0.25;
 /** More at once would hold the event loop for too long. */
 const MAX_RECORDS_PER_POLL = 500;
 /** Kafka's default for the largest message, as long as no record was seen. */
@@ -16,7 +18,7 @@ export class InFlight {
   #forgivenRecords = 0;
   #forgivenBytes = 0;
   #isFull = false;
-  /** The largest record of the polls of late: how much one more may bring. */
+  /** The largest record of the polls of late, or what their records have pinned on average if that is more: how much one more may bring. */
   #recordBytes = INITIAL_RECORD_BYTES;
   #hasSeenRecords = false;
 
@@ -39,7 +41,6 @@ export class InFlight {
   add(bytes: number): void {
     this.#records++;
     this.#bytes += bytes;
-    if (bytes > this.#recordBytes) this.#recordBytes = bytes;
   }
 
   remove(records: number, bytes: number): void {
@@ -53,11 +54,12 @@ export class InFlight {
     this.#forgivenBytes += bytes;
   }
 
-  /** Notes a poll's largest record, so that the estimate also comes down again. */
-  polled(largestRecordBytes: number): void {
+  /** Notes a poll's largest record, and what each has pinned on average, so that the estimate also comes down again. */
+  polled(largestRecordBytes: number, pinnedPerRecord = 0): void {
     // A poll of which nothing was taken says nothing.
     if (largestRecordBytes === 0) return;
-    this.#recordBytes = Math.max(largestRecordBytes, 1, this.#hasSeenRecords ? this.#recordBytes / 2 : 0);
+    const shared = Math.min(pinnedPerRecord, this.#maxBytes * MOST_SHARED);
+    this.#recordBytes = Math.max(largestRecordBytes, shared, 1, this.#hasSeenRecords ? this.#recordBytes / 2 : 0);
     this.#hasSeenRecords = true;
   }
 

@@ -77,7 +77,15 @@ export { CorruptRecordError, LogTruncatedError, OffsetOutOfRangeError } from './
 export type { Logger } from './logger.ts';
 export type { Plugin, PluginHost } from './plugin.ts';
 export type { Headers, KafkaRecord, NextOffset, OutgoingRecord, TopicPartition } from './record.ts';
-export { copyRecord, HeaderList, noHeaders, OwnedRecord, type ReceivedRecord, recordToJSON } from './record.ts';
+export {
+  copyRecord,
+  HeaderList,
+  noHeaders,
+  OwnedRecord,
+  type ReceivedRecord,
+  recordToJSON,
+  type SharedMemory,
+} from './record.ts';
 export { type Backoff, type RetryOptions, retryPolicy } from './retry-policy.ts';
 export { type RunUntilSignalOptions, runUntilSignal } from './run-until-signal.ts';
 export type { Runnable } from './runnable.ts';

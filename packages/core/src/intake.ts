@@ -79,33 +79,44 @@ export class Intake {
     this.#look?.clear();
   }
 
-  /** Takes polled records in; those of partitions that are not ours, or that were taken before, are of no use. The bytes taken. */
+  /** Takes polled records in; those of partitions that are not ours, or that were taken before, are of no use. The bytes of the records taken. */
   receive(records: readonly ReceivedRecord[]): number {
     const { assignment, accepted, clock, limits } = this.#parts;
     const now = clock.now();
     let bytes = 0;
     let largest = 0;
+    let taken = 0;
+    let pinned = 0;
     for (const record of records) {
       const owner = assignment.ownerOf(record);
-      const { offset, sizeBytes } = record;
-      if (owner === undefined || owner.phase !== 'active' || !owner.receive(offset, sizeBytes)) continue;
-      this.inFlight.add(sizeBytes);
+      if (owner === undefined || owner.phase !== 'active' || !owner.receive(record.offset)) continue;
+      const added = owner.memory.add(record);
+      const sizeBytes = record.shared === undefined ? added : record.sizeBytes;
+      this.inFlight.add(added);
+      taken++;
+      pinned += added;
       bytes += sizeBytes;
       if (sizeBytes > largest) largest = sizeBytes;
       accepted(record, owner, now);
       if (owner.ledger.aheadCount >= limits.aheadOfFrontier || this.#isAheadBy(owner, 1)) this.#hold(owner, 'ahead');
       if (this.#shares.areKept && this.#shares.isOverdrawn(owner, 1)) this.#overdraw(owner);
     }
-    this.inFlight.polled(largest);
+    this.inFlight.polled(largest, pinned / taken);
     return bytes;
   }
 
   /** A record is finished. */
-  settled(owner: OwnedPartition, sizeBytes: number): void {
-    owner.inFlightBytes -= sizeBytes;
-    this.inFlight.remove(1, sizeBytes);
+  settled(owner: OwnedPartition, record: ReceivedRecord): void {
+    this.inFlight.remove(1, owner.memory.remove(record));
     if (!owner.isHeldBack) return;
     this.#releaseIfFew(owner);
+  }
+
+  /** A record in flight is kept for long, and no handler has it: it keeps its own bytes only from now on, not all that came with it. */
+  detach(owner: OwnedPartition, record: ReceivedRecord): void {
+    if (record.shared === undefined || owner.phase === 'ended') return;
+    this.inFlight.remove(0, owner.memory.detach(record));
+    if (owner.isHeldBack) this.#releaseIfFew(owner);
   }
 
   /** Nothing more of a partition is polled, until this reason and every other one is gone. */
@@ -137,7 +148,7 @@ export class Intake {
   ended(owner: OwnedPartition): void {
     this.#shares.setAside(owner, 'suspended', NOTHING_ASIDE);
     this.#shares.setAside(owner, 'keys', NOTHING_ASIDE);
-    this.inFlight.remove(owner.ledger.openCount, owner.inFlightBytes);
+    this.inFlight.remove(owner.ledger.openCount, owner.memory.bytes);
     this.#shares.unforgive(owner);
     this.#frontiers.delete(owner);
   }

@@ -29,6 +29,8 @@ export interface KeptSendsIntake {
   readonly partitions: () => number;
   readonly hold: (owner: OwnedPartition) => void;
   readonly release: (owner: OwnedPartition) => void;
+  /** A record is kept, and no handler has it. */
+  readonly detach: (item: CallItem) => void;
 }
 
 /**
@@ -97,6 +99,7 @@ export class KeptSends {
       isDeadLetter: deadLetter !== undefined,
       isHeld: false,
     });
+    this.#intake?.detach(item);
   }
 
   /**

@@ -59,10 +59,11 @@ export class Outcomes {
     const { options, lanes, turns, laneNow, events, suspensions, intake, ownerOf, write } = parts;
     const { clock, logger, onFailure } = options;
     this.#verdicts = new Verdicts(options, events);
-    this.retries = new Retries({ clock, lanes, turns, laneNow, kept: (call) => suspensions.keep(call) });
+    const detach = ({ owner, received }: CallItem): void => intake.detach(owner, received);
+    this.retries = new Retries({ clock, lanes, turns, laneNow, detach, kept: (call) => suspensions.keep(call) });
     this.deadLetters = new DeadLetters({
       written: (call, item) => this.#settle(call, item, 'dead-lettered'),
-      ...{ options, lanes, turns, laneNow, events, write },
+      ...{ options, lanes, turns, laneNow, events, write, detach },
     });
     this.freezer = new Freezer({
       skipped: (call, item) => this.#settle(call, item, 'skipped'),

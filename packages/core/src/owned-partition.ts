@@ -1,5 +1,6 @@
 import type { PartitionProgress } from './delivery.ts';
 import { Ledger } from './ledger.ts';
+import { PinnedMemory } from './pinned-memory.ts';
 import type { NextOffset, TopicPartition } from './record.ts';
 
 /**
@@ -45,7 +46,7 @@ export class OwnedPartition implements TopicPartition {
   aside: Aside = NOTHING_ASIDE;
   readonly asides: Record<'suspended' | 'keys', Aside> = { suspended: NOTHING_ASIDE, keys: NOTHING_ASIDE };
   /** Of records received and not finished. */
-  inFlightBytes = 0;
+  readonly memory: PinnedMemory = new PinnedMemory();
   /** Why its intake is stopped, if it is. */
   readonly heldBackFor: Set<HoldReason> = new Set<HoldReason>();
   /** Nothing of it is started: it is frozen or paused. Asked for every record, so a property and no look-up. */
@@ -137,10 +138,9 @@ export class OwnedPartition implements TopicPartition {
   }
 
   /** Notes a received record. False for one that was received before, or lies below the start: it is of no use. */
-  receive(offset: number, bytes: number): boolean {
+  receive(offset: number): boolean {
     if (offset < this.ledger.position) return false;
     this.ledger.receive(offset);
-    this.inFlightBytes += bytes;
     return true;
   }
 

@@ -37,10 +37,29 @@ export interface KafkaRecord<Value = Buffer | null, Key = Buffer | null> extends
   copy(): KafkaRecord<Value, Key>;
 }
 
+/**
+ * Memory that several records keep, each of them all of it: what came of a partition in one response, or an unpacked batch. All are of one partition, in
+ * one assignment.
+ */
+export interface SharedMemory {
+  readonly bytes: number;
+  /** How many of them are in flight. 0 at first, and then the engine's to count. */
+  inFlight: number;
+}
+
 /** A record as a reader hands it to the engine: its bytes, and how much memory it pins. */
 export interface ReceivedRecord extends KafkaRecord {
-  /** Bytes that count against the limit of bytes in flight. */
+  /**
+   * Key, value and headers, and what the object costs, in bytes. That is what it counts against the limit of bytes in flight, unless it shares its memory.
+   */
   readonly sizeBytes: number;
+  /**
+   * Memory that it keeps together with other records: all of it counts against the limit of bytes in flight while one of them is, and each only with what its
+   * object costs beside that. Undefined for a record whose bytes are its own.
+   */
+  readonly shared?: SharedMemory | undefined;
+  /** For a record that is kept for long: copies its bytes, and lets go of what it shares. `shared` is undefined from then on, and `sizeBytes` the same. */
+  detach?(): void;
   /** Its key as Latin-1, for a record that comes to it without a buffer of the key: lanes go by that, and most handlers never look at the key. */
   keyAsLatin1?(): string | null;
 }
@@ -132,7 +151,7 @@ export class OwnedRecord implements ReceivedRecord {
 }
 
 /** What an object costs beside its bytes, so that a flood of empty records is bounded too. */
-const RECORD_OVERHEAD_BYTES = 100;
+export const RECORD_OVERHEAD_BYTES = 100;
 
 /** The shape that `toJSON` of every record gives. */
 export function recordToJSON(record: KafkaRecord<unknown, unknown>): object {

@@ -1,5 +1,5 @@
 import type { Clock, Timer } from './clock.ts';
-import type { HandlerCall } from './handler-call.ts';
+import type { CallItem, HandlerCall } from './handler-call.ts';
 import type { Lanes } from './lanes.ts';
 import type { Turns } from './turns.ts';
 
@@ -11,6 +11,8 @@ export interface RetryParts {
   readonly laneNow: () => number;
   /** Takes a call whose partition is frozen or paused; false for one that may start. */
   readonly kept: (call: HandlerCall) => boolean;
+  /** A record is kept for long, and no handler has it. */
+  readonly detach: (item: CallItem) => void;
 }
 
 /** A call that waits for its next attempt. */
@@ -60,7 +62,10 @@ export class Retries {
   #wait(call: HandlerCall, afterMs: number, undoneBy: Error | undefined): void {
     const { lanes, clock, turns } = this.#parts;
     lanes.hold(call.lane);
-    for (const { owner, received } of call.items ?? [call]) owner.leaveOpen(received.offset);
+    for (const item of call.items ?? [call]) {
+      item.owner.leaveOpen(item.received.offset);
+      this.#parts.detach(item);
+    }
     const timer = this.#hasStopped
       ? undefined
       : clock.setTimeout(() => {

@@ -76,9 +76,9 @@ export class Shares {
 }
 
 /** What a partition has in flight of its own, without what it keeps for later. */
-function counted({ ledger, inFlightBytes, aside }: OwnedPartition): {
+function counted({ ledger, memory, aside }: OwnedPartition): {
   readonly records: number;
   readonly bytes: number;
 } {
-  return { records: ledger.openCount - aside.records, bytes: inFlightBytes - aside.bytes };
+  return { records: ledger.openCount - aside.records, bytes: memory.bytes - aside.bytes };
 }

@@ -75,6 +75,7 @@ export class Suspensions {
   keepRecord(record: ReceivedRecord, owner: OwnedPartition): void {
     const kept = this.#kept.get(owner);
     if (kept === undefined) return;
+    this.#parts.intake.detach(owner, record);
     kept.records.push(record);
     kept.bytes += record.sizeBytes;
     owner.leaveOpen(record.offset);
@@ -135,6 +136,7 @@ export class Suspensions {
   #noteInCall(owner: OwnedPartition, kept: Kept, items: readonly CallItem[], sign: 1 | -1): void {
     kept.recordsInCalls += sign * items.length;
     for (const { received } of items) {
+      if (sign > 0) this.#parts.intake.detach(owner, received);
       kept.bytes += sign * received.sizeBytes;
       owner.leaveOpen(received.offset);
     }

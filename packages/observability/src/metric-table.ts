@@ -135,7 +135,7 @@ export const metricTable: Readonly<Record<MetricKey, MetricDefinition>> = {
     kind: 'gauge',
     unit: 'bytes',
     labels: ['worker'],
-    help: 'Bytes of the records received and not finished.',
+    help: 'Bytes that the records received and not finished keep in memory.',
   },
   lanes: { name: 'lanes', kind: 'gauge', unit: 'lanes', labels: ['worker'], help: 'Lanes with records or calls.' },
   runningCalls: {

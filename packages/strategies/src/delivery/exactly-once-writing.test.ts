@@ -43,7 +43,7 @@ function copying(
     },
   };
   const worker = new Worker({
-    ...{ kafka: watched, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet },
+    ...{ kafka: watched, groupId: 'g', topics: 't', clock: kafka.clock, logger: quiet, random: () => 0.5 },
     ...{ delivery: exactlyOnce({ transactionalIdPrefix: 'test' }), onFailure: skip({ log: false }) },
     ...{ commit: { everyRecords: 1 }, ...rest },
     handler: ({ value }, { send }) => {

@@ -4,13 +4,13 @@ import {
   type Headers,
   noHeaders,
   type OwnedRecord,
+  RECORD_OVERHEAD_BYTES,
   type ReceivedRecord,
   recordToJSON,
+  type SharedMemory,
 } from '../../record.ts';
+import { ownBytes } from './own-bytes.ts';
 import { readVarint } from './varint.ts';
-
-/** What an object costs beside its bytes. */
-const RECORD_OVERHEAD_BYTES = 100;
 
 /** Where the parts of a record lie in its batch. Lengths of -1 are null. */
 export interface RecordPlaces {
@@ -24,14 +24,15 @@ export interface RecordPlaces {
   readonly end: number;
 }
 
-/** A record over the bytes of its batch, which it keeps alive: key, value and headers are made on first use. */
+/** A record over the bytes of its batch, which it keeps alive with all that they lie in: key, value and headers are made on first use. */
 export class DirectRecord implements ReceivedRecord {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
   readonly timestamp: number;
-  readonly #batch: Buffer;
-  readonly #places: RecordPlaces;
+  shared: SharedMemory | undefined;
+  #batch: Buffer;
+  #places: RecordPlaces;
   #key: Buffer | null | undefined;
   #value: Buffer | null | undefined;
   #headers: Headers | undefined;
@@ -43,11 +44,13 @@ export class DirectRecord implements ReceivedRecord {
     timestamp: number,
     batch: Buffer,
     places: RecordPlaces,
+    shared: SharedMemory,
   ) {
     this.topic = topic;
     this.partition = partition;
     this.offset = offset;
     this.timestamp = timestamp;
+    this.shared = shared;
     this.#batch = batch;
     this.#places = places;
   }
@@ -81,6 +84,24 @@ export class DirectRecord implements ReceivedRecord {
   get sizeBytes(): number {
     const { keyAt, end } = this.#places;
     return end - keyAt + RECORD_OVERHEAD_BYTES;
+  }
+
+  detach(): void {
+    const { keyAt, keyLength, valueAt, valueLength, headersAt, headerCount, end } = this.#places;
+    this.#batch = ownBytes(this.#batch.subarray(keyAt, end));
+    this.#places = {
+      keyAt: 0,
+      keyLength,
+      valueAt: valueAt - keyAt,
+      valueLength,
+      headersAt: headersAt - keyAt,
+      headerCount,
+      end: end - keyAt,
+    };
+    this.#key = undefined;
+    this.#value = undefined;
+    this.#headers = undefined;
+    this.shared = undefined;
   }
 
   toJSON(): object {

@@ -7,6 +7,7 @@ import { askedKey, type FetchRound, fetchRound } from './fetch-round.ts';
 import { LeaderLink } from './leader-link.ts';
 import { Leaders, textOf } from './leaders.ts';
 import { NO_TOPIC_ID } from './metadata.ts';
+import { compactBytes, ownBytes } from './own-bytes.ts';
 import { Reported } from './reported.ts';
 
 /** Of all partitions together no more than this, and what is on its way, waits to be taken. */
@@ -188,9 +189,9 @@ export class Fetcher {
         if (asked.owned.isWithheld || asked.owned.moves !== asked.moves) continue;
         if (answer.errorCode === 0) asked.owned.topicId = topicId;
         // Of a response for several, a record that is kept keeps what came with it of its own partition only.
-        const isAlone = round.asked.size === 1 || answer.records === null;
-        const own = isAlone ? answer : { ...answer, records: Buffer.from(answer.records) };
-        this.#answers.received(asked.owned, own, brokers);
+        const own = round.asked.size === 1 ? compactBytes : ownBytes;
+        const records = answer.records && own(answer.records);
+        this.#answers.received(asked.owned, { ...answer, records }, brokers);
       }
     }
     for (const { owned } of missing) this.#answers.missing(owned);

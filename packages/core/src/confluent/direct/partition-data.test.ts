@@ -137,14 +137,54 @@ describe('a batch', () => {
     expect([valuesOf(data), data.next, data.corrupt]).toEqual([['c', 'f', 'j'], 10, undefined]);
   });
 
-  it('keeps in memory what it is made of, and its records say how much of it is theirs', () => {
+  it('keeps in memory what it came in, and its records say how much that is, and how much of it is theirs', () => {
+    const batches = [0, 2].map((baseOffset) =>
+      writeBatch({ baseOffset, records: [plainRecord(0, 'x'.repeat(10_000)), plainRecord(1, '')] }),
+    );
     const all: DirectRecord[] = [];
-    read([writeBatch({ records: [plainRecord(0, 'x'.repeat(10_000))] })]).batches[0]?.read(1, all);
+    for (const batch of read(batches).batches) batch.read(2, all);
     expect(all[0]?.sizeBytes).toBeGreaterThan(10_000);
     expect(all[0]?.sizeBytes).toBeLessThan(10_200);
     const copy = all[0]?.copy();
     expect(copy?.value?.equals(all[0]?.value as Buffer)).toBe(true);
     expect(copy?.value?.buffer).not.toBe(all[0]?.value?.buffer);
+    const shared = all.map((record) => record.shared);
+    expect(new Set(shared).size).toBe(1);
+    expect(shared[0]).toEqual({ bytes: all[3]?.value?.buffer.byteLength, inFlight: 0 });
+  });
+
+  it('that was packed is unpacked into memory of its own, which is no larger than twice what is in it', () => {
+    const batches = [5, 50_000].map((length, i) =>
+      writeBatch({ baseOffset: i, compression: 'gzip', records: [plainRecord(0, 'x'.repeat(length))] }),
+    );
+    const all: DirectRecord[] = [];
+    for (const batch of read(batches).batches) batch.read(1, all);
+    expect(all[0]?.shared).not.toBe(all[1]?.shared);
+    for (const { shared, value, sizeBytes } of all) {
+      expect(shared?.bytes).toBe(value?.buffer.byteLength);
+      expect(shared?.bytes).toBeLessThan(2 * sizeBytes);
+    }
+  });
+
+  it('is let go of by a record that is detached, and says the same as before', () => {
+    const written = [
+      { ...plainRecord(0, 'a value'), key: Buffer.from('ä key') },
+      { ...plainRecord(1, ''), headers: [['one', Buffer.from('1')] as const, ['none', null] as const] },
+      { ...plainRecord(2, ''), value: null },
+    ];
+    const all: DirectRecord[] = [];
+    read([writeBatch({ records: written })]).batches[0]?.read(3, all);
+    const toldBy = (record: DirectRecord) => [record.toJSON(), record.keyAsLatin1(), record.sizeBytes];
+    const before = all.map(toldBy);
+    const keptBefore = all.map(({ value }) => value?.buffer);
+    for (const record of all) record.detach();
+    expect(all.map(toldBy)).toEqual(before);
+    for (const [i, { shared, value, sizeBytes }] of all.entries()) {
+      expect(shared).toBe(undefined);
+      if (value === null) continue;
+      expect(value.buffer).not.toBe(keptBefore[i]);
+      expect(value.buffer.byteLength).toBe(sizeBytes - 100);
+    }
   });
 });
 

@@ -2,6 +2,7 @@ import { type BatchCodecs, GZIP, LZ4, SNAPPY, ZSTD } from './batch-codecs.ts';
 import { type BatchHeader, CHECKED_FROM, HEADER_BYTES, readBatchHeader } from './batch-header.ts';
 import type { AbortedTransaction } from './fetch-response.ts';
 import { MalformedBytes } from './malformed-bytes.ts';
+import { sharedMemory } from './own-bytes.ts';
 import { RecordBatch } from './record-batch.ts';
 import { UnsupportedBytes } from './unsupported-bytes.ts';
 import { readVarint, readVarlong } from './varint.ts';
@@ -57,6 +58,7 @@ export function readPartitionData(data: PartitionBytes, codecs: BatchCodecs): Pa
   const { bytes, from } = data;
   const aborted = data.abortedTransactions && new Aborted(data.abortedTransactions);
   const batches: RecordBatch[] = [];
+  const memory = sharedMemory(bytes);
   let next = from;
   let leaderEpoch: number | undefined;
   let at = 0;
@@ -84,7 +86,7 @@ export function readPartitionData(data: PartitionBytes, codecs: BatchCodecs): Pa
       const isAborted = aborted?.passes(header, batch) === true;
       if (!header.isControl && !isAborted && header.recordCount > 0) {
         checkCodec(header, codecs);
-        batches.push(new RecordBatch(data, header, batch, from, codecs));
+        batches.push(new RecordBatch(data, header, batch, from, codecs, memory));
       }
     } catch (error) {
       if (!(error instanceof MalformedBytes)) throw error;

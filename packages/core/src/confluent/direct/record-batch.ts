@@ -1,7 +1,9 @@
+import type { SharedMemory } from '../../record.ts';
 import type { BatchCodecs } from './batch-codecs.ts';
 import { type BatchHeader, HEADER_BYTES } from './batch-header.ts';
 import { DirectRecord } from './direct-record.ts';
 import { MalformedBytes } from './malformed-bytes.ts';
+import { compactBytes, sharedMemory } from './own-bytes.ts';
 import { type Cursor, readVarint, readVarlong } from './varint.ts';
 
 const emptyBatch: Buffer = Buffer.alloc(0);
@@ -18,25 +20,29 @@ export class RecordBatch {
   readonly #partition: number;
   readonly #codecs: BatchCodecs;
   #packed: Buffer;
+  /** What its records keep alive: what the batch came in, until it is unpacked into memory of its own. */
+  #memory: SharedMemory;
   #cursor: Cursor | undefined;
   #read = 0;
   /** The offset of the last record that was looked at. */
   #previous = -1;
   #lastOffset: number;
 
-  /** `batch` is its bytes, header included. Records before `from` are passed over. */
+  /** `batch` is its bytes, header included, in `memory`. Records before `from` are passed over. */
   constructor(
     place: { readonly topic: string; readonly partition: number },
     header: BatchHeader,
     batch: Buffer,
     from: number,
     codecs: BatchCodecs,
+    memory: SharedMemory,
   ) {
     this.header = header;
     this.bytes = batch.length;
     this.#topic = place.topic;
     this.#partition = place.partition;
     this.#codecs = codecs;
+    this.#memory = memory;
     this.#packed = batch.subarray(HEADER_BYTES);
     this.#lastOffset = from - 1;
   }
@@ -63,6 +69,7 @@ export class RecordBatch {
     const limit = into.length + max;
     const { baseOffset, baseTimestamp, appendTime } = header;
     const { bytes } = cursor;
+    const memory = this.#memory;
     while (this.#read < header.recordCount && into.length < limit) {
       const length = readVarint(cursor);
       const end = cursor.at + length;
@@ -89,7 +96,7 @@ export class RecordBatch {
       if (offset <= this.#lastOffset) continue;
       this.#lastOffset = offset;
       const places = { keyAt, keyLength, valueAt, valueLength, headersAt, headerCount, end };
-      into.push(new DirectRecord(this.#topic, this.#partition, offset, appendTime ?? timestamp, bytes, places));
+      into.push(new DirectRecord(this.#topic, this.#partition, offset, appendTime ?? timestamp, bytes, places, memory));
     }
     if (this.isRead && cursor.at !== bytes.length) {
       throw new MalformedBytes(`${bytes.length - cursor.at} bytes behind the last record`);
@@ -106,13 +113,16 @@ export class RecordBatch {
 
   #unpack(compression: number): Buffer {
     if (compression === 0) return this.#packed;
+    let unpacked: Buffer;
     const decompress = this.#codecs.decompress[compression];
     if (decompress === undefined) throw new MalformedBytes(`compression ${compression}, which is not known`);
     try {
-      return decompress(this.#packed);
+      unpacked = compactBytes(decompress(this.#packed));
     } catch (error) {
       throw new MalformedBytes(`it cannot be decompressed (${compression}): ${(error as Error).message}`);
     }
+    this.#memory = sharedMemory(unpacked);
+    return unpacked;
   }
 }
 
