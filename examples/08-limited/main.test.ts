@@ -1,30 +1,34 @@
 import { expect, it } from '@jest/globals';
-import { describeExample, endsOf, failuresOf } from '../harness/describe-example.ts';
+import { describeExample, endsOf, expectSkippedInLog, failuresOf } from '../harness/describe-example.ts';
 import { seeded } from '../harness/example-topic.ts';
 import { createWorker } from './main.ts';
 
 describeExample('08', createWorker, (run) => {
   it('handles every record once, two at the same time and never more, and commits to the end', async () => {
-    const { summary, calls } = await run();
+    const ran = await run();
+    const { summary, calls } = ran;
     const { records } = seeded;
     expect(summary).toMatchObject({ records, handled: records, failed: 0 });
     expect(summary.order).toMatchObject({ partition: false });
     expect(summary.maxConcurrent).toBe(2);
     expect(summary.committed).toEqual(endsOf(calls));
     expect(calls).toHaveLength(records);
+    expectSkippedInLog(ran, []);
   });
 
-  it('passes a record over that fails, counts it, and goes on behind it', async () => {
+  it('passes a record over that fails, logs and counts it, and goes on behind it', async () => {
     const fail = [
       { partition: 0, offset: 0 },
       { partition: 1, offset: 3 },
     ];
-    const { summary, calls } = await run({ fail });
+    const ran = await run({ fail });
+    const { summary, calls } = ran;
     const handled = seeded.records - fail.length;
     expect(summary).toMatchObject({ records: seeded.records, handled, failed: fail.length });
     expect(summary.order).toMatchObject({ partition: false });
     expect(summary.maxConcurrent).toBe(2);
     expect(summary.committed).toEqual(endsOf(calls));
     expect(failuresOf(calls)).toEqual(fail.map((at) => ({ ...at, attempt: 1 })));
+    expectSkippedInLog(ran, fail);
   });
 });

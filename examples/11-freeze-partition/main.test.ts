@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
-import { describeExample, endsOf, failuresOf } from '../harness/describe-example.ts';
+import { systemClock } from '@kafka-worker/core';
+import { describeExample, endsOf, expectAtOnce, failuresOf } from '../harness/describe-example.ts';
 import { seeded } from '../harness/example-topic.ts';
 import type { ExampleSetup } from '../harness/run-example.ts';
 import { createWorker } from './main.ts';
@@ -13,14 +14,13 @@ function createWorkerThatIsSkipped(setup: ExampleSetup): ReturnType<typeof creat
   return worker;
 }
 
-describeExample('11', createWorker, (run) => {
+describeExample('11', createWorker, (run, kafka) => {
   it('handles every record once, partitions at the same time and each in its order, and commits to the end', async () => {
     const { summary, calls } = await run();
     const { records, partitions } = seeded;
     expect(summary).toMatchObject({ records, handled: records, failed: 0 });
     expect(summary.order).toEqual({ partition: true, key: true });
-    expect(summary.maxConcurrent).toBeGreaterThan(1);
-    expect(summary.maxConcurrent).toBeLessThanOrEqual(partitions);
+    expectAtOnce(summary, partitions, kafka);
     expect(summary.committed).toEqual(endsOf(calls));
   });
 
@@ -36,6 +36,36 @@ describeExample('11', createWorker, (run) => {
     expect(others).toHaveLength(seeded.partitions - 1);
     expect(summary).toMatchObject({ records: handled + 1, handled, failed: 1 });
     expect(Object.fromEntries(others)).toEqual(endsOf(calls.filter(({ partition }) => partition !== 1)));
+  });
+
+  it('says which partition is frozen, why and since when: in the event, in status() and in health', async () => {
+    const told: unknown[] = [];
+    const startedAt = systemClock.now();
+    const createWorkerThatIsAsked = (setup: ExampleSetup): ReturnType<typeof createWorker> => {
+      const worker = createWorker(setup);
+      worker.on('frozen', (event) => {
+        const { partitions } = worker.status();
+        const frozen = partitions.flatMap((one) => one.frozen.map((where) => ({ partition: one.partition, ...where })));
+        told.push({ event, frozen, health: worker.health() });
+      });
+      return worker;
+    };
+    const { summary, calls } = await run({ fail }, createWorkerThatIsAsked);
+    const { topic } = summary;
+    const { key } = calls.find(({ outcome }) => outcome === 'error') ?? {};
+    const which = { partition: 1, scope: 'partition', offset: 5, key };
+    const why = 'made to fail by --fail';
+    const time = expect.any(Number) as unknown as number;
+    expect(told).toEqual([
+      {
+        event: { topic, ...which, error: new Error(why) },
+        frozen: [{ ...which, error: why, since: time, forMs: time }],
+        health: { live: true, ready: true, reasons: [`${topic}/1 has been frozen at offset 5 for 0 s: ${why}`] },
+      },
+    ]);
+    const [{ frozen }] = told as [{ frozen: [{ since: number; forMs: number }] }];
+    expect(frozen[0].since).toBeGreaterThanOrEqual(startedAt);
+    expect(frozen[0].since + frozen[0].forMs).toBeLessThanOrEqual(systemClock.now());
   });
 
   it('delivers the record first after a restart with a mended handler, and then the rest, each once', async () => {

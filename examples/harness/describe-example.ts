@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { fakeKafka } from '@kafka-worker/core/testing';
 import { kafkaTool, missingForKafka } from '../../scripts/kafka-jars.ts';
 import type { ExampleArguments } from './example-arguments.ts';
@@ -19,7 +19,11 @@ interface TracedRun {
   readonly calls: readonly HandlerCall[];
   /** Only of a run with `crash`, or one that is expected to end with one: any other is expected to have none. */
   readonly error: Error | undefined;
+  /** The fields of each line that the worker's own log had with that message. */
+  readonly logged: (message: string) => readonly object[];
 }
+
+type KafkaTier = 'fake' | 'embedded' | 'real';
 
 /** Runs the example once. */
 type RunTraced = (
@@ -29,7 +33,7 @@ type RunTraced = (
 ) => Promise<TracedRun>;
 
 const realBrokers = process.env.KAFKA_BROKERS;
-const clusters: { readonly name: 'fake' | 'embedded' | 'real'; readonly open: () => Promise<ExampleCluster> }[] = [
+const clusters: { readonly name: KafkaTier; readonly open: () => Promise<ExampleCluster> }[] = [
   { name: 'fake', open: async () => ({ kafka: fakeKafka(), name: 'fake', close: async () => {} }) },
   { name: 'embedded', open: () => openExampleCluster(undefined) },
   { name: 'real', open: () => openExampleCluster(realBrokers) },
@@ -43,7 +47,7 @@ const isThere = (name: string): boolean => name !== 'real' || realBrokers !== un
 export function describeExample(
   example: string,
   createWorker: CreateWorker,
-  define: (run: RunTraced, kafka: 'fake' | 'embedded' | 'real') => void,
+  define: (run: RunTraced, kafka: KafkaTier) => void,
 ): void {
   describe.each(clusters)(`example ${example} on $name Kafka`, ({ name, open }) => {
     if (!isThere(name)) {
@@ -67,7 +71,11 @@ export function describeExample(
     define(async (given = {}, create = createWorker, expected) => {
       const trace = join(directory, 'trace.jsonl');
       const args: ExampleArguments = { example, fail: [], json: true, trace, ...given };
+      // Where a worker without a logger of its own writes.
+      const stderr = jest.spyOn(process.stderr, 'write');
       const { summary, error, problem } = await runExample(create, args, { cluster });
+      const written = stderr.mock.calls.map(([text]) => String(text)).join('');
+      stderr.mockRestore();
       if (given.crash !== true && expected === undefined) expect(error).toBeUndefined();
       expect(problem).toBeUndefined();
       const lines = readFileSync(trace, 'utf8').trimEnd().split('\n');
@@ -75,7 +83,7 @@ export function describeExample(
       const { records, handled, failed, seconds, maxConcurrent, order } = summary;
       expect(figuresOf(calls)).toEqual({ records, handled, failed, seconds, maxConcurrent, order });
       committedBy.set(summary.group, summary.committed);
-      return { summary, calls, error };
+      return { summary, calls, error, logged: (message) => fieldsOf(message, written) };
     }, name);
 
     if (name !== 'real') return;
@@ -93,6 +101,33 @@ export function describeExample(
       expect(shown).toEqual(committedBy);
     });
   });
+}
+
+function fieldsOf(message: string, written: string): object[] {
+  const lines = written.matchAll(new RegExp(`^\\S+ (?:warn|error) ${message} (\\{.*\\})$`, 'gm'));
+  return Array.from(lines, ([, fields = '']) => JSON.parse(fields) as object);
+}
+
+/**
+ * Runs as many at once as there may be: certain in the cluster in memory, which has every record at once. Elsewhere they come as they come: more than one,
+ * and never more than that.
+ */
+export function expectAtOnce({ maxConcurrent }: ExampleSummary, most: number, kafka: KafkaTier): void {
+  if (kafka === 'fake') expect(maxConcurrent).toBe(most);
+  expect(maxConcurrent).toBeGreaterThan(1);
+  expect(maxConcurrent).toBeLessThanOrEqual(most);
+}
+
+/** The lines in the log that records which `--fail` named were passed over. */
+export function expectSkippedInLog(
+  { summary: { topic }, logged }: TracedRun,
+  fail: readonly { readonly partition: number; readonly offset: number }[],
+): void {
+  const error = { name: 'Error', message: 'made to fail by --fail' };
+  const expected = fail.map(({ partition, offset }) => ({ topic, partition, offset, attempts: 1, error }));
+  const lines = logged('record skipped');
+  expect(lines).toHaveLength(fail.length);
+  expect(lines).toEqual(expect.arrayContaining(expected));
 }
 
 /** The next offsets that mean that every record of the trace is finished. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { json } from './deserializer.ts';
 import { IllegalStateError } from './errors.ts';
+import type { WorkerEvents } from './events.ts';
 import { retryPolicy } from './retry-policy.ts';
 import { always, at, laneStrategy, lanes, Stage, type StageOptions } from './testing/stage.ts';
 
@@ -70,6 +71,32 @@ describe('a partition with a record that failed, under freezePartition', () => {
     expect(stage.reasons()).toBe('');
     expect(await stage.end()).toEqual([]);
   });
+
+  it.each([
+    ['an error', 'partition', new RangeError('no')],
+    ['an error', 'key', new RangeError('no')],
+    ['what is no error', 'partition', 'no'],
+  ] as const)(
+    'tells by an event where it stands, and of %s that the handler threw: a %s',
+    async (_what, scope, thrown) => {
+      const stage = stageOf([['a', 'b']], {
+        concurrency: laneStrategy(lanes.perKey),
+        onFailure: always({ do: 'freeze', scope }),
+      });
+      stage.fail('0@1', thrown);
+      const told: Parameters<WorkerEvents['frozen']>[0][] = [];
+      await stage.start({}, (worker) => void worker.on('frozen', (event) => void told.push(event)));
+      await stage.advance(2_000);
+      expect(told).toEqual([{ ...at(0), scope, key: 'b', offset: 1, error: thrown }]);
+      // Not a copy: its class, its cause and its own fields are there.
+      expect(told[0]?.error).toBe(thrown);
+      expect(stage.status().frozen).toMatchObject([
+        { scope, key: 'b', offset: 1, error: expect.stringMatching(/(^|: )no$/) },
+      ]);
+      await stage.stop();
+      expect(stage.broken).toEqual([]);
+    },
+  );
 
   it('takes nothing more from Kafka, and what it has keeps its place', async () => {
     const stage = stageOf([['a', 'b']]);

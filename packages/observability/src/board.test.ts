@@ -134,6 +134,43 @@ describe('what a board tells', () => {
     expect(Math.round((frozen[0]?.forMs ?? 0) / 5_000)).toBe(6);
   });
 
+  it('is the lanes that most records wait in, the fullest first, by keys that are clipped, and at most ten', async () => {
+    const { kafka, worker, start } = await running([], {
+      handler: () => new Promise<void>(() => {}),
+      onStuckHandler: 'release',
+      stuckAfterMs: 1_000,
+    });
+    const long = 'k'.repeat(200);
+    const depths: readonly (readonly [partition: number, key: string | null, records: number])[] = [
+      // More than there is room for, and they come first.
+      ...Array.from({ length: 12 }, (_, i) => [1, `few-${i}`, 2] as const),
+      [0, 'warm', 5],
+      [1, 'hot', 9],
+      [0, long, 7],
+      // Of these nothing waits: records without a key run side by side, and of this key there is one.
+      [1, null, 3],
+      [0, 'cold', 1],
+    ];
+    const sent = (of: typeof depths): object[] =>
+      of.flatMap(([partition, key, n]) =>
+        Array.from({ length: n }, () => ({ topic: 't', partition, key, value: 'x' })),
+      );
+    kafka.send(sent(depths) as Parameters<typeof kafka.send>[0]);
+    const { url } = await open(worker);
+    await start();
+    const { lanes, totals } = await snapshot(url);
+    const of = { worker: 1, topic: 't' };
+    const few = { ...of, partition: 1, name: expect.stringMatching(/^few-\d+$/), queued: 1 };
+    expect(lanes).toEqual([
+      { ...of, partition: 1, name: 'hot', queued: 8 },
+      { ...of, partition: 0, name: `${'k'.repeat(99)}…`, queued: 6 },
+      { ...of, partition: 0, name: 'warm', queued: 4 },
+      ...Array.from({ length: 7 }, () => few),
+    ]);
+    expect(new Set(lanes.map(({ name }) => name)).size).toBe(10);
+    expect(totals).toMatchObject({ lanes: 17, runningCalls: 19, inFlightRecords: 49 });
+  });
+
   it('is nothing of a value that could not be read either', async () => {
     const { worker, start } = await running(['4111 1111'], {
       handler: () => JSON.parse('x 4111 1111') as unknown,

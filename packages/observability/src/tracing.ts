@@ -46,7 +46,8 @@ export interface TracingOptions {
  * failures included. It is active inside the handler, and what the handler sends, dead letters too, carries it on. What is traced is never the value
  * or the key of a record. One plugin is for one worker.
  *
- * A tracer that throws fails no record: the worker tells of it as an `error` event.
+ * A tracer that throws fails no record: the worker tells of it as an `error` event. Of an export that fails or hangs, which nothing here waits for,
+ * OpenTelemetry's SDK tells the logger of `diag`.
  * @throws InvalidOptionError for options that are none
  * @see https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
  */

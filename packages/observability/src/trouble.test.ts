@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { type Plugin, Worker, type WorkerOptions } from '@kafka-worker/core';
-import { fakeKafka } from '@kafka-worker/core/testing';
+import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
+import { DiagLogLevel, diag } from '@opentelemetry/api';
 import {
   BasicTracerProvider,
   BatchSpanProcessor,
@@ -17,7 +19,7 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 /** Runs a worker over three records to its end, in virtual time, and tells what it reported. */
 async function run(
   plugins: readonly Plugin[],
-  whileItRuns = async (): Promise<void> => {},
+  whileItRuns: (kafka: FakeKafka) => Promise<void> = async () => {},
   handler: WorkerOptions['handler'] = () => {},
 ) {
   const kafka = fakeKafka({ topics: { t: { partitions: 1 } } });
@@ -31,7 +33,7 @@ async function run(
   await kafka.clock.advance(10);
   await starting;
   await kafka.clock.advance(2_000);
-  await whileItRuns();
+  await whileItRuns(kafka);
   const stopping = worker.stop();
   await kafka.clock.advance(60_000);
   const { state, handled } = await stopping;
@@ -61,6 +63,37 @@ describe('a worker whose telemetry is in trouble goes on', () => {
     };
     expect(await run([tracing({ tracerProvider })], flushing)).toEqual({ ...fine, errors: [] });
     expect(exported).toBeGreaterThan(0);
+  });
+
+  it("when an export hangs, of which OpenTelemetry's own logger hears, and of spans that are dropped", async () => {
+    const heard: string[] = [];
+    const note = (level: string) => (message: string) => void heard.push(`${level}: ${message}`);
+    const ignore = (): void => {};
+    diag.setLogger(
+      { verbose: ignore, debug: ignore, info: ignore, warn: note('warn'), error: note('error') },
+      DiagLogLevel.WARN,
+    );
+    const exporter = { export: () => {}, shutdown: async () => {}, forceFlush: async () => {} };
+    const limits = { maxQueueSize: 1, maxExportBatchSize: 1, exportTimeoutMillis: 50 };
+    const tracerProvider = new BasicTracerProvider({ spanProcessors: [new BatchSpanProcessor(exporter, limits)] });
+    const timeouts = (): string[] => heard.filter((line) => line.startsWith('error'));
+    const untilHeard = async (kafka: FakeKafka): Promise<void> => {
+      // In real time. Of the three spans one is exported, one waits and one has no room: the one that waits is the next that hangs.
+      while (timeouts().length < 2) await sleep(10);
+      kafka.send([{ topic: 't', value: 'd' }]);
+      await kafka.clock.advance(2_000);
+      while (timeouts().length < 3) await sleep(10);
+    };
+    try {
+      const told = await run([tracing({ tracerProvider })], untilHeard);
+      expect(told).toEqual({ ...fine, handled: 4, committed: 4, errors: [] });
+      expect(timeouts().every((line) => line.includes('"message":"Timeout"'))).toBe(true);
+      expect(heard.filter((line) => line.startsWith('warn'))).toEqual([
+        'warn: Dropped 1 spans because maxQueueSize reached',
+      ]);
+    } finally {
+      diag.disable();
+    }
   });
 
   it('when the exporter of its spans throws, and says so', async () => {
