@@ -119,6 +119,52 @@ describe('records in flight', () => {
   });
 });
 
+describe('the client’s pauses', () => {
+  /** The cluster, whose consumers note what they are told to pause. */
+  function noting(kafka: FakeKafka, paused: string[]): FakeKafka {
+    const consumer: FakeKafka['consumer'] = (options) => {
+      const made = kafka.consumer(options);
+      const pause = made.pause.bind(made);
+      made.pause = (partitions) => {
+        paused.push(...partitions.map(({ topic, partition }) => `${topic}/${partition}`));
+        return pause(partitions);
+      };
+      return made;
+    };
+    return new Proxy(kafka, {
+      get: (target, name) => {
+        const value: unknown = name === 'consumer' ? consumer : Reflect.get(target, name, target);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
+  }
+
+  it('are the last resort: none while the limit fills and empties and everything moves, one for a partition that is stuck', async () => {
+    // Nearly all that is in flight is of one partition, far more than its share.
+    const kafka = clusterWith([6_000, 20]);
+    const paused: string[] = [];
+    const held = new Held();
+    const rest = { limits: { inFlightRecords: 100 } };
+    await run(noting(kafka, paused), held.handler, rest, async (worker, polled) => {
+      for (let i = 0; i < 20; i++) {
+        // Full whenever it is looked for partitions that are stuck, a second apart, and never for two looks without a move.
+        await kafka.clock.advance(700);
+        expect(worker.status().inFlightRecords).toBeGreaterThan(70);
+        held.finish(1_000);
+      }
+      expect(polled.length).toBeGreaterThanOrEqual(20);
+      expect(paused).toEqual([]);
+      fill(kafka, 1, 100);
+      for (let i = 0; i < 10; i++) {
+        await kafka.clock.advance(700);
+        held.finish(1_000, (name) => name.startsWith('1@'));
+      }
+      expect(paused).toEqual(['t/0']);
+      expect(worker.status().partitions[1]).toMatchObject({ nextOffset: 120 });
+    });
+  });
+});
+
 describe('bytes in flight', () => {
   it('are at most the limit for records of one size, once one has been seen', async () => {
     const kafka = clusterWith([500], 900);

@@ -53,7 +53,7 @@ export class BatchFilling<Call> {
   /** The head of the lane's queue begins to wait for company. */
   begin(lane: Lane<Call>, now: number): void {
     const head = lane.queue.peek();
-    if (!this.#isWaiting || (head !== undefined && this.#isUrgent(head))) return;
+    if (!this.#isWaiting || lane.isUnlaned || (head !== undefined && this.#isUrgent(head))) return;
     lane.filling = { lane, dueAt: now + this.#maxWaitMs };
     this.#forgetTaken();
     this.#filling.push(lane.filling);

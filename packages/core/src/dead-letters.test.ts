@@ -483,6 +483,50 @@ describe('the brake', () => {
     expect(stage.dead()).toHaveLength(4);
   });
 
+  const byRatio = { maxConsecutive: 1_000, maxRatio: 0.5, minRecords: 100 };
+
+  it('ends the worker when too large a part of its records fails, as soon as enough of them are there to say so', async () => {
+    const stage = stageOf([keys(300)], { onFailure: braked(byRatio) });
+    for (let i = 1; i < 300; i += 2) stage.fail(`0@${i}`);
+    await stage.start();
+    await stage.advance(5_000);
+    const summary = await stage.stop();
+    // 0 to 99 are a hundred records, and the fiftieth of them to fail is the last one.
+    expect(summary).toMatchObject({ state: 'failed', error: { code: 'DEAD_LETTER_BRAKE', ...at(0), offset: 99 } });
+    expect(summary.error?.message).toContain('50 of 100 records within 60000 ms have failed in the partition');
+    expect(stage.dead()).toHaveLength(49);
+    expect(stage.committed()).toBe(99);
+    expect(stage.broken).toEqual([]);
+  });
+
+  it.each([
+    ['one of three records', byRatio, (i: number) => i % 3 === 2],
+    ['two in a row where three are too many', { maxConsecutive: 3, maxRatio: 1 }, (i: number) => i % 3 !== 2],
+  ])('never stops a worker of which %s fail, however long that goes on', async (_what, brake, fails) => {
+    const stage = stageOf([keys(600)], { onFailure: braked(brake) });
+    for (let i = 0; i < 600; i++) if (fails(i)) stage.fail(`0@${i}`);
+    await stage.start();
+    await stage.advance(20_000);
+    expect(stage.committed()).toBe(600);
+    expect(stage.dead()).toHaveLength(Array.from({ length: 600 }, (_, i) => i).filter(fails).length);
+    expect(await stage.end()).toEqual([]);
+  });
+
+  it('holds for the one partition that fails, however well the others do', async () => {
+    const stage = stageOf([keys(150), keys(600)], { onFailure: braked(byRatio) });
+    for (let i = 0; i < 150; i++) stage.fail(`0@${i}`);
+    await stage.start();
+    await stage.advance(5_000);
+    const summary = await stage.stop();
+    expect(summary).toMatchObject({ state: 'failed', error: { code: 'DEAD_LETTER_BRAKE', ...at(0), offset: 99 } });
+    expect(summary.error?.message).toContain('100 of 100 records within 60000 ms have failed in the partition');
+    expect(stage.dead()).toHaveLength(99);
+    // All together they are far below the ratio.
+    expect(stage.handled).toHaveLength(600);
+    expect([stage.committed(0), stage.committed(1)]).toEqual([99, 600]);
+    expect(stage.broken).toEqual([]);
+  });
+
   it('lets any number pass when it is off', async () => {
     const stage = stageOf([keys(300)], { onFailure: braked(false) });
     for (let i = 0; i < 300; i++) stage.fail(`0@${i}`);

@@ -6,7 +6,7 @@ import { InvalidOptionError } from './errors.ts';
  * @throws InvalidOptionError for a rule that the scheduler cannot execute, or that means nothing where it stands
  */
 export function checkLaneRule(option: string, rule: LaneRule): void {
-  checkRule(`${option}.lanes`, rule, { isOutermost: true, isInPartition: false });
+  checkRule(`${option}.lanes`, rule, { isOutermost: true, scope: 'all' });
 }
 
 /** Whether a function of the user's says which lane a record belongs to. */
@@ -33,8 +33,8 @@ export function withTurns(rule: LaneRule): LaneRule {
 
 interface Place {
   readonly isOutermost: boolean;
-  /** A level above has parted the records by partition. */
-  readonly isInPartition: boolean;
+  /** What the levels above have parted the records by: here are those of one partition, of one topic, or any. */
+  readonly scope: 'partition' | 'topic' | 'all';
 }
 
 function checkRule(path: string, rule: LaneRule, place: Place): void {
@@ -52,33 +52,42 @@ function checkRule(path: string, rule: LaneRule, place: Place): void {
   checkMeaning(path, rule, place);
   checkObject(`${path}.inside`, 'a width, or lane rules', inside);
   if ('width' in inside) checkCount(`${path}.inside.width`, inside.width);
-  else
-    checkRule(`${path}.inside`, inside, {
-      isOutermost: false,
-      isInPartition: place.isInPartition || by === 'partition',
-    });
+  else checkRule(`${path}.inside`, inside, { isOutermost: false, scope: scopeInside(rule, place) });
 }
 
-function checkMeaning(path: string, { by, across, nullKeys }: LaneRule, { isInPartition }: Place): void {
-  if (!isInPartition) return;
+function scopeInside({ by, across = 'partition' }: LaneRule, { scope }: Place): Place['scope'] {
+  if (by === 'partition') return 'partition';
+  // What reaches further than where it stands is refused, so this is never wider.
+  return by === 'all' || across === 'all' ? scope : across;
+}
+
+function checkMeaning(path: string, { by, across, nullKeys }: LaneRule, { scope }: Place): void {
+  if (scope === 'topic' && across === 'all') {
+    throw new InvalidOptionError(
+      `${path}.across`,
+      "'topic' or 'partition' inside a topic: lanes across topics have to stand outside of a laneBy() across: 'topic'",
+      across,
+    );
+  }
+  if (scope !== 'partition') return;
   if (by === 'partition') {
     throw new InvalidOptionError(
       `${path}.by`,
-      'something else than partitions inside a partition, which has only itself: leave one perPartition() out',
+      "something else than partitions inside a partition, which has only itself: leave the inner perPartition() out, or give a laneBy() around it across: 'topic' or 'all'",
       by,
     );
   }
   if (across === 'topic' || across === 'all') {
     throw new InvalidOptionError(
       `${path}.across`,
-      "'partition' inside a partition: lanes across partitions have to stand outside of perPartition()",
+      "'partition' inside a partition: lanes across partitions have to stand outside of perPartition(), and of a laneBy() without across",
       across,
     );
   }
   if (nullKeys === 'one-lane') {
     throw new InvalidOptionError(
       `${path}.nullKeys`,
-      "'per-partition' or 'parallel' inside a partition: one lane for all partitions has to stand outside of perPartition()",
+      "'per-partition' or 'parallel' inside a partition: one lane for all partitions has to stand outside of perPartition(), and of a laneBy() without across",
       nullKeys,
     );
   }

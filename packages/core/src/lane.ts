@@ -60,6 +60,11 @@ export class Lane<Call> implements LaneTraits {
     this.name = traits.name;
   }
 
+  /** No lane was found for its records: each fails by itself, and waits for no company. */
+  get isUnlaned(): boolean {
+    return this.countsCalls && this.name === undefined;
+  }
+
   isBlocked(): boolean {
     return this.parked > 0 && this.isOrdered;
   }

@@ -318,11 +318,13 @@ describe('Lanes', () => {
     });
 
     it('put no two of those into one batch, so that each is told its own reason', () => {
-      const lanes = new Lanes<string>({ ...rule, by: () => 7 as unknown as string }, { maxRecords: 5, maxWaitMs: 0 });
+      const lanes = new Lanes<string>({ ...rule, by: () => 7 as unknown as string }, { maxRecords: 5, maxWaitMs: 50 });
       for (const offset of [0, 1]) lanes.add(record(0, offset), 0, 0);
       const lane = lanes.start(0);
       if (lane === undefined) throw new Error('it starts');
       expect(lanes.takeBatch(lane, 0)).toHaveLength(1);
+      // Nor does the next one wait for company.
+      expect(lanes.start(0)).toBe(lane);
     });
   });
 

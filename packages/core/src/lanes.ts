@@ -101,8 +101,7 @@ export class Lanes<Call> {
     const { maxRecords, maxBytes } = this.#filling;
     const first = this.take(lane);
     const records = [first];
-    // Records without a lane fail one by one.
-    const most = lane.countsCalls && lane.name === undefined ? 1 : maxRecords;
+    const most = lane.isUnlaned ? 1 : maxRecords;
     let bytes = this.#countsBytes ? first.sizeBytes : 0;
     for (let next = lane.queue.peek(); next !== undefined && records.length < most; next = lane.queue.peek()) {
       if (this.#countsBytes) {

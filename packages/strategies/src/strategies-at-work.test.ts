@@ -3,7 +3,7 @@ import type { Logger, WorkerOptions, WorkerSummary } from '@kafka-worker/core';
 import { NonRetriableError, Worker } from '@kafka-worker/core';
 import type { FakeKafka } from '@kafka-worker/core/testing';
 import { fakeKafka } from '@kafka-worker/core/testing';
-import { atLeastOnce, perPartition, retry, serial, skip, stop } from './index.ts';
+import { atLeastOnce, limited, parallel, perKey, perPartition, retry, serial, skip, stop } from './index.ts';
 
 const PARTITIONS = 3;
 const RECORDS = 4;
@@ -140,5 +140,77 @@ describe('a worker', () => {
     expect(summary).toMatchObject({ handled: PARTITIONS * RECORDS - 2, failed: 2 });
     expect(calls.filter((place) => place === '0:1')).toHaveLength(2);
     expect(calls.filter((place) => place === '1:1')).toHaveLength(1);
+  });
+});
+
+describe('a worker with a standing backlog', () => {
+  const KEYS = 40;
+
+  function backlog(partitions: number, records: number): FakeKafka {
+    const kafka = fakeKafka({ topics: { t: { partitions } } });
+    for (let i = 0; i < records; i++)
+      kafka.send([{ topic: 't', partition: i % partitions, key: `${i % KEYS}`, value: `${i}` }]);
+    return kafka;
+  }
+
+  /** Starts a worker, and stops it when `during` is done. */
+  async function work(
+    options: Pick<WorkerOptions, 'concurrency' | 'limits' | 'handler'> & { readonly kafka: FakeKafka },
+    during: () => Promise<void>,
+  ): Promise<void> {
+    const { clock } = options.kafka;
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const worker = new Worker({ ...options, groupId: 'g', topics: 't', clock, logger });
+    const started = worker.start();
+    await clock.advance(0);
+    await started;
+    await during();
+    const stopping = worker.stop({ timeoutMs: 10 });
+    await clock.advance(60_000);
+    await stopping;
+  }
+
+  it('starts its calls evenly spread over the second under perSecond, however many may run', async () => {
+    const kafka = backlog(4, 200);
+    const starts: number[] = [];
+    const handler = async (): Promise<void> => {
+      starts.push(kafka.clock.now());
+      await new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 130));
+    };
+    const concurrency = limited('unlimited', parallel(), { perSecond: 50 });
+    await work({ kafka, concurrency, handler }, () => kafka.clock.advance(5_000));
+    expect(starts).toHaveLength(200);
+    const apart = starts.slice(1).map((at, i) => at - (starts[i] ?? 0));
+    expect(Math.min(...apart)).toBeGreaterThanOrEqual(19);
+    expect(Math.max(...apart)).toBeLessThanOrEqual(21);
+    expect((starts.at(-1) ?? 0) - (starts[0] ?? 0)).toBeLessThanOrEqual(4_000);
+  });
+
+  it('keeps the calls of a turn busy, and gives each partition its share, with less in flight than a turn takes', async () => {
+    const kafka = backlog(4, 8_000);
+    const running = new Map<number, number>();
+    const begun = [0, 0, 0, 0];
+    const handler = async ({ partition, offset }: { partition: number; offset: number }): Promise<void> => {
+      begun[partition] = (begun[partition] ?? 0) + 1;
+      running.set(partition, (running.get(partition) ?? 0) + 1);
+      await new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 4 + ((offset * 7) % 13)));
+      running.set(partition, (running.get(partition) ?? 0) - 1);
+    };
+    const concurrency = perPartition({ concurrency: 1, within: perKey({ concurrency: 3 }) });
+    const samples: number[] = [];
+    let mostPartitions = 0;
+    // A turn of a second is some 300 records.
+    await work({ kafka, concurrency, handler, limits: { inFlightRecords: 100 } }, async () => {
+      for (let i = 0; i < 1_200; i++) {
+        await kafka.clock.advance(10);
+        const calls = [...running.values()].filter((count) => count > 0);
+        mostPartitions = Math.max(mostPartitions, calls.length);
+        samples.push(calls.reduce((sum, count) => sum + count, 0));
+      }
+    });
+    expect(mostPartitions).toBe(1);
+    expect(samples.filter((count) => count === 3).length).toBeGreaterThanOrEqual(samples.length * 0.9);
+    const mean = begun.reduce((sum, count) => sum + count, 0) / begun.length;
+    for (const count of begun) expect(Math.abs(count - mean)).toBeLessThanOrEqual(mean * 0.2);
   });
 });

@@ -206,11 +206,11 @@ export class CheckedLanes {
     });
   }
 
-  #isFilled({ queue, since }: Leaf): boolean {
+  #isFilled({ queue, since, isUnlaned }: Leaf): boolean {
     const { maxRecords, maxWaitMs, maxBytes = Number.POSITIVE_INFINITY } = this.#batching;
     if (queue.length === 0) return false;
     const isFull = queue.length >= maxRecords || bytesOf(queue) >= maxBytes;
-    return maxWaitMs === 0 || isFull || this.now >= since + maxWaitMs;
+    return maxWaitMs === 0 || isUnlaned || isFull || this.now >= since + maxWaitMs;
   }
 
   #take(lane: Lane<Call>): readonly ReceivedRecord[] {

@@ -81,8 +81,11 @@ describe('perPartition', () => {
 
   it('refuses lanes across partitions, and partitions, inside a partition, and says where they belong', () => {
     const nest = (within: ConcurrencyStrategy) => (): unknown => perPartition({ within });
-    expectRefusal(nest(perPartition()), /inside a partition, which has only itself: leave one perPartition\(\) out/);
-    expectRefusal(nest(limited(2, perPartition())), 'leave one perPartition() out');
+    expectRefusal(
+      nest(perPartition()),
+      /inside a partition, which has only itself: leave the inner perPartition\(\) out/,
+    );
+    expectRefusal(nest(limited(2, perPartition())), 'leave the inner perPartition() out');
     expectRefusal(nest(laneBy(one, { across: 'topic' })), 'have to stand outside of perPartition()');
     expectRefusal(nest(laneBy(one, { across: 'all' })), 'have to stand outside of perPartition()');
     expectRefusal(nest(perKey({ nullKeys: 'one-lane' })), 'one lane for all partitions has to stand outside');
@@ -161,11 +164,24 @@ describe('limited', () => {
 
   it('refuses to limit nothing', () => {
     expectRefusal(() => limited('unlimited', perKey()), 'limits nothing without perSecond');
-    for (const strategy of [serial(), parallel({ concurrency: 1 })])
+    const alone = [
+      serial(),
+      parallel({ concurrency: 1 }),
+      perKey({ concurrency: 1 }),
+      perPartition({ concurrency: 1 }),
+    ];
+    const nested = [perPartition({ concurrency: 1, within: perKey({ concurrency: 1 }) }), limited(1, perKey())];
+    for (const strategy of [...alone, ...nested])
       expectRefusal(
         () => limited(3, strategy),
         `limited.strategy: expected a strategy that runs more than one call at once, which ${strategy.name} does not: leave limited() out, or give perSecond`,
       );
+  });
+
+  it('takes what may run more than one call, on whichever level, and what gets a rate', () => {
+    expect(() => limited(3, perPartition({ concurrency: 1, within: perKey() }))).not.toThrow();
+    expect(() => limited(3, perPartition({ within: serial() }))).not.toThrow();
+    expect(() => limited(3, perKey({ concurrency: 1 }), { perSecond: 5 })).not.toThrow();
   });
 
   it('refuses what is no strategy', () => {
@@ -195,6 +211,38 @@ describe('laneBy', () => {
     // 100 is a limit too, however it is said.
     expect(laneBy(one, { within: perKey(), turn }).lanes.turn).toEqual(turn);
     expect(laneBy(one, wrong({ concurrency: undefined, within: perKey(), turn })).lanes.turn).toEqual(turn);
+  });
+
+  it('refuses inside its lanes what reaches further than they do, and says where it belongs', () => {
+    const outside = 'have to stand outside of perPartition(), and of a laneBy() without across';
+    for (const around of [{}, { across: 'partition' }] as const) {
+      const nest = (within: ConcurrencyStrategy) => (): unknown => laneBy(one, { ...around, within });
+      expectRefusal(nest(perPartition()), "give a laneBy() around it across: 'topic' or 'all'");
+      expectRefusal(nest(limited(2, perPartition())), 'laneBy(limited(2, perPartition)).lanes.inside.inside.by');
+      expectRefusal(nest(laneBy(one, { across: 'all' })), outside);
+      expectRefusal(nest(laneBy(one, { across: 'topic' })), outside);
+      expectRefusal(nest(perKey({ nullKeys: 'one-lane' })), 'one lane for all partitions has to stand outside');
+    }
+    const inTopic = (within: ConcurrencyStrategy) => (): unknown => laneBy(one, { across: 'topic', within });
+    expectRefusal(inTopic(laneBy(one, { across: 'all' })), "outside of a laneBy() across: 'topic'");
+    const deep = laneBy(one, { across: 'all', within: laneBy(one, { across: 'all' }) });
+    expectRefusal(inTopic(deep), "outside of a laneBy() across: 'topic'");
+  });
+
+  it('takes inside its lanes what reaches as far as they do, or less', () => {
+    const insides = [
+      perKey(),
+      laneBy(one),
+      perPartition(),
+      perKey({ nullKeys: 'one-lane' }),
+      laneBy(one, { across: 'topic' }),
+    ];
+    for (const within of insides) {
+      expect(() => laneBy(one, { across: 'topic', within })).not.toThrow();
+      expect(() => laneBy(one, { across: 'all', within })).not.toThrow();
+    }
+    expect(() => laneBy(one, { across: 'all', within: laneBy(one, { across: 'all' }) })).not.toThrow();
+    expect(() => laneBy(one, { within: laneBy(one) })).not.toThrow();
   });
 
   it('refuses what is no function, and lanes across what there is not', () => {

@@ -1,4 +1,4 @@
-import { type ConcurrencyStrategy, InvalidOptionError } from '@kafka-worker/core';
+import { type ConcurrencyStrategy, InvalidOptionError, type LaneRule } from '@kafka-worker/core';
 import { checkConcurrency, checkOptions, checkStrategy } from '../option-checks.ts';
 import { strategy } from './strategy.ts';
 import { checkStrategyInside } from './strategy-inside.ts';
@@ -33,7 +33,7 @@ export function limited(
       concurrency,
     );
   }
-  if (perSecond === undefined && isSerial(of)) {
+  if (perSecond === undefined && mostCalls(of.lanes) === 1) {
     throw new InvalidOptionError(
       'limited.strategy',
       `a strategy that runs more than one call at once, which ${of.name} does not: leave limited() out, or give perSecond`,
@@ -50,6 +50,8 @@ export function limited(
   });
 }
 
-function isSerial({ lanes: { by, inside } }: ConcurrencyStrategy): boolean {
-  return by === 'all' && 'width' in inside && inside.width === 1;
+/** How many calls a rule allows at once. */
+function mostCalls({ by, active, calls = Number.POSITIVE_INFINITY, inside }: LaneRule): number {
+  const perLane = 'width' in inside ? inside.width : mostCalls(inside);
+  return Math.min(calls, by === 'all' ? perLane : active * perLane);
 }

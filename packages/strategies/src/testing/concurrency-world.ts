@@ -33,6 +33,13 @@ export interface Message {
   readonly tenant: string | null;
 }
 
+/** A worker's `batch`. */
+export interface BatchLimits {
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+  readonly maxWaitMs: number;
+}
+
 export interface WorldOptions {
   readonly under: ConcurrencyUnderTest;
   readonly behaviourOf: (record: SentRecord) => Behaviour;
@@ -40,7 +47,7 @@ export interface WorldOptions {
   readonly retryMs?: number;
   /** Instead of the retries; whatever fails is called again some time. */
   readonly onFailure?: FailurePolicy;
-  readonly batch?: { readonly maxRecords: number } | undefined;
+  readonly batch?: BatchLimits | undefined;
   /** Called when a handler call ends. */
   readonly whenEnded?: (records: readonly SentRecord[]) => void;
 }
@@ -140,7 +147,12 @@ export class ConcurrencyWorld {
     await this.clock.advance(ms);
     // On a busy machine a turn of the event loop may be over before everything has settled.
     for (let looks = 0; looks < 20 && this.oracle.heldUpForNothing().length > 0; looks++) await this.clock.settle();
-    for (const place of this.oracle.heldUpForNothing()) this.oracle.broken.push(`${place} is held up for nothing`);
+    const heldUp = this.oracle.heldUpForNothing();
+    const { maxWaitMs = 0 } = this.#options.batch ?? {};
+    // It may wait for company, but no longer than that.
+    if (heldUp.length > 0 && maxWaitMs > 0) await this.clock.advance(maxWaitMs);
+    const after = new Set(this.oracle.heldUpForNothing());
+    for (const place of heldUp) if (after.has(place)) this.oracle.broken.push(`${place} is held up for nothing`);
   }
 
   /** Everything has to be settled and committed in the end, and nothing may be left over. */
@@ -168,7 +180,8 @@ export class ConcurrencyWorld {
     fail?: (record: KafkaRecord, error: unknown) => void,
   ): unknown {
     const records = given.map((record) => this.#sentOf(record));
-    const { behaviourOf, whenEnded, onFailure } = this.#options;
+    const { behaviourOf, whenEnded, onFailure, batch } = this.#options;
+    if (batch !== undefined) this.#checkBatch(given, batch);
     const call = this.oracle.started(records, attempt, this.clock.now());
     const failing = given.filter((record) => behaviourOf(this.#sentOf(record)).failures >= attempt);
     const end = (): void => {
@@ -183,6 +196,15 @@ export class ConcurrencyWorld {
     const durationMs = Math.max(...records.map((record) => behaviourOf(record).durationMs));
     if (durationMs === 0) return end();
     return new Promise<void>((resolve) => void this.clock.setTimeout(resolve, durationMs)).then(end);
+  }
+
+  #checkBatch(given: readonly KafkaRecord[], { maxRecords, maxBytes }: BatchLimits): void {
+    const bytes = given.reduce((sum, { key, value, headers }) => {
+      const lengths = [...headers].map(([name, header]) => name.length + (header?.length ?? 0));
+      return lengths.reduce((all, length) => all + length, sum + (key?.length ?? 0) + (value?.length ?? 0));
+    }, 0);
+    if (given.length > maxRecords) this.oracle.broken.push(`a batch of ${given.length} records`);
+    if (given.length > 1 && bytes > maxBytes) this.oracle.broken.push(`a batch of ${bytes} bytes`);
   }
 
   #sentOf(record: TopicPartition & { readonly offset: number }): SentRecord {

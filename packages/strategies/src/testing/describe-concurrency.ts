@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { freezeKey } from '../failure/freeze-key.ts';
 import { placeOf } from './concurrency-oracle.ts';
 import type { ConcurrencyUnderTest, SentRecord } from './concurrency-under-test.ts';
-import { type Behaviour, ConcurrencyWorld, type Message } from './concurrency-world.ts';
+import { type BatchLimits, type Behaviour, ConcurrencyWorld, type Message } from './concurrency-world.ts';
 
 const LONG_MS = 60_000;
 
@@ -43,6 +43,12 @@ const plan = fc.record({
   behaviours: fc.array(behaviour, { minLength: 1, maxLength: 7 }),
   steps: fc.array(step, { minLength: 3, maxLength: 16, size: 'max' }),
 });
+const batchLimits: fc.Arbitrary<BatchLimits> = fc.record({
+  maxRecords: fc.constantFrom(2, 5),
+  // A record is some 20 bytes without what it counts beside its contents.
+  maxBytes: fc.constantFrom(250, 400, 1_000_000),
+  maxWaitMs: fc.constantFrom(0, 15, 90),
+});
 type Plan = typeof plan extends fc.Arbitrary<infer T> ? T : never;
 
 /**
@@ -61,8 +67,8 @@ export function describeConcurrency(name: string, factory: () => ConcurrencyUnde
 
     it('does the same with batches, of which records fail alone', async () => {
       await fc.assert(
-        fc.asyncProperty(plan, fc.constantFrom(2, 5), async (given, maxRecords) =>
-          expect(await live(factory(), given, maxRecords)).toEqual([]),
+        fc.asyncProperty(plan, batchLimits, async (given, batch) =>
+          expect(await live(factory(), given, batch)).toEqual([]),
         ),
         { numRuns: 15 },
       );
@@ -156,10 +162,9 @@ export function describeConcurrency(name: string, factory: () => ConcurrencyUnde
   });
 }
 
-async function live(under: ConcurrencyUnderTest, { behaviours, steps }: Plan, maxRecords?: number): Promise<string[]> {
+async function live(under: ConcurrencyUnderTest, { behaviours, steps }: Plan, batch?: BatchLimits): Promise<string[]> {
   const behaviourOf = ({ offset, partition: number }: SentRecord): Behaviour =>
     behaviours[(offset * 3 + number) % behaviours.length] ?? { durationMs: 0, failures: 0 };
-  const batch = maxRecords === undefined ? undefined : { maxRecords };
   const world = new ConcurrencyWorld({ under, behaviourOf, batch });
   await world.start();
   for (const action of steps) {
