@@ -30,8 +30,12 @@ export class Epoch {
   expelledAt: number | undefined;
   /** What the worker could not commit, as long as nothing is acknowledged that covers it. */
   unacknowledged: number | undefined;
-  /** How many commits of the process had failed when the last one that left nothing finished of this partition was acknowledged. */
+  /** How many commits of the process had failed when the last one of this partition was acknowledged. */
   failuresAtCommit: number;
+  /** Up to where its records are committed, as far as the worker has heard. */
+  #committedTo: number;
+  /** A commit after one that had failed was smaller, and what it left of this partition has not been committed since. */
+  #isLeftBehind = false;
   end:
     | {
         readonly how: EpochEnd;
@@ -51,6 +55,7 @@ export class Epoch {
     this.process = process;
     this.partition = start.partition;
     this.start = start.offset;
+    this.#committedTo = start.offset;
     this.committedAtStart = committedAtStart;
     this.since = at.now;
     this.failuresAtCommit = at.failures;
@@ -64,12 +69,18 @@ export class Epoch {
       .filter((one) => !this.finished.has(one));
   }
 
-  /** A commit was acknowledged, after so many of the process had failed: after one that failed the next ones may be smaller, and leave something for later. */
-  acknowledged(offset: number, failures: number, sent: SentRecords): void {
-    const [frontier = Number.POSITIVE_INFINITY] = this.unfinishedBelow(Number.POSITIVE_INFINITY, sent);
-    const left = sent.between(this.partition, offset, frontier);
-    if (left.length === 0) this.failuresAtCommit = failures;
+  /** A commit was acknowledged, after so many of the process had failed. */
+  acknowledged(offset: number, failures: number): void {
+    this.failuresAtCommit = failures;
+    this.#committedTo = offset;
+    this.#isLeftBehind = false;
     if (this.unacknowledged !== undefined && offset >= this.unacknowledged) this.unacknowledged = undefined;
+  }
+
+  /** A commit that is smaller for the sake of an earlier one has ended. */
+  noteSmallCommit(sent: SentRecords): void {
+    const [frontier = Number.POSITIVE_INFINITY] = this.unfinishedBelow(Number.POSITIVE_INFINITY, sent);
+    this.#isLeftBehind ||= sent.between(this.partition, this.#committedTo, frontier).length > 0;
   }
 
   /** The process is told to give the partition back. */
@@ -95,7 +106,7 @@ export class Epoch {
       how: this.isExpelled && how !== 'crashed' ? 'lost' : how,
       frontier: first ?? Number.POSITIVE_INFINITY,
       why: wasStarted ? 'a handler did not finish it' : isTimeUp ? 'its time was up' : this.blockedBy,
-      hadCommitTrouble: hadCommitTrouble || this.unacknowledged !== undefined,
+      hadCommitTrouble: hadCommitTrouble || this.unacknowledged !== undefined || this.#isLeftBehind,
     };
     this.state = 'over';
   }

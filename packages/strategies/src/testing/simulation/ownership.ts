@@ -16,6 +16,12 @@ export interface OwnershipParts {
   readonly report: (invariant: Invariant, what: string) => void;
 }
 
+/** What is known of one process's commits of one partition. */
+interface Commits {
+  failures: number;
+  underWay: number;
+}
+
 /** Who owns which partition, as it passes between a process's worker and its client; and that what is committed may be. */
 export class Ownership {
   readonly #parts: OwnershipParts;
@@ -26,10 +32,10 @@ export class Ownership {
    * then: a commit that nobody waits for any more may arrive after the process has asked.
    */
   readonly #offers = new Map<string, Map<number, number | undefined>>();
-  /** How many commits have not been answered, by process and partition. */
-  readonly #underWay = new Map<string, number>();
-  /** How many commits have failed, by process. */
-  readonly #failures = new Map<string, number>();
+  /** By process and partition. */
+  readonly #commits = new Map<string, Commits>();
+  /** Processes of which a commit has failed: the next ones may leave something for later. */
+  readonly #withFailures = new Set<string>();
 
   constructor(parts: OwnershipParts) {
     this.#parts = parts;
@@ -54,7 +60,7 @@ export class Ownership {
       epochs.get(partition)?.close('released', false, sent, now());
       const epoch = new Epoch(process, start, whenTold, {
         now: now(),
-        failures: this.#failuresOf(process),
+        failures: this.#of(process, partition).failures,
       });
       epochs.set(partition, epoch);
       // It may have been taken away while it was on offer.
@@ -130,20 +136,20 @@ export class Ownership {
   /** The worker commits; the returned function is to be told whether that was acknowledged. */
   committing(process: string, offsets: readonly NextOffset[]): (isAcknowledged: boolean) => void {
     for (const next of offsets) this.#checkCommit(process, next);
-    this.#count(process, offsets, 1);
+    const all = offsets.map((next) => ({ next, commits: this.#of(process, next.partition) }));
+    for (const { commits } of all) commits.underWay++;
+    const isSmall = this.#withFailures.has(process);
     return (isAcknowledged) => {
-      this.#count(process, offsets, -1);
-      const failures = this.#failuresOf(process);
-      if (!isAcknowledged) this.#failures.set(process, failures + 1);
-      else
-        for (const { partition, offset } of offsets)
-          this.epoch(process, partition)?.acknowledged(offset, failures, this.#parts.sent);
+      if (!isAcknowledged) this.#withFailures.add(process);
+      for (const { next, commits } of all) {
+        commits.underWay--;
+        if (!isAcknowledged) commits.failures++;
+        else this.epoch(process, next.partition)?.acknowledged(next.offset, commits.failures);
+      }
+      if (!isSmall) return;
+      for (const epoch of this.#epochs.get(process)?.values() ?? [])
+        if (epoch.state !== 'over') epoch.noteSmallCommit(this.#parts.sent);
     };
-  }
-
-  #count(process: string, offsets: readonly NextOffset[], by: number): void {
-    for (const { partition } of offsets)
-      this.#underWay.set(`${process} ${partition}`, this.#underWayOf(process, partition) + by);
   }
 
   #checkCommit(process: string, { partition, offset }: NextOffset): void {
@@ -164,20 +170,18 @@ export class Ownership {
   }
 
   #close(epoch: Epoch, how: 'released' | 'closed' | 'crashed'): void {
-    const hasTrouble =
-      this.#underWayOf(epoch.process, epoch.partition) > 0 || this.#failuresOf(epoch.process) > epoch.failuresAtCommit;
-    epoch.close(how, hasTrouble, this.#parts.sent, this.#parts.now());
+    const { failures, underWay } = this.#of(epoch.process, epoch.partition);
+    epoch.close(how, underWay > 0 || failures > epoch.failuresAtCommit, this.#parts.sent, this.#parts.now());
   }
 
   #among(process: string, partitions: readonly TopicPartition[]): Epoch[] {
     return partitions.flatMap(({ partition }) => this.epoch(process, partition) ?? []);
   }
 
-  #underWayOf(process: string, partition: number): number {
-    return this.#underWay.get(`${process} ${partition}`) ?? 0;
-  }
-
-  #failuresOf(process: string): number {
-    return this.#failures.get(process) ?? 0;
+  #of(process: string, partition: number): Commits {
+    const name = `${process} ${partition}`;
+    const commits = this.#commits.get(name) ?? { failures: 0, underWay: 0 };
+    this.#commits.set(name, commits);
+    return commits;
   }
 }
