@@ -66,11 +66,31 @@ export async function resolveOffsets(
 ): Promise<StartOffset[]> {
   const checked = nativePosition('position', position);
   if (partitions.length === 0) return [];
+  try {
+    return await lookUp(raw, partitions, checked);
+  } catch (error) {
+    if (!isOfFormerLeader(error)) throw error;
+    // A broker that has come back leads in a new epoch, of which librdkafka hears by itself where it fetches; for the direct reader it does not.
+    for (const topic of new Set(partitions.map((one) => one.topic))) await raw.metadata(topic, REQUEST_MS);
+    return lookUp(raw, partitions, checked);
+  }
+}
+
+/** What brokers say to whoever takes them, or another one, for the leader of a time that is over. */
+function isOfFormerLeader(error: unknown): boolean {
+  return error instanceof ClientError && error.retriable && /broker: .*leader/i.test(error.message);
+}
+
+async function lookUp(
+  raw: RawClient<NativeConsumer>,
+  partitions: readonly TopicPartition[],
+  position: LogPosition,
+): Promise<StartOffset[]> {
   const what = 'offsets cannot be looked up';
   const asking =
-    checked === 'high-watermark'
+    position === 'high-watermark'
       ? highWatermarks(raw, partitions, what, REQUEST_MS)
-      : offsetsForTime(raw, partitions, what, timeOf(checked));
+      : offsetsForTime(raw, partitions, what, timeOf(position));
   const answer = await asking.catch(async (error: unknown) => {
     if ((error as KafkaWorkerError).retriable) throw error;
     // Of topics that are hidden from us the client says that it does not know their partitions.
