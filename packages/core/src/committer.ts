@@ -6,7 +6,7 @@ import type { EventListeners } from './events.ts';
 import { isKafkaWorkerError, type KafkaWorkerError, toError } from './kafka-worker-error.ts';
 import type { KeptSends } from './kept-sends.ts';
 import type { OwnedPartition } from './owned-partition.ts';
-import { isExplainedByRebalance, isRebalanceUnderWay } from './rebalance-errors.ts';
+import { isBetweenGenerations, isExplainedByRebalance, isRebalanceUnderWay } from './rebalance-errors.ts';
 import type { NextOffset } from './record.ts';
 import type { Turns } from './turns.ts';
 import { withTimeout } from './with-timeout.ts';
@@ -29,6 +29,14 @@ export interface CommitterParts {
   readonly isIdle: () => boolean;
   /** A commit failed in a way that no repetition mends. */
   readonly fail: (error: KafkaWorkerError) => void;
+}
+
+/** How a commit that failed is repeated. */
+interface Repeating {
+  /** Whether to repeat it no more. */
+  readonly isGivenUp?: () => boolean;
+  /** No periodic commit follows: what is not committed now will be handled again. @defaultValue false */
+  readonly isLast?: boolean;
 }
 
 /** Commits the frontiers of the owned partitions: one commit at a time, when the policy says, again when one failed. */
@@ -89,14 +97,13 @@ export class Committer {
   /**
    * Commits what these partitions have to commit, after the commit that is under way; retriable failures are repeated until the time is up.
    * Never rejects: the error of what was not committed in the end, which an event has told too; undefined when everything was.
-   * @param isGivenUp whether to repeat a failed commit no more
    */
   async commitBefore(
     partitions: readonly OwnedPartition[],
     timeoutMs: number,
-    isGivenUp: () => boolean = () => false,
+    repeating: Repeating = {},
   ): Promise<KafkaWorkerError | undefined> {
-    return this.#inTurn(() => this.#commitUntil(partitions, this.#parts.clock.now() + timeoutMs, isGivenUp));
+    return this.#inTurn(() => this.#commitUntil(partitions, this.#parts.clock.now() + timeoutMs, repeating));
   }
 
   /** Runs a commit that is not of owned partitions (yet) by itself: commits never overlap. Rejects as it does. */
@@ -129,9 +136,10 @@ export class Committer {
   async #commitUntil(
     partitions: readonly OwnedPartition[],
     deadline: number,
-    isGivenUp: () => boolean,
+    { isGivenUp, isLast = false }: Repeating,
   ): Promise<KafkaWorkerError | undefined> {
     const { clock } = this.#parts;
+    const isOfGroup = isLast ? isBetweenGenerations : isRebalanceUnderWay;
     let error: KafkaWorkerError | undefined;
     for (let attempt = 0; ; attempt++) {
       while (this.#underWay !== undefined) {
@@ -143,11 +151,11 @@ export class Committer {
       if (attempt > 0 && clock.now() >= deadline) return error ?? this.#notAcknowledged(partitions);
       error = await this.#commit(offsets, partitions, Math.max(deadline - clock.now(), 1));
       if (error === undefined) continue;
-      if (!error.retriable && !isRebalanceUnderWay(error)) return error;
+      if (!error.retriable && !isOfGroup(error)) return error;
       if (isDecided(error)) continue;
       const backoffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** attempt, Math.max(deadline - clock.now(), 0));
       await new Promise<void>((resolve) => clock.setTimeout(resolve, backoffMs));
-      if (isGivenUp()) return error;
+      if (isGivenUp?.() === true) return error;
     }
   }
 

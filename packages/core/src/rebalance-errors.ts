@@ -19,6 +19,14 @@ export function isRebalanceUnderWay(error: KafkaWorkerError): boolean {
   return hasOnly(error, [REBALANCE_IN_PROGRESS, STALE_MEMBER_EPOCH]);
 }
 
+/**
+ * Whether the same commit can succeed in a moment for a member that still is one: the group has a new generation, of which the member is just about to hear.
+ * One that was expelled hears that its partitions are lost.
+ */
+export function isBetweenGenerations(error: KafkaWorkerError): boolean {
+  return hasOnly(error, [ILLEGAL_GENERATION, REBALANCE_IN_PROGRESS, STALE_MEMBER_EPOCH]);
+}
+
 /** Whether the broker knows this member, or this generation of it, no more: the partition is somebody else's. */
 export function isOfAnother(failure: CommitFailure): boolean {
   return failure.kafkaCode === ILLEGAL_GENERATION || failure.kafkaCode === UNKNOWN_MEMBER_ID;

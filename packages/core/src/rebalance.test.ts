@@ -655,6 +655,23 @@ describe('a commit that fails', () => {
     },
   );
 
+  it.each([
+    [22, 1],
+    [27, 1],
+    [113, 1],
+    // It is a member no more: whoever has the partition now commits it.
+    [25, 0],
+  ])('at a stop, for a reason of the group (%d), follows it into its next generation', async (kafkaCode, committed) => {
+    const kafka = clusterWith([['a']]);
+    const worker = await startWorker(kafka, () => {}, { commit: { everyMs: 600_000 } });
+    const failures = failedCommits(worker);
+    await kafka.clock.settle();
+    kafka.failCommits(5, { kafkaCode, retriable: false });
+    expect((await stop(kafka, worker)).state).toBe('stopped');
+    expect(kafka.committed('g', 't').get(0)).toBe(committed);
+    expect(new Set(failures)).toEqual(new Set([kafkaCode]));
+  });
+
   it('for good ends the worker with that error', async () => {
     const kafka = clusterWith([['a']]);
     const worker = await startWorker(kafka, () => {});

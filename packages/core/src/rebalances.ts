@@ -190,7 +190,9 @@ export class Rebalances {
     }
     // The worker has ended meanwhile, and its client is closed.
     if (this.#isClosed) return isDrained;
-    await committer.commitBefore(owned, Math.max(deadline - clock.now(), MIN_COMMIT_MS), () => this.#isClosed);
+    await committer.commitBefore(owned, Math.max(deadline - clock.now(), MIN_COMMIT_MS), {
+      isGivenUp: () => this.#isClosed,
+    });
     return isDrained;
   }
 

@@ -276,7 +276,7 @@ export class WorkerRun {
 }
 
 async function commitAll(engine: Engine, timeoutMs: number): Promise<void> {
-  const error = await engine.committer.commitBefore([...engine.assignment], timeoutMs);
+  const error = await engine.committer.commitBefore([...engine.assignment], timeoutMs, { isLast: true });
   if (error !== undefined && !isExplainedByRebalance(error)) throw error;
 }
 
