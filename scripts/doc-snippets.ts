@@ -5,8 +5,8 @@ import type { Doc } from './doc-references.ts';
 
 /** From there the packages are found by name, and `./main.ts` is what the README quotes. */
 const FOLDER = join(root, 'examples', '01-simple-worker');
-/** From there also what telemetry is handed to. */
-const TELEMETRY_FOLDER = join(root, 'packages', 'observability', 'src');
+/** From there also pino, which no example logs with. */
+const PINO_FOLDER = join(root, 'packages', 'observability', 'src');
 
 const asError = {
   onUnRecoverableConfigFileDiagnostic({ messageText }: ts.Diagnostic): void {
@@ -21,7 +21,7 @@ export function brokenSnippets(docs: readonly Doc[]): string[] {
     const written = doc.text.replaceAll(/<!-- from .*?<!-- end -->/gs, (quote) => quote.replaceAll(/[^\n]/g, ''));
     for (const match of written.matchAll(/^```ts\n(.*?)^```$/gms)) {
       const line = written.slice(0, match.index).split('\n').length + 1;
-      const folder = match[1]?.includes("'@kafka-worker/observability'") === true ? TELEMETRY_FOLDER : FOLDER;
+      const folder = match[1]?.includes("'pino'") === true ? PINO_FOLDER : FOLDER;
       snippets.set(join(folder, `snippet-${snippets.size}.ts`), { doc, line, code: `${match[1]}\nexport {};\n` });
     }
   }

@@ -8,4 +8,11 @@ export { type PinoLike, pinoLogger, type WinstonLike, winstonLogger } from './fo
 export { type LoggingOptions, logging } from './logging.ts';
 export { type MetricsOptions, metrics } from './metrics.ts';
 export { metricsServer } from './metrics-server.ts';
-export { type TracingOptions, tracing } from './tracing.ts';
+export { tracing } from './tracing.ts';
+export type { TracingOptions } from './tracing-options.ts';
+export {
+  type SpanExporterLike,
+  type WatchedExporter,
+  type WatchedExporterOptions,
+  watchedExporter,
+} from './watched-exporter.ts';

@@ -20,7 +20,8 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { recordHeaders } from './header-carrier.ts';
-import { type TracingOptions, tracing } from './tracing.ts';
+import { tracing } from './tracing.ts';
+import type { TracingOptions } from './tracing-options.ts';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PRODUCER = 'b7ad6b7169203331';

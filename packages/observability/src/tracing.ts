@@ -1,11 +1,4 @@
-import {
-  type HandlerContext,
-  InvalidOptionError,
-  type KafkaRecord,
-  type OutgoingRecord,
-  type Plugin,
-  type WorkerEvents,
-} from '@kafka-worker/core';
+import type { HandlerContext, KafkaRecord, OutgoingRecord, Plugin, WorkerEvents } from '@kafka-worker/core';
 import {
   type Context,
   defaultTextMapSetter,
@@ -14,7 +7,6 @@ import {
   ROOT_CONTEXT,
   SpanStatusCode,
   type TextMapPropagator,
-  type TracerProvider,
   trace,
 } from '@opentelemetry/api';
 import { withHeaders } from './header-carrier.ts';
@@ -23,36 +15,22 @@ import { classOf, exceptionOf, messageOf, type RecordSpan, RecordSpans } from '.
 import { SpanStarts } from './span-starts.ts';
 import { spanAttributes, spanConventions } from './span-table.ts';
 import { traceRecordsOf } from './traced-records.ts';
+import { checkTracingOptions, type TracingOptions } from './tracing-options.ts';
 
 type AnyRecord = KafkaRecord<unknown, unknown>;
-
-/** Start with `tracerProvider`. */
-export interface TracingOptions {
-  /** Where spans come from. @defaultValue the one that is registered with `@opentelemetry/api` */
-  readonly tracerProvider?: TracerProvider;
-  /** What reads and writes trace headers. @defaultValue the one that is registered with `@opentelemetry/api` */
-  readonly propagator?: TextMapPropagator;
-  /** A span for each record, for each handler call, or for both. @defaultValue `'record'` for a `handler`, `'both'` for a `batchHandler` */
-  readonly spanPer?: 'record' | 'batch' | 'both';
-  /**
-   * What the context that a record was produced in is to its span: its parent, so that both are one trace, or a link, so that each record begins a trace
-   * of its own. @defaultValue `'parent'`
-   */
-  readonly relation?: 'parent' | 'link';
-}
 
 /**
  * Spans by OpenTelemetry's messaging conventions: one for each record, from its first handler call until something has become of it, retries and
  * failures included. It is active inside the handler, and what the handler sends, dead letters too, carries it on. What is traced is never the value
  * or the key of a record. One plugin is for one worker.
  *
- * A tracer that throws fails no record: the worker tells of it as an `error` event. Of an export that fails or hangs, which nothing here waits for,
- * OpenTelemetry's SDK tells the logger of `diag`.
+ * A tracer that throws fails no record: the worker tells of it as an `error` event. So it does of an export that fails or hangs, which nothing here
+ * waits for, where `exporter` is given; OpenTelemetry's SDK tells the logger of `diag` alone.
  * @throws InvalidOptionError for options that are none
  * @see https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
  */
 export function tracing(options: TracingOptions = {}): Plugin {
-  checkOptions(options);
+  checkTracingOptions(options);
   return new Tracing(options);
 }
 
@@ -64,6 +42,7 @@ class Tracing implements Plugin {
   readonly #starts: SpanStarts;
   readonly #spans = new RecordSpans();
   readonly #health = new PluginHealth('tracing');
+  #unwatch = (): void => {};
 
   constructor(options: TracingOptions) {
     this.#options = options;
@@ -96,6 +75,11 @@ class Tracing implements Plugin {
     this.#health.started(host);
     this.#starts.of(worker);
     traceRecordsOf(worker, this.#spans);
+    this.#unwatch = this.#options.exporter?.watch((trouble) => this.#health.failed(trouble)) ?? this.#unwatch;
+  }
+
+  async stop(): Promise<void> {
+    this.#unwatch();
   }
 
   aroundRecord(record: AnyRecord, { attempt }: HandlerContext, next: () => Promise<void>): Promise<void> {
@@ -217,25 +201,4 @@ function callFailed(own: RecordSpan, error: unknown, attempt: number): void {
   own.lastError = error;
   own.failedAttempt = attempt;
   own.span.recordException(exceptionOf(error));
-}
-
-function checkOptions(options: TracingOptions): void {
-  const known = ['tracerProvider', 'propagator', 'spanPer', 'relation'];
-  if (typeof options !== 'object' || options === null)
-    throw new InvalidOptionError('options', `an object with ${known.join(', ')}`, options);
-  for (const [option, value] of Object.entries(options))
-    if (!known.includes(option))
-      throw new InvalidOptionError(option, `no option of that name (there is ${known.join(', ')})`, value);
-  const { tracerProvider, propagator, spanPer, relation } = options;
-  if (tracerProvider !== undefined && typeof tracerProvider?.getTracer !== 'function')
-    throw new InvalidOptionError('tracerProvider', 'a TracerProvider of OpenTelemetry', tracerProvider);
-  if (
-    propagator !== undefined &&
-    (typeof propagator?.extract !== 'function' || typeof propagator.inject !== 'function')
-  )
-    throw new InvalidOptionError('propagator', 'a TextMapPropagator of OpenTelemetry', propagator);
-  if (spanPer !== undefined && !['record', 'batch', 'both'].includes(spanPer))
-    throw new InvalidOptionError('spanPer', "'record', 'batch' or 'both'", spanPer);
-  if (relation !== undefined && !['parent', 'link'].includes(relation))
-    throw new InvalidOptionError('relation', "'parent' or 'link'", relation);
 }
