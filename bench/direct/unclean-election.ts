@@ -6,6 +6,7 @@ import type { ThreeBrokers } from '../chaos/three-brokers.ts';
 import { isPassing } from './is-passing.ts';
 import { LeaderMover } from './leader-mover.ts';
 import { LeaderWatch } from './leader-watch.ts';
+import { type Restarted, RestartedWorker } from './restarted-worker.ts';
 import { untilLed } from './until-led.ts';
 import { untilRead } from './until-read.ts';
 
@@ -36,10 +37,14 @@ export interface UncleanElectionVerdict {
   /** Paused before the election, resumed when the new log had become longer than the old one. */
   readonly directPaused: Made;
   readonly librdkafka: Made;
+  /** Workers that had stopped before the election, and were started again when the new log had become longer than the old one: who has read before and after. */
+  readonly restarted: Readonly<Record<RestartName, Made>>;
   /** What was there when the direct reader went on where the log had parted. */
   readonly readAgain: number;
   readonly violations: readonly string[];
 }
+
+type RestartName = 'direct, direct' | 'librdkafka, direct' | 'librdkafka, librdkafka';
 
 const NAME = 'unclean-election';
 const LEADER = 1;
@@ -97,6 +102,8 @@ export async function uncleanElection(options: UncleanElectionOptions): Promise<
     await write(clients.direct, READ_TO - COMMON, 'of one');
     await untilAllRead(READ_TO);
     directPaused.consumer.pause([PLACE]);
+    const restarts = restartsOf(list);
+    for (const { worker, before } of restarts) await worker.first(before, READ_TO, signal);
 
     say(`broker ${LEADER} is killed, and broker ${BEHIND} leads`);
     await brokers.end(LEADER, 'SIGKILL');
@@ -109,6 +116,9 @@ export async function uncleanElection(options: UncleanElectionOptions): Promise<
       whatCame(directPaused, signal, isTruncated),
       whatCame(librdkafka, signal),
     ]);
+    say('workers that had stopped before are started again');
+    const restarted: Restarted[] = [];
+    for (const { worker, after } of restarts) restarted.push(await worker.second(after, signal));
     await brokers.startAgain();
 
     say('the direct reader goes on where the log has parted');
@@ -121,10 +131,17 @@ export async function uncleanElection(options: UncleanElectionOptions): Promise<
     );
     return {
       ...{ readTo: READ_TO, divergesAt: COMMON, newEnd: NEW_END },
-      ...{ direct: made[0], directPaused: made[1], librdkafka: made[2], readAgain: again.length },
+      ...{
+        direct: made[0],
+        directPaused: made[1],
+        librdkafka: made[2],
+        restarted: madeBy(restarts, restarted),
+        readAgain: again.length,
+      },
       violations: [
         ...wrongReport('the direct reader', direct, made[0]),
         ...wrongReport('the direct reader that was paused', directPaused, made[1]),
+        ...restarts.flatMap(({ name, after }, i) => (after === 'direct' ? wrongRestart(name, restarted[i]) : [])),
         ...(wrong < 0 ? [] : [`${again[wrong]?.offset} was read in the place of ${COMMON + wrong}`]),
       ].map((violation) => `unclean election: ${violation}`),
     };
@@ -169,6 +186,41 @@ async function whatCame(
     handedOut: after.length,
     firstHandedOut: after[0]?.offset,
   };
+}
+
+interface Restart {
+  readonly name: RestartName;
+  readonly worker: RestartedWorker;
+  readonly before: 'direct' | 'librdkafka';
+  readonly after: 'direct' | 'librdkafka';
+}
+
+function restartsOf(list: readonly string[]): readonly Restart[] {
+  const newRestart = (name: RestartName, before: Restart['before'], after: Restart['after']): Restart => {
+    return { name, before, after, worker: new RestartedWorker(list, NAME, `${NAME}-${before}-${after}`) };
+  };
+  return [
+    newRestart('direct, direct', 'direct', 'direct'),
+    newRestart('librdkafka, direct', 'librdkafka', 'direct'),
+    newRestart('librdkafka, librdkafka', 'librdkafka', 'librdkafka'),
+  ];
+}
+
+function madeBy(restarts: readonly Restart[], restarted: readonly Restarted[]): Record<RestartName, Made> {
+  const made = restarted.map(({ error, handled, firstHandled }): Made => {
+    return { reported: error === undefined ? [] : [error.message], handedOut: handled, firstHandedOut: firstHandled };
+  });
+  return Object.fromEntries(restarts.map(({ name }, i) => [name, made[i]])) as Record<RestartName, Made>;
+}
+
+function wrongRestart(name: RestartName, restarted: Restarted | undefined): readonly string[] {
+  const { error, handled } = restarted ?? {};
+  const isRight = error instanceof LogTruncatedError && error.offset === READ_TO && error.divergesAt === COMMON;
+  const who = `the worker that was started again (${name})`;
+  return [
+    ...(isRight ? [] : [`${who} ended with ${error?.message ?? 'no error'}`]),
+    ...(handled === 0 ? [] : [`${who} handled ${handled} records`]),
+  ];
 }
 
 function wrongReport(who: string, { errors, records }: Member, { handedOut, firstHandedOut }: Made): readonly string[] {

@@ -35,10 +35,10 @@ export class Arrivals {
     const { rebalances, assignment, committer } = this.#parts;
     for (const event of poll.events) rebalances.handle(event);
     if (poll.records.length > 0) this.#receiveRecords(poll.records);
-    for (const { topic, partition, offset } of poll.positions) {
-      const owner = assignment.get({ topic, partition });
+    for (const position of poll.positions) {
+      const owner = assignment.get(position);
       if (owner === undefined || owner.phase !== 'active') continue;
-      owner.ledger.advancePosition(offset);
+      owner.advancePosition(position);
       committer.noteProgress(0);
     }
     for (const error of poll.errors) this.#clientFailed(error);

@@ -8,9 +8,15 @@ import {
 import type { CommittedOffset } from './kafka-client.ts';
 import type { TopicPartition } from './record.ts';
 
+/** Where a group goes on, and the leader's epoch before that. */
+interface CommittedPlace {
+  readonly offset: number;
+  readonly leaderEpoch: number | undefined;
+}
+
 /** What a group's committed offsets tell about one topic. */
 interface TopicHistory {
-  readonly offsets: Map<number, number>;
+  readonly offsets: Map<number, CommittedPlace>;
   /** Undefined where nothing is committed, or only by something else. */
   origin: GroupOrigin | undefined;
 }
@@ -36,13 +42,13 @@ export class GroupHistory {
     this.#partitionCounts = partitionCounts;
     this.#isNew = isNew;
     const known = new Map<string, GroupOrigin | undefined>();
-    for (const { topic, partition, offset, metadata = '' } of committed) {
+    for (const { topic, partition, offset, leaderEpoch, metadata = '' } of committed) {
       if (offset === undefined) continue;
       // The same metadata stands in most of them.
       if (!known.has(metadata)) known.set(metadata, parseGroupOrigin(metadata));
-      const ofTopic = this.#byTopic.get(topic) ?? { offsets: new Map<number, number>(), origin: undefined };
+      const ofTopic = this.#byTopic.get(topic) ?? { offsets: new Map<number, CommittedPlace>(), origin: undefined };
       this.#byTopic.set(topic, ofTopic);
-      ofTopic.offsets.set(partition, offset);
+      ofTopic.offsets.set(partition, { offset, leaderEpoch });
       ofTopic.origin = agreed(ofTopic.origin, known.get(metadata));
     }
     let all: GroupOrigin | undefined;
@@ -53,7 +59,12 @@ export class GroupHistory {
 
   /** The committed offset. */
   offsetOf({ topic, partition }: TopicPartition): number | undefined {
-    return this.#byTopic.get(topic)?.offsets.get(partition);
+    return this.#byTopic.get(topic)?.offsets.get(partition)?.offset;
+  }
+
+  /** What was committed with it, if anything was. */
+  leaderEpochOf({ topic, partition }: TopicPartition): number | undefined {
+    return this.#byTopic.get(topic)?.offsets.get(partition)?.leaderEpoch;
   }
 
   /** Whether a partition without an offset appeared after the group had started, as far as can be known: in doubt it did, which skips nothing. */

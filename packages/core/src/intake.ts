@@ -89,7 +89,7 @@ export class Intake {
     let pinned = 0;
     for (const record of records) {
       const owner = assignment.ownerOf(record);
-      if (owner === undefined || owner.phase !== 'active' || !owner.receive(record.offset)) continue;
+      if (owner === undefined || owner.phase !== 'active' || !owner.receive(record)) continue;
       const added = owner.memory.add(record);
       const sizeBytes = record.shared === undefined ? added : record.sizeBytes;
       this.inFlight.add(added);

@@ -67,6 +67,8 @@ export interface ConnectOptions {
 /** Where reading starts. */
 export interface StartOffset extends TopicPartition {
   readonly offset: number;
+  /** The leader's epoch in which what lies below was written. With it a reader that can tell reports a log that has lost that (KIP-320). */
+  readonly leaderEpoch?: number;
 }
 
 /**
@@ -79,6 +81,8 @@ export type LogPosition = 'earliest' | 'latest' | 'high-watermark' | Date;
 export interface CommittedOffset extends TopicPartition {
   readonly offset: number | undefined;
   readonly metadata: string | undefined;
+  /** As it was committed; left out where none was. */
+  readonly leaderEpoch?: number;
 }
 
 /**

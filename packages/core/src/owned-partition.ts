@@ -1,7 +1,8 @@
 import type { PartitionProgress } from './delivery.ts';
+import { LeaderEpochs } from './leader-epochs.ts';
 import { Ledger } from './ledger.ts';
 import { PinnedMemory } from './pinned-memory.ts';
-import type { NextOffset, TopicPartition } from './record.ts';
+import type { NextOffset, ReceivedRecord, TopicPartition } from './record.ts';
 
 /**
  * Why a partition's intake is stopped. `ahead`: too much lies above its frontier. `share`: it is stuck with more than its share of what may be in flight.
@@ -67,6 +68,7 @@ export class OwnedPartition implements TopicPartition {
   /** Finished above the frontier, and nothing that the delivery's store knows. */
   readonly #unstored = new Set<number>();
 
+  readonly #leaderEpochs: LeaderEpochs;
   readonly #narrowed: () => void;
 
   /** @param narrowed told when less of it may be started than before */
@@ -79,6 +81,7 @@ export class OwnedPartition implements TopicPartition {
     this.startOffset = start.offset;
     this.commitMetadata = start.metadata ?? '';
     this.committedOffset = committedOffset;
+    this.#leaderEpochs = new LeaderEpochs(start.offset, start.leaderEpoch);
   }
 
   /** It is ours, and nobody is taking it away. */
@@ -111,13 +114,12 @@ export class OwnedPartition implements TopicPartition {
   /** What there is to commit, if anything. */
   progress(): PartitionProgress | undefined {
     if (this.isLetGo) return undefined;
-    const { topic, partition, commitMetadata, committedOffset } = this;
+    const { committedOffset } = this;
     // A delivery may have committed more than is finished, where that is what it promises.
     const offset = Math.max(this.ledger.nextOffset, committedOffset ?? 0);
     for (const one of this.#unstored) if (one < offset) this.#unstored.delete(one);
-    if (this.#unstored.size > 0)
-      return { topic, partition, offset, metadata: commitMetadata, finished: [...this.#unstored] };
-    return offset === committedOffset ? undefined : { topic, partition, offset, metadata: commitMetadata };
+    if (this.#unstored.size > 0) return { ...this.nextOffset(offset), finished: [...this.#unstored] };
+    return offset === committedOffset ? undefined : this.nextOffset(offset);
   }
 
   /** A finished record is nothing that the delivery's store knows: it is committed by itself, unless the frontier passes it before. */
@@ -128,20 +130,38 @@ export class OwnedPartition implements TopicPartition {
   /** This much of its progress is durable. */
   noteCommitted({ offset, finished = [] }: PartitionProgress): void {
     this.committedOffset = offset;
+    this.#leaderEpochs.forget(offset);
     for (const one of finished) this.#unstored.delete(one);
   }
 
   /** What there would be to commit if these were finished too. */
   progressAfter(finished: ReadonlySet<number>): NextOffset {
-    const { topic, partition, commitMetadata, ledger } = this;
-    return { topic, partition, offset: ledger.nextOffsetAfter(finished), metadata: commitMetadata };
+    return this.nextOffset(this.ledger.nextOffsetAfter(finished));
+  }
+
+  /** An offset that it goes on from, with all that is committed with it. */
+  nextOffset(offset: number): NextOffset {
+    const { topic, partition, commitMetadata } = this;
+    const next = { topic, partition, offset, metadata: commitMetadata };
+    const leaderEpoch = this.#leaderEpochs.before(offset);
+    return leaderEpoch === undefined ? next : { ...next, leaderEpoch };
   }
 
   /** Notes a received record. False for one that was received before, or lies below the start: it is of no use. */
-  receive(offset: number): boolean {
-    if (offset < this.ledger.position) return false;
-    this.ledger.receive(offset);
+  receive({ offset, leaderEpoch }: ReceivedRecord): boolean {
+    const { ledger } = this;
+    if (offset < ledger.position) return false;
+    this.#leaderEpochs.moved(ledger.position, leaderEpoch);
+    ledger.receive(offset);
     return true;
+  }
+
+  /** All below a position was received; what lies between is no record. */
+  advancePosition({ offset, leaderEpoch }: NextOffset): void {
+    const { ledger } = this;
+    if (offset <= ledger.position) return;
+    this.#leaderEpochs.moved(ledger.position, leaderEpoch);
+    ledger.advancePosition(offset);
   }
 
   callStarted(): void {

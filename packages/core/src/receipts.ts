@@ -77,8 +77,9 @@ export class Receipts {
     const records = isStopped() ? [] : poll.records.filter(isOurs);
     if (records.length === 0) return withRecords(poll, records);
     const chunks = chunksOf(records, assignment);
-    const next = chunks.map(({ owner: { topic, partition, commitMetadata }, next: offset }) => ({
-      ...{ topic, partition, offset, metadata: commitMetadata },
+    const next = chunks.map(({ owner, next: offset, leaderEpoch }) => ({
+      ...owner.nextOffset(offset),
+      ...(leaderEpoch === undefined ? {} : { leaderEpoch }),
     }));
     let refusal: Refusal | undefined;
     let isTooLate = false;
@@ -161,6 +162,8 @@ interface Chunk {
   readonly owner: OwnedPartition;
   readonly first: number;
   next: number;
+  /** Of its last record. */
+  leaderEpoch: number | undefined;
 }
 
 /** A poll of which only these records are taken in. The position behind one that is not would say that it is finished. */
@@ -187,8 +190,9 @@ function chunksOf(records: readonly ReceivedRecord[], assignment: Assignment): C
     const owner = assignment.ownerOf(record);
     if (owner === undefined) continue;
     const chunk = chunks.get(owner);
-    if (chunk === undefined) chunks.set(owner, { owner, first: record.offset, next: record.offset + 1 });
-    else chunk.next = record.offset + 1;
+    const { offset, leaderEpoch } = record;
+    if (chunk === undefined) chunks.set(owner, { owner, first: offset, next: offset + 1, leaderEpoch });
+    else Object.assign(chunk, { next: offset + 1, leaderEpoch });
   }
   return [...chunks.values()];
 }

@@ -9,6 +9,7 @@ export interface NextOffset extends TopicPartition {
   readonly offset: number;
   /** Text stored with the offset. A commit without it clears what was there. */
   readonly metadata?: string;
+  /** The leader's epoch in which what lies below was written: with it a log that has lost that is noticed (KIP-320). */
   readonly leaderEpoch?: number;
 }
 
@@ -49,6 +50,8 @@ export interface SharedMemory {
 
 /** A record as a reader hands it to the engine: its bytes, and how much memory it pins. */
 export interface ReceivedRecord extends KafkaRecord {
+  /** The leader's epoch in which it was written, where its reader knows. */
+  readonly leaderEpoch?: number | undefined;
   /**
    * Key, value and headers, and what the object costs, in bytes. That is what it counts against the limit of bytes in flight, unless it shares its memory.
    */

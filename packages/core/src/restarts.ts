@@ -151,7 +151,7 @@ export class Restarts {
   async #seek(restart: Restart, start: Start): Promise<void> {
     const { consumer, assignment, turns } = this.#parts;
     if (!this.#isWanted(restart)) return;
-    await consumer.seek([{ topic: start.topic, partition: start.partition, offset: start.offset }]);
+    await consumer.seek([start]);
     turns.run(() => {
       if (!this.#isWanted(restart)) return;
       this.#underWay.delete(nameOf(restart));

@@ -42,6 +42,17 @@ describe('startOffset', () => {
     }
   });
 
+  it('comes with the epoch that was committed, and with none where it is not the committed offset', () => {
+    const withEpoch = { ...committed('t', 0, 150, origin(3, 't')), leaderEpoch: 7 };
+    expect(startOffset(question({ committed: [withEpoch] }))).toMatchObject({ offset: 150, leaderEpoch: 7 });
+    for (const moved of [
+      question({ committed: [withEpoch], storedOffset: 120 }),
+      question({ committed: [{ ...withEpoch, offset: 300 }], onOffsetOutOfRange: 'latest' }),
+      question({ committed: [{ ...withEpoch, partition: 1 }] }),
+    ])
+      expect(startOffset(moved)).not.toHaveProperty('leaderEpoch');
+  });
+
   it("is what the delivery's own store says, whatever is committed, and shows that nothing stands for it", () => {
     const start = startOffset(question({ storedOffset: 120, committed: [committed('t', 0, 150, origin(3, 't'))] }));
     expect(start).toMatchObject({ offset: 120, committedOffset: 150 });

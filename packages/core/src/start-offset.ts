@@ -37,8 +37,11 @@ export function startOffset(question: StartQuestion): Start {
     const offset = history.isLater(partition) ? range.earliest : question.startFromOffset;
     return { ...partition, offset, metadata, committedOffset };
   }
-  if (known >= range.earliest && known <= range.latest)
-    return { ...partition, offset: known, metadata, committedOffset };
+  if (known >= range.earliest && known <= range.latest) {
+    const leaderEpoch = known === committedOffset ? history.leaderEpochOf(partition) : undefined;
+    const start = { ...partition, offset: known, metadata, committedOffset };
+    return leaderEpoch === undefined ? start : { ...start, leaderEpoch };
+  }
   if (question.onOffsetOutOfRange === 'fail') throw new OffsetOutOfRangeError({ ...partition, offset: known }, range);
   return { ...partition, offset: range[question.onOffsetOutOfRange], metadata, committedOffset };
 }

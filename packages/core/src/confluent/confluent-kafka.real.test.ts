@@ -19,7 +19,7 @@ if (brokers === undefined) {
 } else {
   const capabilities = {
     groupProtocols: ['classic', 'consumer'],
-    commitsPartly: true,
+    keepsLeaderEpochs: true,
     findsDates: true,
     rebalances: 'cooperative',
     limitsMessageSize: true,

@@ -18,6 +18,7 @@ export interface RawMessage {
   readonly value: Buffer | null;
   /** Bytes of the value. */
   readonly size: number;
+  readonly leaderEpoch?: number;
   /** A list of objects of one name each. A null value cannot be told from an empty one here. */
   readonly headers?: readonly Readonly<Record<string, Buffer>>[];
 }
@@ -34,6 +35,7 @@ export class ConfluentRecord implements ReceivedRecord {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly sizeBytes: number;
+  readonly leaderEpoch: number | undefined;
   #headers: RawMessage['headers'] | Headers;
 
   constructor(message: RawMessage) {
@@ -43,6 +45,7 @@ export class ConfluentRecord implements ReceivedRecord {
     this.timestamp = message.timestamp;
     this.key = message.key;
     this.value = message.value;
+    this.leaderEpoch = message.leaderEpoch;
     this.#headers = message.headers;
     const keyBytes = this.key === null ? 0 : this.key.length;
     this.sizeBytes = message.size + keyBytes + RECORD_OVERHEAD_BYTES + headerBytes(message.headers);

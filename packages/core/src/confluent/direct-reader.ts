@@ -86,7 +86,7 @@ export class DirectReader implements PartitionReader {
     for (const owned of row) {
       if (!owned.isOpen) continue;
       const offset = owned.takePosition();
-      if (offset !== undefined) positions.push({ topic: owned.topic, partition: owned.partition, offset });
+      if (offset !== undefined) positions.push(positionOf(owned, offset));
     }
     if (last !== undefined) this.#first += row.indexOf(last) + 1;
     if (records.length > 0) this.#fetcher.room();
@@ -94,8 +94,8 @@ export class DirectReader implements PartitionReader {
   }
 
   own(starts: readonly StartOffset[]): void {
-    for (const { topic, partition, offset } of starts)
-      this.#partitions.set(nameOf({ topic, partition }), new DirectPartition(topic, partition, offset));
+    for (const { topic, partition, offset, leaderEpoch } of starts)
+      this.#partitions.set(nameOf({ topic, partition }), new DirectPartition(topic, partition, offset, leaderEpoch));
     this.#row = [...this.#partitions.values()];
     this.#fetcher.turn();
   }
@@ -124,8 +124,8 @@ export class DirectReader implements PartitionReader {
   }
 
   seek(starts: readonly StartOffset[]): void {
-    for (const { topic, partition, offset } of starts)
-      for (const owned of this.among([{ topic, partition }])) owned.moveTo(offset);
+    for (const { topic, partition, offset, leaderEpoch } of starts)
+      for (const owned of this.among([{ topic, partition }])) owned.moveTo(offset, leaderEpoch);
     this.#fetcher.turn();
   }
 
@@ -167,6 +167,10 @@ export class DirectReader implements PartitionReader {
 function rotated<T>(row: readonly T[], by: number): T[] {
   const start = row.length === 0 ? 0 : by % row.length;
   return [...row.slice(start), ...row.slice(0, start)];
+}
+
+function positionOf({ topic, partition, lastEpoch }: DirectPartition, offset: number): NextOffset {
+  return { topic, partition, offset, ...(lastEpoch < 0 ? {} : { leaderEpoch: lastEpoch }) };
 }
 
 function nameOf({ topic, partition }: TopicPartition): string {

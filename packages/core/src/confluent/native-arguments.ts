@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { InvalidOptionError } from '../errors.ts';
-import type { LogPosition } from '../kafka-client.ts';
+import type { LogPosition, StartOffset } from '../kafka-client.ts';
 import type { NextOffset, TopicPartition } from '../record.ts';
 
 /**
@@ -82,12 +82,15 @@ export function nativePosition(option: string, position: unknown): LogPosition {
   throw new InvalidOptionError(option, "'earliest', 'latest', 'high-watermark' or a valid Date", position);
 }
 
-/** @throws InvalidOptionError */
-export function nativeOffsets(
-  option: string,
-  offsets: readonly (TopicPartition & { readonly offset: number })[],
-): (TopicPartition & { offset: number })[] {
-  return list(option, offsets).map((value, i) => nativeOffset(`${option}[${i}]`, value));
+/**
+ * Where reading starts.
+ * @throws InvalidOptionError
+ */
+export function nativeOffsets(option: string, starts: readonly StartOffset[]): StartOffset[] {
+  return list(option, starts).map((value, i) => ({
+    ...nativeOffset(`${option}[${i}]`, value),
+    ...nativeLeaderEpoch(`${option}[${i}]`, value),
+  }));
 }
 
 /**
@@ -99,11 +102,11 @@ export function nativeCommit(option: string, offsets: readonly NextOffset[]): Ne
   list(option, offsets).forEach((value, i) => {
     const path = `${option}[${i}]`;
     const checked: NextOffset = nativeOffset(path, value);
-    const { metadata, leaderEpoch } = value as { metadata?: unknown; leaderEpoch?: unknown };
+    const { metadata } = value as { metadata?: unknown };
     byPartition.set(`${checked.partition} ${checked.topic}`, {
       ...checked,
       ...(metadata === undefined ? {} : { metadata: nativeMetadata(`${path}.metadata`, metadata) }),
-      ...(leaderEpoch === undefined ? {} : { leaderEpoch: nativePartitionNumber(`${path}.leaderEpoch`, leaderEpoch) }),
+      ...nativeLeaderEpoch(path, value),
     });
   });
   return [...byPartition.values()];
@@ -116,6 +119,11 @@ function nativeOffset(option: string, value: unknown): TopicPartition & { offset
     throw new InvalidOptionError(`${option}.offset`, 'a whole number from 0 to Number.MAX_SAFE_INTEGER', offset);
   }
   return { ...partition, offset: offset as number };
+}
+
+function nativeLeaderEpoch(option: string, value: unknown): { leaderEpoch?: number } {
+  const { leaderEpoch } = value as { leaderEpoch?: unknown };
+  return leaderEpoch === undefined ? {} : { leaderEpoch: nativePartitionNumber(`${option}.leaderEpoch`, leaderEpoch) };
 }
 
 function nativeMetadata(option: string, value: unknown): string {

@@ -1,7 +1,7 @@
 import { AuthorizationError, ClientError } from '../errors.ts';
 import type { CommittedOffset, LogPosition, StartOffset, Watermarks } from '../kafka-client.ts';
 import type { KafkaWorkerError } from '../kafka-worker-error.ts';
-import type { TopicPartition } from '../record.ts';
+import type { NextOffset, TopicPartition } from '../record.ts';
 import { nativeCode, toNativeError } from './client-errors.ts';
 import { checkNotHidden, refusalOf } from './hidden-topics.ts';
 import { highWatermarks } from './high-watermarks.ts';
@@ -40,12 +40,13 @@ export async function committedOffsets(
       throw error instanceof AuthorizationError ? groupRefused('DESCRIBE', groupId, error) : error;
     });
   return partitions.map((asked, i) => {
-    const { offset, metadata } = elementOf(answer, i, asked, what) as { offset?: number; metadata?: string };
+    const { offset, metadata, leaderEpoch } = elementOf(answer, i, asked, what) as Partial<NextOffset>;
     const isThere = typeof offset === 'number' && offset >= 0;
     return {
       ...asked,
       offset: isThere ? offset : undefined,
       metadata: isThere && metadata !== '' ? metadata : undefined,
+      ...(isThere && leaderEpoch !== undefined ? { leaderEpoch } : {}),
     };
   });
 }

@@ -1,7 +1,7 @@
 import { crc32c } from '@platformatic/kafka';
 import type { DirectRecord } from '../confluent/direct/direct-record.ts';
 import { readPartitionData } from '../confluent/direct/partition-data.ts';
-import type { KafkaCluster, KafkaConsumer, StartOffset } from '../kafka-client.ts';
+import type { KafkaCluster, KafkaConsumer } from '../kafka-client.ts';
 import type { OwnedRecord, ReceivedRecord, TopicPartition } from '../record.ts';
 import type { FakeKafka } from './fake-kafka.ts';
 import { writeBatch } from './written-batch.ts';
@@ -38,7 +38,7 @@ function chunkedConsumer(kafka: FakeKafka, consumer: KafkaConsumer, chunkRecords
   const forget = (partitions: readonly TopicPartition[]): void => {
     for (const { topic, partition } of partitions) fetched.delete(`${topic}/${partition}`);
   };
-  const fetch = ({ topic, partition, offset }: StartOffset): Map<number, DirectRecord> => {
+  const fetch = ({ topic, partition, offset }: ReceivedRecord): Map<number, DirectRecord> => {
     const log = kafka.records(topic).filter((one) => one.partition === partition && one.offset >= offset);
     const chunk = chunkOf(log.slice(0, chunkRecords));
     const byOffset = new Map(chunk.map((record) => [record.offset, record]));

@@ -28,8 +28,8 @@ export interface ClusterUnderTest {
 /** What an implementation can do; cases of what it cannot are left out. */
 export interface ClusterCapabilities {
   readonly groupProtocols: readonly ('classic' | 'consumer')[];
-  /** A commit that is refused for one partition names that one. */
-  readonly commitsPartly: boolean;
+  /** What a commit says of the leader's epoch is kept, and nothing where it says nothing. */
+  readonly keepsLeaderEpochs: boolean;
   /** Looks offsets up by date. */
   readonly findsDates: boolean;
   /** Partitions move one by one, so that a member keeps what it keeps. Eager members give everything back first. */

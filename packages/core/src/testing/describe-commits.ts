@@ -13,7 +13,7 @@ export function describeCommits(suite: ClusterSuite, groupProtocol: GroupProtoco
     const [first, second] = [0, 1].map((partition) => ({ topic, partition })) as [TopicPartition, TopicPartition];
     await member.consumer.commit([{ ...first, offset: 3, metadata: 'partitions=2 ü' }]);
     const reader = await suite.clients.consumer({ groupProtocol: 'classic', groupId });
-    expect(await reader.committed([first, second])).toEqual([
+    expect(await reader.committed([first, second])).toMatchObject([
       { ...first, offset: 3, metadata: 'partitions=2 ü' },
       { ...second, offset: undefined, metadata: undefined },
     ]);
@@ -21,11 +21,25 @@ export function describeCommits(suite: ClusterSuite, groupProtocol: GroupProtoco
       { ...first, offset: 4 },
       { ...second, offset: 0 },
     ]);
-    expect(await reader.committed([first, second])).toEqual([
+    expect(await reader.committed([first, second])).toMatchObject([
       { ...first, offset: 4, metadata: undefined },
       { ...second, offset: 0, metadata: undefined },
     ]);
   });
+
+  suite.having(suite.capabilities.keepsLeaderEpochs)(
+    "keeps the leader's epoch that is committed with an offset, and forgets one that is left out",
+    async () => {
+      const topic = await suite.clients.topic(1);
+      const member = await suite.clients.member([topic], { groupProtocol });
+      await member.untilOwned(1);
+      const place = { topic, partition: 0 };
+      await member.consumer.commit([{ ...place, offset: 3, leaderEpoch: 2 }]);
+      expect(await member.consumer.committed([place])).toMatchObject([{ offset: 3, leaderEpoch: 2 }]);
+      await member.consumer.commit([{ ...place, offset: 4 }]);
+      expect((await member.consumer.committed([place]))[0]).not.toHaveProperty('leaderEpoch');
+    },
+  );
 
   it('resolves commits though nobody polls and more records than any buffer holds are waiting', async () => {
     const topic = await suite.clients.topic(1);
@@ -39,21 +53,18 @@ export function describeCommits(suite: ClusterSuite, groupProtocol: GroupProtoco
     expect(member.offsets()).toEqual(Array.from({ length: 5_000 }, (_, i) => i));
   });
 
-  suite.having(suite.capabilities.commitsPartly)(
-    'names the partition whose commit failed; the others stand',
-    async () => {
-      const topic = await suite.clients.topic(1);
-      const member = await suite.clients.member([topic], { groupProtocol });
-      await member.untilOwned(1);
-      const commit = member.consumer.commit([
-        { topic, partition: 0, offset: 5 },
-        { topic, partition: 77, offset: 6 },
-      ]);
-      await expect(commit).rejects.toMatchObject({
-        name: 'CommitError',
-        failures: [{ topic, partition: 77, offset: 6, kafkaCode: 3 }],
-      });
-      expect(await member.consumer.committed([{ topic, partition: 0 }])).toMatchObject([{ offset: 5 }]);
-    },
-  );
+  it('names the partition whose commit failed; the others stand', async () => {
+    const topic = await suite.clients.topic(1);
+    const member = await suite.clients.member([topic], { groupProtocol });
+    await member.untilOwned(1);
+    const commit = member.consumer.commit([
+      { topic, partition: 0, offset: 5 },
+      { topic, partition: 77, offset: 6 },
+    ]);
+    await expect(commit).rejects.toMatchObject({
+      name: 'CommitError',
+      failures: [{ topic, partition: 77, offset: 6, kafkaCode: 3 }],
+    });
+    expect(await member.consumer.committed([{ topic, partition: 0 }])).toMatchObject([{ offset: 5 }]);
+  });
 }

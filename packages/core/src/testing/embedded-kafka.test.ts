@@ -16,7 +16,7 @@ describeKafkaCluster(
   },
   {
     groupProtocols: ['classic', 'consumer'],
-    commitsPartly: true,
+    keepsLeaderEpochs: false,
     findsDates: false,
     rebalances: 'cooperative',
     limitsMessageSize: true,

@@ -205,6 +205,7 @@ export class FakeGroup {
       offset: stored?.offset,
       // No metadata and empty metadata are the same to Kafka.
       metadata: stored?.metadata === '' ? undefined : stored?.metadata,
+      ...(stored?.leaderEpoch === undefined ? {} : { leaderEpoch: stored.leaderEpoch }),
     };
   }
 

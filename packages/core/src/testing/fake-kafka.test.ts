@@ -22,7 +22,7 @@ describeKafkaCluster(
   },
   {
     groupProtocols: ['classic', 'consumer'],
-    commitsPartly: true,
+    keepsLeaderEpochs: true,
     findsDates: true,
     rebalances: 'cooperative',
     readsOnWhileRevoking: true,

@@ -162,8 +162,11 @@ export class Answers {
   }
 
   async #outOfRange(owned: DirectPartition): Promise<void> {
-    const { rangeOf, report, changed } = this.#parts;
-    const { next } = owned;
+    const { rangeOf, report, changed, map } = this.#parts;
+    const { next, lastEpoch } = owned;
+    // Epochs only grow. The leader has answered for its own, so it is not one that has not heard of a younger one.
+    const leaderEpoch = map.leaderOf(owned)?.epoch ?? -1;
+    const isOfAnotherLog = leaderEpoch >= 0 && lastEpoch > leaderEpoch;
     owned.stop('out of range', next);
     const { moves } = owned;
     let range: { readonly earliest: number; readonly latest: number } | undefined;
@@ -176,6 +179,10 @@ export class Answers {
     if (owned.moves !== moves) return;
     if (range !== undefined && (next < range.earliest || next > range.latest)) {
       report(new OffsetOutOfRangeError({ ...placeOf(owned), offset: next }, range));
+      return;
+    }
+    if (isOfAnotherLog) {
+      this.recreated(owned);
       return;
     }
     // The broker that said so was behind, or nobody knows.

@@ -41,8 +41,8 @@ export class DirectPartition implements TopicPartition {
   lastHeardAt: number = Date.now();
   /** The topic that has answered first, since the position was given: another one of the same name has another id. */
   topicId: string | undefined;
-  /** The epoch of the last batch that was read here; -1 for none. */
-  lastEpoch = -1;
+  /** The epoch of the last batch that was read, here or by whoever has committed the position; -1 where it is not known. */
+  lastEpoch: number;
   /** Since when it does not come although it is asked for; undefined when it came the last time. */
   silence: Silence | undefined;
   /** The last answer had not even one whole batch, though there is more: it has to come first in the next request. */
@@ -55,10 +55,11 @@ export class DirectPartition implements TopicPartition {
   #reported: number | undefined;
   #replica: { readonly id: number; readonly until: number } | undefined;
 
-  constructor(topic: string, partition: number, next: number) {
+  constructor(topic: string, partition: number, next: number, lastEpoch: number = -1) {
     this.topic = topic;
     this.partition = partition;
     this.next = next;
+    this.lastEpoch = lastEpoch;
   }
 
   /** Bytes of the responses that wait here. */
@@ -93,11 +94,11 @@ export class DirectPartition implements TopicPartition {
   }
 
   /** It goes on from another offset. */
-  moveTo(offset: number): void {
+  moveTo(offset: number, lastEpoch: number = -1): void {
     this.#empty();
     this.moves++;
     this.next = offset;
-    this.lastEpoch = -1;
+    this.lastEpoch = lastEpoch;
     this.ends = undefined;
     this.stoppedBy = undefined;
     this.isStarved = false;

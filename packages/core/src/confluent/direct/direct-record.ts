@@ -30,6 +30,7 @@ export class DirectRecord implements ReceivedRecord {
   readonly partition: number;
   readonly offset: number;
   readonly timestamp: number;
+  readonly leaderEpoch: number;
   shared: SharedMemory | undefined;
   #batch: Buffer;
   #places: RecordPlaces;
@@ -42,6 +43,7 @@ export class DirectRecord implements ReceivedRecord {
     partition: number,
     offset: number,
     timestamp: number,
+    leaderEpoch: number,
     batch: Buffer,
     places: RecordPlaces,
     shared: SharedMemory,
@@ -50,6 +52,7 @@ export class DirectRecord implements ReceivedRecord {
     this.partition = partition;
     this.offset = offset;
     this.timestamp = timestamp;
+    this.leaderEpoch = leaderEpoch;
     this.shared = shared;
     this.#batch = batch;
     this.#places = places;

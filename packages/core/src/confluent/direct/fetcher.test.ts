@@ -366,6 +366,40 @@ describe('records from the leaders', () => {
     expect(reading.values()).toEqual(['v0', 'v1']);
   });
 
+  it('stop where the log diverges from what was read before they were assigned here, as is committed', async () => {
+    const [broker] = await started();
+    const diverging = { epoch: 3, endOffset: 2 };
+    broker.answer = (asked) => ({
+      partitions: [{ partition: 0, end: END, ...(asked[0]?.lastFetchedEpoch === 4 ? { diverging } : {}) }],
+    });
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 4, 4);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'LOG_TRUNCATED', offset: 4, divergesAt: 2 });
+  });
+
+  it.each([
+    ['there is no such epoch in the log yet', 6, { code: 'LOG_TRUNCATED', offset: 2, divergesAt: 0 }],
+    ['the offset is not there either', 6, { code: 'OFFSET_OUT_OF_RANGE', offset: 12 }],
+  ])('stop where a leader says of a younger epoch than its own that %s', async (_what, epoch, error) => {
+    const [broker] = await started();
+    broker.answer = () => ({ partitions: [{ partition: 0, errorCode: 1 }] });
+    reading = new Reading(brokers, 1);
+    reading.range = { earliest: 0, latest: END };
+    reading.partitions[0] = new DirectPartition('t', 0, error.offset, epoch);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject(error);
+  });
+
+  it('go on where a leader whose epoch is not known says that their offset is not in the log', async () => {
+    const [broker] = await started();
+    broker.leaders = [{ id: 1, epoch: -1 }];
+    broker.answer = first({ partitions: [{ partition: 0, errorCode: 1 }] });
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 0, 6);
+    expect((await readsAll()).errors).toEqual([]);
+  });
+
   it('stop where the topic is another one of the same name', async () => {
     const [broker] = await started();
     broker.answer = first({ partitions: [{ partition: 0, end: END, records: logFrom(0) }] });

@@ -67,7 +67,7 @@ export class RecordBatch {
     const { header } = this;
     const cursor = this.#open();
     const limit = into.length + max;
-    const { baseOffset, baseTimestamp, appendTime } = header;
+    const { baseOffset, baseTimestamp, appendTime, leaderEpoch } = header;
     const { bytes } = cursor;
     const memory = this.#memory;
     while (this.#read < header.recordCount && into.length < limit) {
@@ -95,8 +95,9 @@ export class RecordBatch {
       this.#read++;
       if (offset <= this.#lastOffset) continue;
       this.#lastOffset = offset;
+      const time = appendTime ?? timestamp;
       const places = { keyAt, keyLength, valueAt, valueLength, headersAt, headerCount, end };
-      into.push(new DirectRecord(this.#topic, this.#partition, offset, appendTime ?? timestamp, bytes, places, memory));
+      into.push(new DirectRecord(this.#topic, this.#partition, offset, time, leaderEpoch, bytes, places, memory));
     }
     if (this.isRead && cursor.at !== bytes.length) {
       throw new MalformedBytes(`${bytes.length - cursor.at} bytes behind the last record`);
