@@ -13,16 +13,12 @@ import {
   type UnwritableSend,
 } from '@kafka-worker/core';
 import { asError } from './as-error.ts';
+import { ProducerSuccession, type TransactionalIdOptions } from './producer-succession.ts';
 import type { SendOf } from './send-window.ts';
 import { notAssigned, TransactionAttempt, type TransactionContent } from './transaction-attempt.ts';
 import { WriteMode } from './write-mode.ts';
 import { RefusedTogether, type Suspects } from './write-sends.ts';
 
-/** Producers that fail one after another, without a transaction in between that succeeds: then it is no accident. */
-const MAX_PRODUCERS = 10;
-/** What a producer that is of no more use gets for going. */
-const CLOSE_MS = 5_000;
-const UNKNOWN = -1;
 /** How often a transaction is repeated at once: of 10,000 messages that were refused together the fifth attempt knows which it is. */
 const MAX_ATTEMPTS = 8;
 /** Not allowed to use the group or the id, or metadata that is too large: no repetition mends these. */
@@ -35,29 +31,14 @@ interface CommitFailure {
   readonly isToBeTold?: boolean;
 }
 
-/** A commit that the same again, at once, may explain. */
-interface Unexplained {
-  readonly error: CommitError;
-}
-
-/** How its producers are made. */
-export interface TransactionalSessionOptions {
-  readonly transactionalId: string;
-  readonly transactionTimeoutMs: number;
-}
-
 /**
  * Commits progress, and what its records have sent, in transactions, one after another. A transaction that failed is repeated by the worker's committer from
  * what it keeps. When nobody knows what became of one, the next producer with the same id ends it for certain, and the group's offsets tell.
  */
 export class TransactionalSession implements DeliverySession {
   readonly #context: DeliveryContext;
-  readonly #options: TransactionalSessionOptions;
-  #producer: TransactionalProducer | undefined;
-  /** Looks at messages; never connected. */
-  readonly #checker: TransactionalProducer;
-  /** Producers that failed since the last transaction that succeeded. */
-  #failedProducers = 0;
+  readonly #producers: ProducerSuccession;
+  readonly #transactionTimeoutMs: number;
   /** Of a transaction that may have been committed. */
   #unknown: { readonly partitions: readonly PartitionProgress[]; readonly sends: readonly SendOf[] } | undefined;
   /** What was written, and must not be again: who asked may not have waited for the answer. */
@@ -66,28 +47,25 @@ export class TransactionalSession implements DeliverySession {
   /** What could not be written, and may be tried again: a dead letter, or what somebody has unfrozen. */
   readonly #refused = new WeakSet<KeptSend>();
   readonly #mode = new WriteMode();
-  /** Whether the producer tells what has become of each message. */
-  #tellsEach = false;
   /** What is being committed, or waits for it. */
   readonly #open = new Set<TransactionContent>();
   #last: Promise<void> = Promise.resolve();
-  readonly #leaving = new Set<Promise<void>>();
 
   /** @throws AuthorizationError, ConnectionError, TransactionError */
-  static async open(context: DeliveryContext, options: TransactionalSessionOptions): Promise<TransactionalSession> {
+  static async open(context: DeliveryContext, options: TransactionalIdOptions): Promise<TransactionalSession> {
     const session = new TransactionalSession(context, options);
     await session.#ready();
     return session;
   }
 
-  private constructor(context: DeliveryContext, options: TransactionalSessionOptions) {
+  private constructor(context: DeliveryContext, options: TransactionalIdOptions) {
     this.#context = context;
-    this.#options = options;
-    this.#checker = this.#newProducer(false);
+    this.#producers = new ProducerSuccession(context, options);
+    this.#transactionTimeoutMs = options.transactionTimeoutMs;
   }
 
   check(message: OutgoingRecord): void {
-    this.#checker.check(message);
+    this.#producers.check(message);
   }
 
   commit({ partitions }: Progress): Promise<void> {
@@ -112,8 +90,7 @@ export class TransactionalSession implements DeliverySession {
   async close(): Promise<void> {
     for (const content of this.#open) content.isCancelled = true;
     await this.#last;
-    this.#discard();
-    await Promise.all(this.#leaving);
+    await this.#producers.close();
   }
 
   /** Where a message may be in the way, it is found out at once which: until then there is nothing to decide, and all others wait. */
@@ -121,19 +98,19 @@ export class TransactionalSession implements DeliverySession {
     for (let attempts = 1; ; attempts++) {
       const unexplained = await this.#attempt(content);
       if (unexplained === undefined) return;
-      if (attempts >= MAX_ATTEMPTS) throw unexplained.error;
+      if (attempts >= MAX_ATTEMPTS) throw unexplained;
     }
   }
 
-  /** @throws CommitError */
-  async #attempt(content: TransactionContent): Promise<Unexplained | undefined> {
+  /** Gives an error that the same again, at once, may explain. @throws CommitError, any other */
+  async #attempt(content: TransactionContent): Promise<CommitError | undefined> {
     const { consumer, clock } = this.#context;
     const { partitions } = content;
     if (content.isCancelled) throw this.#commitError(partitions, notAssigned());
     if (!this.#mode.tellsEach && this.#hasRefused(content)) {
       // Known beforehand: written together with the others it would cost them another transaction.
       this.#mode.failed();
-      this.#discard();
+      this.#producers.leave();
     }
     let producer: TransactionalProducer;
     try {
@@ -141,8 +118,8 @@ export class TransactionalSession implements DeliverySession {
     } catch (thrown) {
       throw this.#commitError(partitions, asError(thrown));
     }
-    const stepMs = this.#options.transactionTimeoutMs;
-    const tellsEach = this.#tellsEach;
+    const stepMs = this.#transactionTimeoutMs;
+    const { tellsEach } = this.#producers;
     const attempt = new TransactionAttempt({ producer, consumer, clock, suspects: this.#suspects, tellsEach, stepMs });
     // Looked at now that its turn has come: what was under way may have written some of it.
     const sends: SendOf[] = [];
@@ -156,24 +133,24 @@ export class TransactionalSession implements DeliverySession {
     const isToBeTold = mayBeMessages && (!tellsEach || end.error instanceof RefusedTogether);
     switch (end.outcome) {
       case 'committed':
-        this.#failedProducers = 0;
+        this.#producers.succeeded();
         for (const [, send] of sends) this.#written.add(send);
-        if (this.#tellsEach && !this.#mode.tellsEach) this.#discard();
+        if (tellsEach && !this.#mode.tellsEach) this.#producers.leave();
         return undefined;
       case 'dropped': {
         const { isProducerGone, unwritable } = end;
         for (const { send } of unwritable) this.#refused.add(send);
         // Where the fault is a message's, the producer's end says nothing about producers: a broker ends no transaction that it has not seen begin.
-        if (isProducerGone && unwritable.length === 0) this.#failed();
+        if (isProducerGone && unwritable.length === 0) this.#producers.failed();
         // Behind a refused batch librdkafka numbers the messages of its next transaction wrongly, which would be refused for that.
-        else if (isProducerGone || mayBeMessages) this.#discard();
+        else if (isProducerGone || mayBeMessages) this.#producers.leave();
         const error = this.#commitError(partitions, end.error, { unwritable, isToBeTold });
-        if (isToBeTold && !isProducerGone) return { error };
+        if (isToBeTold && !isProducerGone) return error;
         throw error;
       }
       case 'unknown':
         this.#unknown = { partitions, sends };
-        this.#failed();
+        this.#producers.failed();
         await this.#learn(partitions, end.error, isToBeTold);
         return undefined;
     }
@@ -187,7 +164,7 @@ export class TransactionalSession implements DeliverySession {
   async #learn(partitions: readonly PartitionProgress[], error: Error, isToBeTold: boolean): Promise<void> {
     let open: readonly PartitionProgress[];
     try {
-      await this.#connect();
+      await this.#producers.current(this.#mode.tellsEach);
       open = await this.#resolve();
     } catch (thrown) {
       // The next commit finds out first.
@@ -198,31 +175,8 @@ export class TransactionalSession implements DeliverySession {
 
   /** A producer that can begin a transaction, with nothing unknown behind it. */
   async #ready(): Promise<TransactionalProducer> {
-    const producer = await this.#connect();
+    const producer = await this.#producers.current(this.#mode.tellsEach);
     await this.#resolve();
-    return producer;
-  }
-
-  async #connect(): Promise<TransactionalProducer> {
-    if (this.#producer !== undefined) return this.#producer;
-    if (this.#failedProducers >= MAX_PRODUCERS) {
-      const text = `${MAX_PRODUCERS} transactional producers have failed one after another`;
-      throw new TransactionError('fatal', text, { kafkaCode: UNKNOWN });
-    }
-    const { connectTimeoutMs } = this.#context;
-    const { tellsEach } = this.#mode;
-    const producer = this.#newProducer(tellsEach);
-    try {
-      await producer.connect({ timeoutMs: connectTimeoutMs });
-      await producer.init(connectTimeoutMs);
-    } catch (thrown) {
-      // Brokers that are away are no fault of the producer's.
-      if (!isKafkaWorkerError(thrown) || !thrown.retriable) this.#failedProducers++;
-      this.#leave(producer);
-      throw thrown;
-    }
-    this.#producer = producer;
-    this.#tellsEach = tellsEach;
     return producer;
   }
 
@@ -248,35 +202,12 @@ export class TransactionalSession implements DeliverySession {
     return open;
   }
 
-  #newProducer(tellsEach: boolean): TransactionalProducer {
-    const { kafka, clock, logger, statistics } = this.#context;
-    return kafka.transactionalProducer({ clock, logger, statistics, tellsEach, ...this.#options });
-  }
-
-  #failed(): void {
-    this.#failedProducers++;
-    this.#discard();
-  }
-
-  #discard(): void {
-    if (this.#producer !== undefined) this.#leave(this.#producer);
-    this.#producer = undefined;
-  }
-
-  #leave(producer: TransactionalProducer): void {
-    const closing: Promise<void> = producer
-      .close(CLOSE_MS)
-      .catch((thrown: unknown) => this.#context.logger.warn('a producer was not closed', { error: asError(thrown) }))
-      .finally(() => this.#leaving.delete(closing));
-    this.#leaving.add(closing);
-  }
-
   #commitError(
     partitions: readonly PartitionProgress[],
     error: Error,
     { unwritable = [], isToBeTold = false }: CommitFailure = {},
   ): CommitError {
-    const kafkaCode = error instanceof TransactionError ? error.kafkaCode : UNKNOWN;
+    const kafkaCode = error instanceof TransactionError ? error.kafkaCode : -1;
     const failures = partitions.map(({ topic, partition, offset }) => ({
       ...{ topic, partition, offset, kafkaCode, reason: error.message },
     }));
@@ -285,7 +216,7 @@ export class TransactionalSession implements DeliverySession {
   }
 
   #isWorthRepeating(error: Error, isToBeTold: boolean): boolean {
-    if (this.#failedProducers >= MAX_PRODUCERS) return false;
+    if (this.#producers.isExhausted) return false;
     if (isToBeTold || !isKafkaWorkerError(error)) return true;
     if (error.code === 'AUTHORIZATION' || error.code === 'AUTHENTICATION' || error.code === 'UNSUPPORTED_BROKER')
       return false;
