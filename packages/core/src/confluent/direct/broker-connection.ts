@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Connection, ConnectionOptions } from '@platformatic/kafka';
 import { within } from '../bounded.ts';
 import type { DirectLibrary } from './direct-library.ts';
@@ -46,7 +47,9 @@ export class BrokerConnection {
   ): Promise<BrokerConnection> {
     const { clientId, ...own } = options;
     signal.throwIfAborted();
-    const connection = library.newConnection(clientId, own);
+    // As librdkafka does it: behind some addresses the name decides which broker, and which certificate, answers.
+    const named = own.tls !== undefined && isIP(address.host) === 0 ? { ...own, tlsServerName: address.host } : own;
+    const connection = library.newConnection(clientId, named);
     const opened = new BrokerConnection(library, connection);
     let abort = (): void => {};
     const aborted = new Promise<never>((_resolve, reject) => {
@@ -54,14 +57,16 @@ export class BrokerConnection {
     });
     signal.addEventListener('abort', abort, { once: true });
     try {
-      await Promise.race([connection.connect(address.host, address.port), aborted]);
+      const connected = connection.connect(address.host, address.port);
+      // Behind the library, which begins to listen then too, and before the answer to a login.
+      connection.socket.once(own.tls === undefined ? 'connect' : 'secureConnect', () => opened.#guard());
+      await Promise.race([connected, aborted]);
     } catch (error) {
       opened.close();
       throw error;
     } finally {
       signal.removeEventListener('abort', abort);
     }
-    opened.#guard();
     return opened;
   }
 
