@@ -102,6 +102,20 @@ describe('auto', () => {
     expect(await chosen(13)).toMatchObject({ reader: 'direct', why: 'nothing stands against it' });
   });
 
+  it('is direct where one broker can, though the first that is named does not even refuse', async () => {
+    const silent = createServer((socket) => void socket.on('error', () => {}).resume());
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as { port: number };
+    try {
+      const plan = planOf({ reader: 'auto', brokers: [`127.0.0.1:${port}`, await listening(13)] });
+      const { reader } = await chooseReader(await loadReader(plan), new AbortController().signal, 1_000);
+      expect(reader).toBe('direct');
+    } finally {
+      // Nothing is left open to it.
+      await new Promise<void>((resolve) => silent.close(() => resolve()));
+    }
+  });
+
   it('is librdkafka where the broker is too old, and says so', async () => {
     expect(await chosen(12)).toMatchObject({ reader: 'librdkafka', why: expect.stringMatching(/of version 4 to 12/) });
   });

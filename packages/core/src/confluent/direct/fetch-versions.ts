@@ -32,28 +32,44 @@ export async function fetchVersion(
 }
 
 /**
- * What stands against the direct reader on the first broker that answers; undefined for nothing. Each has `timeoutMs`.
- * @throws Error when none answers, or `signal` is aborted
+ * What stands against the direct reader on the first broker that answers; undefined for nothing. All are asked at once, so that one which is away, and
+ * may not even refuse, does not use up the time of the others.
+ * @throws Error when none answers within `timeoutMs`, or `signal` is aborted
  */
 export async function againstDirect(
   library: DirectLibrary,
-  { brokers, clientId, connection: own }: DirectOptions,
+  options: DirectOptions,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const answered = new AbortController();
+  const ending = AbortSignal.any([signal, answered.signal]);
+  const asked = options.brokers.map((broker) => againstBroker(library, broker, options, timeoutMs, ending));
+  try {
+    return await Promise.any(asked);
+  } catch (error) {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  } finally {
+    answered.abort();
+  }
+}
+
+async function againstBroker(
+  library: DirectLibrary,
+  broker: string,
+  { clientId, connection: own }: DirectOptions,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const timeouts = { connectTimeout: timeoutMs, requestTimeout: timeoutMs };
-  let failure: unknown;
-  for (const broker of brokers) {
-    let connection: BrokerConnection | undefined;
-    try {
-      connection = await BrokerConnection.open(library, toAddress(broker), { clientId, ...own, ...timeouts }, signal);
-      const answer = await fetchVersion(connection);
-      return 'against' in answer ? answer.against : undefined;
-    } catch (error) {
-      failure = error;
-    } finally {
-      connection?.close();
-    }
+  const connection = await BrokerConnection.open(library, toAddress(broker), { clientId, ...own, ...timeouts }, signal);
+  const close = (): void => connection.close();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    const answer = await fetchVersion(connection);
+    return 'against' in answer ? answer.against : undefined;
+  } finally {
+    signal.removeEventListener('abort', close);
+    close();
   }
-  throw failure;
 }
