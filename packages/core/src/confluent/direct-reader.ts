@@ -13,6 +13,12 @@ import type { PartitionReader } from './record-reader.ts';
 /** So many records of a partition at least are taken in one go, if it has them. */
 const LEAST_SHARE = 32;
 
+/**
+ * Once so many bytes were unpacked, what is taken at once ends in front of the next packed batch: unpacking holds the event loop, and what small batches
+ * are unpacked to is known, and counted, only afterwards.
+ */
+const UNPACKED_BYTES = 1024 * 1024;
+
 /** What the reader tells its consumer. */
 export interface DirectReaderEvents extends Pick<FetcherParts, 'rangeOf' | 'leave'> {
   /** There may be something new to take. */
@@ -76,12 +82,18 @@ export class DirectReader implements PartitionReader {
     const full = row.filter((owned) => owned.isOpen && owned.hasRecords);
     // All take their turns in what is taken at once, so that no handler of a partition waits for all records of another one.
     const share = Math.max(LEAST_SHARE, Math.ceil(max / Math.max(1, full.length)));
-    for (let left = full; left.length > 0 && records.length < max; left = left.filter(({ hasRecords }) => hasRecords)) {
+    let unpackable = UNPACKED_BYTES;
+    for (let left = full; left.length > 0 && records.length < max; ) {
+      const more: DirectPartition[] = [];
       for (const owned of left) {
         if (records.length >= max) break;
-        this.#takeOf(owned, Math.min(share, max - records.length), records);
+        const before = records.length;
+        unpackable -= this.#takeOf(owned, Math.min(share, max - before), records, unpackable);
+        if (records.length === before) continue;
         last = owned;
+        if (owned.hasRecords) more.push(owned);
       }
+      left = more;
     }
     for (const owned of row) {
       if (!owned.isOpen) continue;
@@ -102,6 +114,7 @@ export class DirectReader implements PartitionReader {
 
   withhold(partitions: readonly TopicPartition[]): void {
     for (const owned of this.among(partitions)) owned.withhold();
+    this.#fetcher.room();
   }
 
   disown(partitions: readonly TopicPartition[]): void {
@@ -112,6 +125,8 @@ export class DirectReader implements PartitionReader {
 
   pause(partitions: readonly TopicPartition[]): void {
     for (const owned of this.among(partitions)) owned.isPaused = true;
+    // What waits of them stands in nobody's way any more.
+    this.#fetcher.room();
   }
 
   resume(partitions: readonly TopicPartition[]): void {
@@ -147,13 +162,15 @@ export class DirectReader implements PartitionReader {
     };
   }
 
-  #takeOf(owned: DirectPartition, max: number, into: DirectRecord[]): void {
+  /** How many bytes were unpacked for it. */
+  #takeOf(owned: DirectPartition, max: number, into: DirectRecord[], unpackable: number): number {
     try {
-      owned.take(max, into);
+      return owned.take(max, into, unpackable);
     } catch (error) {
       const batch = owned.firstBatch;
       if (!(error instanceof MalformedBytes) || batch === undefined) throw error;
       this.#fetcher.answers.unreadable(owned, batch, error);
+      return batch.unpackedBytes;
     }
   }
 

@@ -25,6 +25,8 @@ export interface AskedPartition {
   /** Of this partition, and of the whole answer. */
   readonly maxBytes: number;
   readonly answerMaxBytes: number;
+  /** Where the asker says that it is. */
+  readonly rack: string;
 }
 
 /** What becomes of a request for records: an answer; silence; the connection goes, at once or in the middle of the answer; these bytes as they are. */
@@ -37,6 +39,7 @@ export type ScriptedAnswer =
 
 const FETCH = 1;
 const METADATA = 3;
+const UNKNOWN_TOPIC = 3;
 const FLEXIBLE_HEADER = Buffer.from([0]);
 
 /** A broker that answers as a test says. It knows one topic, `t`, and itself. */
@@ -53,6 +56,8 @@ export class ScriptedBroker {
   readonly #earlier: Buffer[] = [];
   topicId = '0123456789abcdef0123456789abcdef';
   topicError = 0;
+  /** Other topics, which it does not know. */
+  unknownTopics: readonly string[] = [];
   /** Who leads each partition of the topic, and all brokers that there are. */
   leaders: readonly { readonly id: number; readonly epoch: number }[] = [];
   brokers: readonly ScriptedBroker[] = [this];
@@ -151,9 +156,11 @@ export class ScriptedBroker {
       })
       .appendString('c')
       .appendInt32(1)
-      .appendArray([this.topicError], (w, errorCode) => {
-        w.appendInt16(errorCode).appendString('t').append(Buffer.from(this.topicId, 'hex')).appendBoolean(false);
-        w.appendArray([...this.leaders.entries()], (inner, [partition, { id, epoch }]) => {
+      .appendArray(['t', ...this.unknownTopics], (w, name) => {
+        const isKnown = name === 't';
+        w.appendInt16(isKnown ? this.topicError : UNKNOWN_TOPIC).appendString(name);
+        w.append(Buffer.from(this.topicId, 'hex')).appendBoolean(false);
+        w.appendArray(isKnown ? [...this.leaders.entries()] : [], (inner, [partition, { id, epoch }]) => {
           inner.appendInt16(0).appendInt32(partition).appendInt32(id).appendInt32(epoch);
           for (let list = 0; list < 3; list++) inner.appendUnsignedVarInt(1);
         });
@@ -206,7 +213,7 @@ function readAsked(request: Buffer): AskedPartition[] {
   reader.int8();
   reader.int32();
   reader.int32();
-  return reader
+  const asked = reader
     .array(() => {
       const topicId = reader.uuid();
       const partitions = reader.array(() => {
@@ -223,4 +230,7 @@ function readAsked(request: Buffer): AskedPartition[] {
       return partitions;
     })
     .flat();
+  reader.array(() => {}); // Of a session, what it shall forget.
+  const rack = reader.string();
+  return asked.map((one) => ({ ...one, rack }));
 }

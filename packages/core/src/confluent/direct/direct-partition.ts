@@ -7,6 +7,9 @@ import { Silence } from './silence.ts';
 /** How long a replica other than the leader is asked before the leader is asked again which one is near (KIP-392). */
 const REPLICA_MS = 5 * 60_000;
 
+/** How long no replica is asked when one has failed: the leader, which cannot know that, would name it again at once. */
+const LEADER_ONLY_MS = 60_000;
+
 /** What a response says of a partition's log. */
 export interface LogEnds {
   readonly logStart: number;
@@ -54,6 +57,7 @@ export class DirectPartition implements TopicPartition {
   #bytes = 0;
   #reported: number | undefined;
   #replica: { readonly id: number; readonly until: number } | undefined;
+  #leaderOnlyUntil = 0;
 
   constructor(topic: string, partition: number, next: number, lastEpoch: number = -1) {
     this.topic = topic;
@@ -152,15 +156,23 @@ export class DirectPartition implements TopicPartition {
     }
   }
 
-  /** Adds up to `max` records to `into`. @throws MalformedBytes for a batch that cannot be read: it is `firstBatch` then */
-  take(max: number, into: DirectRecord[]): void {
+  /**
+   * Adds up to `max` records to `into`. Once `mostUnpacked` bytes were unpacked for it, and there is anything in `into`, no further batch is. Gives
+   * how many were. @throws MalformedBytes for a batch that cannot be read: it is `firstBatch` then
+   */
+  take(max: number, into: DirectRecord[], mostUnpacked: number = Number.POSITIVE_INFINITY): number {
     const limit = into.length + max;
+    let unpacked = 0;
     for (let batch = this.#batches[0]; batch !== undefined && into.length < limit; batch = this.#batches[0]) {
+      const { isPacked } = batch;
+      if (isPacked && unpacked >= mostUnpacked && into.length > 0) break;
       batch.read(limit - into.length, into);
-      if (!batch.isRead) return;
+      if (isPacked) unpacked += batch.unpackedBytes;
+      if (!batch.isRead) break;
       this.#batches.shift();
       this.#bytes -= batch.bytes;
     }
+    return unpacked;
   }
 
   /** The batch that is read next. */
@@ -178,9 +190,16 @@ export class DirectPartition implements TopicPartition {
     return this.#replica !== undefined && now < this.#replica.until ? this.#replica.id : undefined;
   }
 
-  /** The leader has named a replica that is nearer; undefined to ask the leader again. */
+  /** The leader has named a replica that is nearer; undefined to ask the leader again, where that one has failed. */
   readFrom(id: number | undefined): void {
-    this.#replica = id === undefined ? undefined : { id, until: performance.now() + REPLICA_MS };
+    const now = performance.now();
+    if (id === undefined && this.#replica !== undefined) this.#leaderOnlyUntil = now + LEADER_ONLY_MS;
+    this.#replica = id === undefined ? undefined : { id, until: now + REPLICA_MS };
+  }
+
+  /** Whether the leader shall send records itself, whoever is nearer. */
+  isLeaderOnlyAt(now: number): boolean {
+    return now < this.#leaderOnlyUntil;
   }
 
   #empty(): void {

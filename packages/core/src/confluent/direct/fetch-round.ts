@@ -27,6 +27,7 @@ export function fetchRound(
   map: ClusterMap,
   options: DirectOptions,
   isOneFull: boolean,
+  now: number,
 ): FetchRound {
   const topics = new Map<string, FetchPartition[]>();
   const asked = new Map<string, Asked>();
@@ -46,7 +47,9 @@ export function fetchRound(
     });
     asked.set(askedKey(topicId, partition), { owned, moves });
   }
-  const { minBytes, responseBytes, isReadCommitted, rack } = options;
+  const { minBytes, responseBytes, isReadCommitted } = options;
+  // It holds for all that the request asks for.
+  const rack = partitions.some((owned) => owned.isLeaderOnlyAt(now)) ? '' : options.rack;
   const maxWaitMs = isOneFull ? Math.min(SHORT_WAIT_MS, options.maxWaitMs) : options.maxWaitMs;
   return {
     request: {

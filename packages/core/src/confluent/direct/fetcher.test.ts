@@ -243,6 +243,16 @@ describe('records from the leaders', () => {
     expect((await readsAll()).errors).toEqual([]);
   });
 
+  it('come from the leader where it prefers, whenever it is asked, a replica that is not reached', async () => {
+    const [one, two] = await started(2);
+    one.answer = (asked) =>
+      asked[0]?.rack === '' ? healthy(asked) : { partitions: [{ partition: 0, end: END, replica: 2 }] };
+    await two.stop();
+    reading = new Reading(brokers, 1, { rack: 'r' });
+    expect((await readsAll()).errors).toEqual([]);
+    expect(one.asked[0]?.[0]?.rack).toBe('r');
+  });
+
   it('come from the leader where a replica says that its own log parts from what was read', async () => {
     const [one, two] = await started(2);
     one.answer = first({ partitions: [{ partition: 0, end: END, replica: 2 }] });
@@ -510,6 +520,30 @@ describe('records from the leaders', () => {
     await readsAll();
   });
 
+  it('are not asked for of any more partitions once enough waits to be taken, and are when what waits is paused', async () => {
+    const [broker] = await started();
+    const count = 40;
+    broker.leaders = Array.from({ length: count }, () => ({ id: 1, epoch: 5 }));
+    const large = 'x'.repeat(1024 * 1024);
+    // As Kafka does it: only the first one that has anything gets a batch that is too large.
+    broker.answer = (asked) => ({
+      partitions: asked.map(({ partition, offset }, i) => {
+        const records = writeBatch({ baseOffset: offset, leaderEpoch: 5, records: [plainRecord(0, large)] });
+        return { partition, end: 100, ...(i === 0 ? { records } : {}) };
+      }),
+    });
+    reading = new Reading(brokers, count, { partitionBytes: 1 });
+    const { partitions, fetcher } = reading;
+    for (const { partition } of partitions) reading.kept.add(partition);
+    const full = (): DirectPartition[] => partitions.filter(({ hasRecords }) => hasRecords);
+    await reading.until('as much as may wait has come', () => full().length >= 16);
+    await pauseFor(200);
+    expect(full().length).toBeLessThanOrEqual(17);
+    for (const owned of full()) owned.isPaused = true;
+    fetcher.room();
+    await reading.until('others have come', () => full().length >= 32);
+  });
+
   it('are asked for in small portions unless told otherwise, so that reading one does not hold the event loop', async () => {
     const [broker] = await started();
     const kafka = resolveConfluentKafkaOptions({ brokers: [`127.0.0.1:${broker.port}`] });
@@ -572,6 +606,17 @@ describe('records from the leaders', () => {
     expect(reading.errors[0]).toMatchObject({ code: 'POLL', retriable: true, message: 't/0: it has no leader' });
     broker.leaders = [{ id: 1, epoch: 5 }];
     expect((await readsAll()).errors).toHaveLength(1);
+  });
+
+  it('say so while nobody leads their partition, though another topic is not there either', async () => {
+    const [broker] = await started();
+    broker.leaders = [{ id: -1, epoch: 4 }];
+    broker.unknownTopics = ['gone'];
+    reading = new Reading(brokers, 1);
+    reading.partitions.push(new DirectPartition('gone', 0, 0));
+    await reading.until('both are told', () => reading?.errors.length === 2);
+    const messages = ['gone: the topic is not there (any more)', 't/0: it has no leader'];
+    expect(reading.errors.map(({ message }) => message).sort()).toEqual(messages);
   });
 
   it('come when the brokers that are asked who leads do not know, and another one does', async () => {

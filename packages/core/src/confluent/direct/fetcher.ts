@@ -1,5 +1,6 @@
 import { ConnectionError, PollError, UnsupportedBrokerError } from '../../errors.ts';
 import { Answers, type AnswersParts } from './answers.ts';
+import { roomOf } from './buffer-room.ts';
 import type { DirectLibrary } from './direct-library.ts';
 import type { DirectOptions } from './direct-options.ts';
 import type { DirectPartition } from './direct-partition.ts';
@@ -9,9 +10,6 @@ import { Leaders, textOf } from './leaders.ts';
 import { NO_TOPIC_ID } from './metadata.ts';
 import { compactBytes, ownBytes } from './own-bytes.ts';
 import { Reported } from './reported.ts';
-
-/** Of all partitions together no more than this, and what is on its way, waits to be taken. */
-const BUFFER_BYTES = 16 * 1024 * 1024;
 
 /** A broker whose address is not known is asked again after this. */
 const NO_ADDRESS_MS = 100;
@@ -91,7 +89,7 @@ export class Fetcher {
     let wakeAt = Number.POSITIVE_INFINITY;
     const wanted = new Map<number, DirectPartition[]>();
     const full = new Set<number>();
-    const roomBytes = this.#roomOf(partitions);
+    const roomBytes = roomOf(partitions, this.#parts.options.partitionBytes);
     for (const owned of partitions) {
       const leader = this.#leaderOf(owned);
       this.#lookAtSilence(owned, now);
@@ -105,19 +103,11 @@ export class Fetcher {
       const link = this.#linkTo(id);
       if (link.isBusy) continue;
       if (link.notBefore > now) wakeAt = Math.min(wakeAt, link.notBefore);
-      else void this.#ask(id, link, fetchRound(list, this.#leaders.map, this.#parts.options, full.has(id)));
+      else void this.#ask(id, link, fetchRound(list, this.#leaders.map, this.#parts.options, full.has(id), now));
     }
     wakeAt = Math.min(wakeAt, this.#leaders.turn(partitions, now));
     clearTimeout(this.#timer);
     if (wakeAt < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.turn(), Math.max(1, wakeAt - now));
-  }
-
-  /** How much may wait of a single partition. */
-  #roomOf(partitions: readonly DirectPartition[]): number {
-    let bytes = 0;
-    for (const owned of partitions) bytes += owned.bytes;
-    // Beyond the bound only those are asked for of which nothing waits: they stand still otherwise.
-    return bytes < BUFFER_BYTES ? this.#parts.options.partitionBytes : 0;
   }
 
   /** Undefined, and asked for, while nobody is known to lead it. */

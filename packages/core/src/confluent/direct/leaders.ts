@@ -75,7 +75,7 @@ export class Leaders {
       for (const topic of topics) if (failed.every(({ name }) => name !== topic)) this.#reported.ended(topic);
       const isComplete = failed.length === 0 && partitions.every((one) => this.map.leaderOf(one) !== undefined);
       this.#failures = isComplete ? 0 : this.#failures + 1;
-      if (failed.length === 0) this.#lookForLeaderless(partitions);
+      this.#lookForLeaderless(partitions.filter(({ topic }) => failed.every(({ name }) => name !== topic)));
       this.#reported.ended('metadata');
     } catch (error) {
       if (this.#isRunning) this.#failed(partitions, error);

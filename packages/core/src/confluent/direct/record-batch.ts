@@ -24,6 +24,7 @@ export class RecordBatch {
   #memory: SharedMemory;
   #cursor: Cursor | undefined;
   #read = 0;
+  #unpackedBytes = 0;
   /** The offset of the last record that was looked at. */
   #previous = -1;
   #lastOffset: number;
@@ -55,6 +56,16 @@ export class RecordBatch {
   /** Whether every record was handed out. */
   get isRead(): boolean {
     return this.left <= 0;
+  }
+
+  /** Whether its first record has yet to be unpacked with all the others. */
+  get isPacked(): boolean {
+    return this.header.compression !== 0 && this.#cursor === undefined;
+  }
+
+  /** What it was unpacked to; 0 for one that is still packed, or never was. */
+  get unpackedBytes(): number {
+    return this.#unpackedBytes;
   }
 
   /** The offset behind the last record that was handed out, or passed over. */
@@ -123,6 +134,7 @@ export class RecordBatch {
       throw new MalformedBytes(`it cannot be decompressed (${compression}): ${(error as Error).message}`);
     }
     this.#memory = sharedMemory(unpacked);
+    this.#unpackedBytes = unpacked.length;
     return unpacked;
   }
 }
