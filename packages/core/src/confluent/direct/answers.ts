@@ -47,8 +47,13 @@ export class Answers {
     this.#reported = new Reported(parts.report);
   }
 
-  /** What came of a partition that is still where it was when it was asked for. */
-  received(owned: DirectPartition, answer: FetchedPartition, brokers: readonly BrokerAddress[]): void {
+  /** What came of a partition that is still where it was when it was asked for; `isFirst` where the request began with it. */
+  received(
+    owned: DirectPartition,
+    answer: FetchedPartition,
+    brokers: readonly BrokerAddress[],
+    isFirst: boolean,
+  ): void {
     if (answer.errorCode !== 0) {
       this.#failed(owned, answer, brokers);
     } else if (answer.divergingEpoch !== undefined && owned.replicaAt(performance.now()) !== undefined) {
@@ -65,6 +70,9 @@ export class Answers {
       owned.readFrom(answer.preferredReadReplica);
     } else {
       this.#read(owned, answer);
+      // The first one gets a batch of any size: it is not there, or longer than it can be.
+      if (owned.isStarved && isFirst)
+        this.#later(owned, `its broker sends no whole batch from offset ${owned.next} on, though its log goes on`);
     }
   }
 

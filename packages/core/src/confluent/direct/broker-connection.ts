@@ -59,7 +59,7 @@ export class BrokerConnection {
     try {
       const connected = connection.connect(address.host, address.port);
       // Behind the library, which begins to listen then too, and before the answer to a login.
-      connection.socket.once(own.tls === undefined ? 'connect' : 'secureConnect', () => opened.#guard());
+      opened.#socket?.once(own.tls === undefined ? 'connect' : 'secureConnect', () => opened.#guard());
       await Promise.race([connected, aborted]);
     } catch (error) {
       opened.close();
@@ -102,9 +102,14 @@ export class BrokerConnection {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const { socket } = this.#connection as { socket: Connection['socket'] | undefined };
+    const socket = this.#socket;
     const gone = within(this.#connection.close(), CLOSE_MS, () => new Error('not closed in time'));
     gone.catch(() => {}).finally(() => socket?.destroy());
+  }
+
+  /** Not there before it connects. */
+  get #socket(): Connection['socket'] | undefined {
+    return this.#connection.socket;
   }
 
   #guard(): void {

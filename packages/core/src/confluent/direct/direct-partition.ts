@@ -142,13 +142,15 @@ export class DirectPartition implements TopicPartition {
 
   /** What came of it. */
   receive(data: PartitionData, ends: LogEnds): void {
-    this.failures = 0;
-    this.silence = undefined;
     this.lastHeardAt = Date.now();
     this.ends = ends;
     this.next = data.next;
     // Brokers leave out a batch that is larger than what was asked for, unless the partition comes first.
     this.isStarved = data.leaderEpoch === undefined && data.corrupt === undefined && this.end === undefined;
+    if (!this.isStarved) {
+      this.failures = 0;
+      this.silence = undefined;
+    }
     if (data.leaderEpoch !== undefined) this.lastEpoch = data.leaderEpoch;
     for (const batch of data.batches) {
       this.#batches.push(batch);

@@ -524,13 +524,10 @@ describe('records from the leaders', () => {
     const [broker] = await started();
     const count = 40;
     broker.leaders = Array.from({ length: count }, () => ({ id: 1, epoch: 5 }));
-    const large = 'x'.repeat(1024 * 1024);
+    const records = writeBatch({ leaderEpoch: 5, records: [plainRecord(0, 'x'.repeat(1024 * 1024))] });
     // As Kafka does it: only the first one that has anything gets a batch that is too large.
     broker.answer = (asked) => ({
-      partitions: asked.map(({ partition, offset }, i) => {
-        const records = writeBatch({ baseOffset: offset, leaderEpoch: 5, records: [plainRecord(0, large)] });
-        return { partition, end: 100, ...(i === 0 ? { records } : {}) };
-      }),
+      partitions: asked.map(({ partition }, i) => ({ partition, end: 100, ...(i === 0 ? { records } : {}) })),
     });
     reading = new Reading(brokers, count, { partitionBytes: 1 });
     const { partitions, fetcher } = reading;
@@ -660,6 +657,32 @@ describe('records from the leaders', () => {
     broker.answer = healthy;
     expect([(await readsAll()).errors.length, reading.left]).toEqual([1, []]);
   });
+
+  // One whose length is wrong looks like one that is cut off.
+  it.each([
+    ['one that never ends', logFrom(1, 1).subarray(0, -1)],
+    ['nothing', Buffer.alloc(0)],
+  ])(
+    'say so when nothing but %s comes where the log goes on, and are not asked for all the time',
+    async (_what, rest) => {
+      const [broker] = await started();
+      broker.answer = (asked) => {
+        const records = asked[0]?.offset === 0 ? Buffer.concat([logFrom(0, 1), rest]) : rest;
+        return { partitions: [{ partition: 0, end: END, records }] };
+      };
+      reading = new Reading(brokers, 1);
+      await pauseFor(900);
+      expect([reading.values(), reading.errors]).toEqual([['v0'], []]);
+      // Each wait is twice as long as the one before.
+      expect(broker.asked.length).toBeLessThan(9);
+      later(11_000);
+      await reading.until('it is told', () => reading?.errors.length === 1);
+      const message = expect.stringMatching(/t\/0: .* no whole batch from offset 1 on/);
+      expect(reading.errors[0]).toMatchObject({ code: 'POLL', retriable: true, message });
+      broker.answer = healthy;
+      await readsAll();
+    },
+  );
 
   it('say so when their leader says for long that an offset is not in its log, and its log has it', async () => {
     const [broker] = await started();

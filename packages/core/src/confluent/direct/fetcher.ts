@@ -171,6 +171,7 @@ export class Fetcher {
   #received(round: FetchRound, { topics, brokers }: Awaited<ReturnType<LeaderLink['fetch']>>): void {
     if (!this.#isRunning) return;
     const missing = new Set(round.asked.values());
+    const [first] = missing;
     for (const { topicId, partitions } of topics) {
       for (const answer of partitions) {
         const asked = round.asked.get(askedKey(topicId, answer.partition));
@@ -181,7 +182,7 @@ export class Fetcher {
         // Of a response for several, a record that is kept keeps what came with it of its own partition only.
         const own = round.asked.size === 1 ? compactBytes : ownBytes;
         const records = answer.records && own(answer.records);
-        this.#answers.received(asked.owned, { ...answer, records }, brokers);
+        this.#answers.received(asked.owned, { ...answer, records }, brokers, asked === first);
       }
     }
     for (const { owned } of missing) this.#answers.missing(owned);
