@@ -323,6 +323,16 @@ describe('records from the leaders', () => {
     expect((at[1] as number) - (at[0] as number)).toBeGreaterThanOrEqual(throttleMs - 5);
   });
 
+  it('come when a quota allows it, and the broker that says so is not taken for one that leads no more', async () => {
+    const [broker] = await started();
+    const throttled = { partitions: [], throttleMs: 20 };
+    broker.answer = first(throttled, throttled, throttled);
+    reading = new Reading(brokers, 1);
+    await reading.until('it was asked again', () => broker.asked.length > 3);
+    expect([broker.metadataRequests, reading.partitions[0]?.silence]).toEqual([1, undefined]);
+    await readsAll();
+  });
+
   it('of one partition do not wait for an error of another one', async () => {
     const [broker] = await started();
     broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));

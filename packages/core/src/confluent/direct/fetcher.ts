@@ -168,8 +168,10 @@ export class Fetcher {
     this.#parts.changed();
   }
 
-  #received(round: FetchRound, { topics, brokers }: Awaited<ReturnType<LeaderLink['fetch']>>): void {
+  #received(round: FetchRound, { topics, brokers, throttleMs }: Awaited<ReturnType<LeaderLink['fetch']>>): void {
     if (!this.#isRunning) return;
+    // To who has used up a quota brokers say nothing of any partition, only when to come back.
+    if (throttleMs > 0 && topics.every(({ partitions }) => partitions.length === 0)) return;
     const missing = new Set(round.asked.values());
     const [first] = missing;
     for (const { topicId, partitions } of topics) {
