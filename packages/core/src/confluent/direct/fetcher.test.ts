@@ -434,6 +434,19 @@ describe('records from the leaders', () => {
     expect(broker.asked.flat().filter(({ topicId }) => topicId !== old)).toEqual([]);
   });
 
+  it('stop of what is kept only, where a partition of the other topic is being given back', async () => {
+    const [broker] = await started();
+    broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
+    reading = new Reading(brokers, 2);
+    await reading.until('all came', () => [0, 1].every((partition) => reading?.values(partition).length === END));
+    reading.partitions[0]?.withhold();
+    broker.topicId = 'f'.repeat(32);
+    broker.answer = (asked) => ({ partitions: asked.map(({ partition }) => ({ partition, errorCode: 100 })) });
+    await reading.until('it is told', () => reading?.errors.some(({ code }) => code === 'LOG_TRUNCATED') === true);
+    await pauseFor(50);
+    expect(reading.errors).toMatchObject([{ code: 'LOG_TRUNCATED', partition: 1 }]);
+  });
+
   it('come from a topic that was created anew before anything of it was assigned here, though the old one was known', async () => {
     const [broker] = await started();
     broker.answer = first({ partitions: [{ partition: 0, end: END, records: logFrom(0) }] });

@@ -83,7 +83,8 @@ export class Fetcher {
   /** Asks for whatever can be asked for now. */
   turn(): void {
     if (!this.#isRunning) return;
-    const partitions = this.#parts.partitions();
+    // What becomes of a partition that is being given back is nobody's business here.
+    const partitions = this.#parts.partitions().filter(({ isWithheld }) => !isWithheld);
     if (partitions.length === 0) return;
     const now = performance.now();
     let wakeAt = Number.POSITIVE_INFINITY;
