@@ -21,6 +21,25 @@ it('a connection that the broker has closed is closed here too', async () => {
   expect([opened.isOpen, closes]).toEqual([false, 1]);
 });
 
+// Nobody has it then who would close it, and it keeps the process alive.
+it('a connection is closed that is stopped in the moment in which it is there', async () => {
+  const stopping = new AbortController();
+  let closes = 0;
+  const connection = Object.assign(new EventEmitter(), {
+    status: 'connected',
+    socket: Object.assign(new EventEmitter(), { destroy() {} }),
+    connect: () => {
+      const connected = Promise.resolve();
+      queueMicrotask(() => stopping.abort());
+      return connected;
+    },
+    close: () => Promise.resolve(void closes++),
+  });
+  const library = { newConnection: () => connection } as unknown as DirectLibrary;
+  const opened = await BrokerConnection.open(library, { host: 'h', port: 1 }, { clientId: 'c' }, stopping.signal);
+  expect([opened.isOpen, closes]).toEqual([false, 1]);
+});
+
 // Where many brokers are behind one address, the name tells which one is meant, and which certificate it has to show.
 it.each([
   ['localhost', true],

@@ -25,6 +25,8 @@ export class BrokerConnection {
   readonly #library: DirectLibrary;
   readonly #connection: Connection;
   #isClosed = false;
+  /** Nobody has to close it any more. */
+  #forget: () => void = () => {};
 
   private constructor(library: DirectLibrary, connection: Connection) {
     this.#library = library;
@@ -33,12 +35,16 @@ export class BrokerConnection {
     connection.on('error', () => this.close());
     connection.on('close', () => {
       this.#isClosed = true;
+      this.#forget();
       // It would log in again when that is due, and keep the process alive until then.
       void connection.close();
     });
   }
 
-  /** @throws Error for what kept it from connecting or logging in, within the options' times, and at once when `signal` is aborted */
+  /**
+   * It is closed when `signal` is aborted: whoever does that may not have been handed it yet.
+   * @throws Error for what kept it from connecting or logging in, within the options' times, and at once when `signal` is aborted
+   */
   static async open(
     library: DirectLibrary,
     address: { readonly host: string; readonly port: number },
@@ -51,11 +57,7 @@ export class BrokerConnection {
     const named = own.tls !== undefined && isIP(address.host) === 0 ? { ...own, tlsServerName: address.host } : own;
     const connection = library.newConnection(clientId, named);
     const opened = new BrokerConnection(library, connection);
-    let abort = (): void => {};
-    const aborted = new Promise<never>((_resolve, reject) => {
-      abort = () => reject(new Error('closed while connecting'));
-    });
-    signal.addEventListener('abort', abort, { once: true });
+    const aborted = opened.#closesWith(signal);
     try {
       const connected = connection.connect(address.host, address.port);
       // Behind the library, which begins to listen then too, and before the answer to a login.
@@ -64,8 +66,6 @@ export class BrokerConnection {
     } catch (error) {
       opened.close();
       throw error;
-    } finally {
-      signal.removeEventListener('abort', abort);
     }
     return opened;
   }
@@ -102,9 +102,22 @@ export class BrokerConnection {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#forget();
     const socket = this.#socket;
     const gone = within(this.#connection.close(), CLOSE_MS, () => new Error('not closed in time'));
     gone.catch(() => {}).finally(() => socket?.destroy());
+  }
+
+  /** Rejects when `signal` is aborted. */
+  #closesWith(signal: AbortSignal): Promise<never> {
+    return new Promise((_resolve, reject) => {
+      const abort = (): void => {
+        reject(new Error('closed while connecting'));
+        this.close();
+      };
+      signal.addEventListener('abort', abort, { once: true });
+      this.#forget = () => signal.removeEventListener('abort', abort);
+    });
   }
 
   /** Not there before it connects. */

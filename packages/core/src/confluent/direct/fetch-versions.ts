@@ -63,13 +63,10 @@ async function againstBroker(
 ): Promise<string | undefined> {
   const timeouts = { connectTimeout: timeoutMs, requestTimeout: timeoutMs };
   const connection = await BrokerConnection.open(library, toAddress(broker), { clientId, ...own, ...timeouts }, signal);
-  const close = (): void => connection.close();
-  signal.addEventListener('abort', close, { once: true });
   try {
     const answer = await fetchVersion(connection);
     return 'against' in answer ? answer.against : undefined;
   } finally {
-    signal.removeEventListener('abort', close);
-    close();
+    connection.close();
   }
 }
