@@ -79,6 +79,30 @@ describe('DirectReader', () => {
     }
     expect(offsets).toEqual(offsets.map(() => [0, 1, 2, 3, 4, 5]));
   });
+
+  it('serves all partitions alike, also those that have to be unpacked, whatever the others have', async () => {
+    const [count, size] = [10, 120_000];
+    const few = Array.from({ length: count }, (_, i) => plainRecord(i, 'x'.repeat(size)));
+    const many = writeBatch({ records: Array.from({ length: 10_000 }, (_, i) => plainRecord(i, 'v')) });
+    const packed = Array.from({ length: 20 }, (_, i) =>
+      writeBatch({ baseOffset: i * count, compression: 'gzip', records: few }),
+    );
+    broker = await new ScriptedBroker(1).start();
+    broker.answer = (asked) => ({
+      partitions: asked.map(({ partition, offset }) => {
+        const records = partition === 0 ? many : Buffer.concat(packed);
+        return { partition, end: 10_000, ...(offset === 0 ? { records } : {}) };
+      }),
+    });
+    broker.leaders = Array.from({ length: 3 }, () => ({ id: 1, epoch: 5 }));
+    reader = readerOn(broker, library);
+    reader.own(Array.from({ length: 3 }, (_, partition) => ({ topic: 't', partition, offset: 0 })));
+    await untilAllWait(reader);
+    const taken = [0, 0, 0];
+    for (let i = 0; i < 10; i++)
+      for (const { partition } of reader.take(500).records) taken[partition] = (taken[partition] ?? 0) + 1;
+    expect(taken).toEqual([4_900, 50, 50]);
+  });
 });
 
 function readerOn(broker: ScriptedBroker, library: DirectLibrary): DirectReader {

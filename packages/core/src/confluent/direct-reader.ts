@@ -37,7 +37,7 @@ export class DirectReader implements PartitionReader {
   /** The same in a row. */
   #row: DirectPartition[] = [];
   #turns = 0;
-  /** Where the next taking begins: behind the partition that was served last, so that all are served alike however little is taken. */
+  /** Where the next taking begins: behind the partition that was served last, or at the first that was held, so that all are served alike however little is taken. */
   #first = 0;
 
   constructor(library: DirectLibrary, options: DirectOptions, events: DirectReaderEvents) {
@@ -83,15 +83,19 @@ export class DirectReader implements PartitionReader {
     // All take their turns in what is taken at once, so that no handler of a partition waits for all records of another one.
     const share = Math.max(LEAST_SHARE, Math.ceil(max / Math.max(1, full.length)));
     let unpackable = UNPACKED_BYTES;
+    let held: DirectPartition | undefined;
     for (let left = full; left.length > 0 && records.length < max; ) {
       const more: DirectPartition[] = [];
       for (const owned of left) {
         if (records.length >= max) break;
         const before = records.length;
         unpackable -= this.#takeOf(owned, Math.min(share, max - before), records, unpackable);
-        if (records.length === before) continue;
-        last = owned;
-        if (owned.hasRecords) more.push(owned);
+        if (records.length > before) {
+          last = owned;
+          if (owned.hasRecords) more.push(owned);
+        } else if (owned.hasRecords) {
+          held ??= owned;
+        }
       }
       left = more;
     }
@@ -100,7 +104,9 @@ export class DirectReader implements PartitionReader {
       const offset = owned.takePosition();
       if (offset !== undefined) positions.push(positionOf(owned, offset));
     }
-    if (last !== undefined) this.#first += row.indexOf(last) + 1;
+    // One that could not be unpacked any more is the first the next time: it would wait for ever for those that always come before it.
+    if (held !== undefined) this.#first += row.indexOf(held);
+    else if (last !== undefined) this.#first += row.indexOf(last) + 1;
     if (records.length > 0) this.#fetcher.room();
     return { records, positions };
   }
