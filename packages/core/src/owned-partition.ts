@@ -142,9 +142,9 @@ export class OwnedPartition implements TopicPartition {
   /** An offset that it goes on from, with all that is committed with it. */
   nextOffset(offset: number): NextOffset {
     const { topic, partition, commitMetadata } = this;
-    const next = { topic, partition, offset, metadata: commitMetadata };
     const leaderEpoch = this.#leaderEpochs.before(offset);
-    return leaderEpoch === undefined ? next : { ...next, leaderEpoch };
+    const isKnown = leaderEpoch !== undefined;
+    return { topic, partition, offset, metadata: commitMetadata, ...(isKnown ? { leaderEpoch } : {}) };
   }
 
   /** Notes a received record. False for one that was received before, or lies below the start: it is of no use. */
