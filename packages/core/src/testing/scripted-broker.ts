@@ -25,6 +25,8 @@ export interface AskedPartition {
   /** Of this partition, and of the whole answer. */
   readonly maxBytes: number;
   readonly answerMaxBytes: number;
+  /** Of whoever asks. */
+  readonly rack: string;
 }
 
 /** What becomes of a request for records: an answer; silence; the connection goes, at once or in the middle of the answer; these bytes as they are. */
@@ -206,7 +208,7 @@ function readAsked(request: Buffer): AskedPartition[] {
   reader.int8();
   reader.int32();
   reader.int32();
-  return reader
+  const asked = reader
     .array(() => {
       const topicId = reader.uuid();
       const partitions = reader.array(() => {
@@ -223,4 +225,8 @@ function readAsked(request: Buffer): AskedPartition[] {
       return partitions;
     })
     .flat();
+  // Topics that a session forgets.
+  reader.array(() => {});
+  const rack = reader.string();
+  return asked.map((partition) => ({ ...partition, rack }));
 }

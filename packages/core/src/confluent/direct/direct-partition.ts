@@ -43,6 +43,10 @@ export class DirectPartition implements TopicPartition {
   topicId: string | undefined;
   /** The epoch of the last batch that was read, here or by whoever has committed the position; -1 where it is not known. */
   lastEpoch: number;
+  /** An older one that the leader's log has in its place: compaction may have left it nothing of the last one. */
+  #olderEpoch: number | undefined;
+  /** Only the leader itself can say what its log has: it is not to name a replica. */
+  asksLeaderItself = false;
   /** Since when it does not come although it is asked for; undefined when it came the last time. */
   silence: Silence | undefined;
   /** The last answer had not even one whole batch, though there is more: it has to come first in the next request. */
@@ -80,6 +84,16 @@ export class DirectPartition implements TopicPartition {
     return !this.isPaused && !this.isWithheld;
   }
 
+  /** The epoch that the leader is to compare with its log. */
+  get comparedEpoch(): number {
+    return this.#olderEpoch ?? this.lastEpoch;
+  }
+
+  /** The leader's log has nothing of the epoch that it was to compare, and of this older one as much as was read. */
+  compareWith(epoch: number): void {
+    this.#olderEpoch = epoch;
+  }
+
   /** The end that it has been read to, if it has, though not all of it need have been taken. */
   get end(): number | undefined {
     return this.ends !== undefined && this.next >= this.ends.readableEnd ? this.next : undefined;
@@ -99,6 +113,8 @@ export class DirectPartition implements TopicPartition {
     this.moves++;
     this.next = offset;
     this.lastEpoch = lastEpoch;
+    this.#olderEpoch = undefined;
+    this.asksLeaderItself = false;
     this.ends = undefined;
     this.stoppedBy = undefined;
     this.isStarved = false;
@@ -145,7 +161,11 @@ export class DirectPartition implements TopicPartition {
     this.next = data.next;
     // Brokers leave out a batch that is larger than what was asked for, unless the partition comes first.
     this.isStarved = data.leaderEpoch === undefined && data.corrupt === undefined && this.end === undefined;
-    if (data.leaderEpoch !== undefined) this.lastEpoch = data.leaderEpoch;
+    this.asksLeaderItself = false;
+    if (data.leaderEpoch !== undefined) {
+      this.lastEpoch = data.leaderEpoch;
+      this.#olderEpoch = undefined;
+    }
     for (const batch of data.batches) {
       this.#batches.push(batch);
       this.#bytes += batch.bytes;

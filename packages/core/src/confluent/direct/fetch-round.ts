@@ -32,7 +32,7 @@ export function fetchRound(
   const asked = new Map<string, Asked>();
   const starved = partitions.filter((owned) => owned.isStarved);
   for (const owned of starved.length === 0 ? partitions : starved.concat(partitions.filter((one) => !one.isStarved))) {
-    const { partition, next, moves, lastEpoch } = owned;
+    const { partition, next, moves, comparedEpoch } = owned;
     const topicId = map.topicIdOf(owned.topic);
     if (topicId === undefined) continue;
     const list = topics.get(topicId) ?? [];
@@ -41,16 +41,17 @@ export function fetchRound(
       partition,
       leaderEpoch: map.leaderOf(owned)?.epoch ?? -1,
       offset: next,
-      lastFetchedEpoch: lastEpoch,
+      lastFetchedEpoch: comparedEpoch,
       maxBytes: options.partitionBytes,
     });
     asked.set(askedKey(topicId, partition), { owned, moves });
   }
   const { minBytes, responseBytes, isReadCommitted, rack } = options;
+  const asksLeaders = partitions.some(({ asksLeaderItself }) => asksLeaderItself);
   const maxWaitMs = isOneFull ? Math.min(SHORT_WAIT_MS, options.maxWaitMs) : options.maxWaitMs;
   return {
     request: {
-      ...{ maxWaitMs, minBytes, maxBytes: responseBytes, isReadCommitted, rack },
+      ...{ maxWaitMs, minBytes, maxBytes: responseBytes, isReadCommitted, rack: asksLeaders ? '' : rack },
       topics: Array.from(topics, ([topicId, list]) => ({ topicId, partitions: list })),
     },
     asked,

@@ -378,6 +378,59 @@ describe('records from the leaders', () => {
     expect(reading.errors[0]).toMatchObject({ code: 'LOG_TRUNCATED', offset: 4, divergesAt: 2 });
   });
 
+  it('come where the leader has nothing of the epoch that was read, as of a log that was compacted and copied, and all that is older', async () => {
+    const [broker] = await started();
+    broker.answer = async (asked) => {
+      const isUnknown = asked[0]?.lastFetchedEpoch === 4;
+      return isUnknown
+        ? { partitions: [{ partition: 0, end: END, diverging: { epoch: 2, endOffset: 3 } }] }
+        : healthy(asked);
+    };
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 3, 4);
+    await reading.until('the rest is read', () => reading?.values().length === END - 3);
+    expect([reading.values(), reading.errors]).toEqual([['v3', 'v4', 'v5'], []]);
+    expect(new Set(broker.asked.map(([first]) => first?.lastFetchedEpoch))).toEqual(new Set([4, 2, 5]));
+  });
+
+  it('stop where an older epoch stands in the place of the one that was read', async () => {
+    const [broker] = await started();
+    broker.answer = async (asked) => {
+      const isUnknown = asked[0]?.lastFetchedEpoch === 7;
+      return isUnknown
+        ? { partitions: [{ partition: 0, end: END, diverging: { epoch: 5, endOffset: END } }] }
+        : healthy(asked);
+    };
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 3, 7);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'LOG_TRUNCATED', offset: 3, divergesAt: 3 });
+    expect(reading.values()).toEqual([]);
+  });
+
+  it.each([
+    ['that its log parts from what was read', { diverging: { epoch: 3, endOffset: 2 } }],
+    ['that the offset is not in its log', { errorCode: 1 }],
+  ])('stop where a replica says %s, and the leader, which would name it again, says so too', async (_what, answer) => {
+    const [one, two] = await started(2);
+    const partition = { partition: 0, end: END };
+    one.answer = ([asked]) => ({ partitions: [{ ...partition, ...(asked?.rack === '' ? answer : { replica: 2 }) }] });
+    two.answer = () => ({ partitions: [{ ...partition, ...answer }] });
+    reading = new Reading(brokers, 1, { rack: 'r' });
+    reading.partitions[0] = new DirectPartition('t', 0, 4, 6);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'LOG_TRUNCATED', offset: 4 });
+  });
+
+  it('say nothing of the epoch of a batch that has none', async () => {
+    const [broker] = await started();
+    const records = writeBatch({ leaderEpoch: -1, records: [plainRecord(0, 'v0')] });
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records }] });
+    reading = new Reading(brokers, 1);
+    const { records: read } = await readsAll();
+    expect(read.map(({ leaderEpoch }) => leaderEpoch)).toEqual([undefined, 5, 5, 5, 5, 5]);
+  });
+
   it.each([
     ['there is no such epoch in the log yet', 6, { code: 'LOG_TRUNCATED', offset: 2, divergesAt: 0 }],
     ['the offset is not there either', 6, { code: 'OFFSET_OUT_OF_RANGE', offset: 12 }],
