@@ -313,6 +313,31 @@ describe('records from the leaders', () => {
     expect((at[1] as number) - (at[0] as number)).toBeGreaterThanOrEqual(throttleMs - 5);
   });
 
+  it('are asked for again in bounded time when the broker wants to be left alone for weeks, which is said once', async () => {
+    const [broker] = await started();
+    const throttleMs = 2 ** 31 - 1;
+    const empty = { partitions: [{ partition: 0, end: END, records: logFrom(END) }], throttleMs };
+    broker.answer = first(empty, empty);
+    reading = new Reading(brokers, 1);
+    const { fetcher, errors } = reading;
+    const now = performance.now.bind(performance);
+    const asksAfter = async (ms: number): Promise<number> => {
+      jest.spyOn(performance, 'now').mockImplementation(() => now() + ms);
+      fetcher.turn();
+      await pauseFor(100);
+      return broker.asked.length;
+    };
+    await reading.until('it is said', () => errors.length === 1);
+    expect(errors[0]?.message).toBe(
+      'broker 1 asks to be left alone for 2147483647 ms, and is asked for records again after 30000 ms',
+    );
+    expect([await asksAfter(20_000), await asksAfter(40_000), await asksAfter(50_000)]).toEqual([1, 2, 2]);
+    jest.spyOn(performance, 'now').mockImplementation(() => now() + 80_000);
+    fetcher.turn();
+    await readsAll();
+    expect(errors).toHaveLength(1);
+  });
+
   it('of one partition do not wait for an error of another one', async () => {
     const [broker] = await started();
     broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));

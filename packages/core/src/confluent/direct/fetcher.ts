@@ -9,6 +9,7 @@ import { Leaders, textOf } from './leaders.ts';
 import { NO_TOPIC_ID } from './metadata.ts';
 import { compactBytes, ownBytes } from './own-bytes.ts';
 import { Reported } from './reported.ts';
+import { reportThrottle } from './throttle.ts';
 
 /** Of all partitions together no more than this, and what is on its way, waits to be taken. */
 const BUFFER_BYTES = 16 * 1024 * 1024;
@@ -166,6 +167,7 @@ export class Fetcher {
       const response = await link.fetch(library, options, address, round.request);
       this.#received(round, response);
       this.#reported.ended(`broker ${id}`);
+      reportThrottle(this.#reported, id, response.throttleMs);
     } catch (error) {
       failure = error;
     }
