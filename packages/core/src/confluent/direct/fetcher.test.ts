@@ -393,6 +393,22 @@ describe('records from the leaders', () => {
     expect(new Set(broker.asked.map(([first]) => first?.lastFetchedEpoch))).toEqual(new Set([4, 2, 5]));
   });
 
+  it('come where the leader has nothing of the epoch that was read, and what comes next has none', async () => {
+    const [broker] = await started();
+    const end = 4;
+    const records = writeBatch({ baseOffset: 3, leaderEpoch: -1, records: [plainRecord(0, 'v3')] });
+    broker.answer = async ([asked]) => {
+      if (asked?.offset === end) await pauseFor(10);
+      const isUnknown = asked?.lastFetchedEpoch === 4;
+      const answer = isUnknown ? { diverging: { epoch: 2, endOffset: 3 } } : asked?.offset === 3 ? { records } : {};
+      return { partitions: [{ partition: 0, end, ...answer }] };
+    };
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 3, 4);
+    await reading.until('it is read, or refused', () => reading?.values().length === 1 || reading?.errors.length === 1);
+    expect([reading.values(), reading.errors]).toEqual([['v3'], []]);
+  });
+
   it('stop where an older epoch stands in the place of the one that was read', async () => {
     const [broker] = await started();
     broker.answer = async (asked) => {
