@@ -120,7 +120,7 @@ export class Answers {
       codecs,
     );
     const epoch = data.batches[0]?.header.leaderEpoch ?? owned.lastEpoch;
-    if (owned.comparedEpoch < owned.lastEpoch && epoch < owned.lastEpoch) {
+    if (owned.comparedEpoch < owned.lastEpoch && epoch >= 0 && epoch < owned.lastEpoch) {
       this.#truncated(owned, owned.next, `it has epoch ${epoch} there`);
       return;
     }

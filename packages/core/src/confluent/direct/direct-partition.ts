@@ -193,9 +193,10 @@ export class DirectPartition implements TopicPartition {
     this.#empty();
   }
 
-  /** Which replica to ask. */
+  /** Which replica to ask, or is being asked: its answer is no leader's word, however late it comes. */
   replicaAt(now: number): number | undefined {
-    return this.#replica !== undefined && now < this.#replica.until ? this.#replica.id : undefined;
+    const { isAsked } = this;
+    return this.#replica !== undefined && (isAsked || now < this.#replica.until) ? this.#replica.id : undefined;
   }
 
   /** The leader has named a replica that is nearer; undefined to ask the leader again. */

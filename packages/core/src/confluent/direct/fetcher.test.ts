@@ -254,6 +254,15 @@ describe('records from the leaders', () => {
     expect((await readsAll()).errors).toEqual([]);
   });
 
+  it('come from a replica for some minutes, and what it is asked at their end is still answered by it', () => {
+    const owned = new DirectPartition('t', 0, 0);
+    owned.readFrom(2);
+    const later = performance.now() + 10 * 60_000;
+    expect([owned.replicaAt(performance.now()), owned.replicaAt(later)]).toEqual([2, undefined]);
+    owned.isAsked = true;
+    expect(owned.replicaAt(later)).toBe(2);
+  });
+
   it('come of a partition whose batch is larger than what is asked for, though another one always has more', async () => {
     const [broker] = await started();
     broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
@@ -416,6 +425,22 @@ describe('records from the leaders', () => {
     await reading.until('the rest is read', () => reading?.values().length === END - 3);
     expect([reading.values(), reading.errors]).toEqual([['v3', 'v4', 'v5'], []]);
     expect(new Set(broker.asked.map(([first]) => first?.lastFetchedEpoch))).toEqual(new Set([4, 2, 5]));
+  });
+
+  it('come where the leader has nothing of the epoch that was read, and what comes next has none', async () => {
+    const [broker] = await started();
+    const end = 4;
+    const records = writeBatch({ baseOffset: 3, leaderEpoch: -1, records: [plainRecord(0, 'v3')] });
+    broker.answer = async ([asked]) => {
+      if (asked?.offset === end) await pauseFor(10);
+      const isUnknown = asked?.lastFetchedEpoch === 4;
+      const answer = isUnknown ? { diverging: { epoch: 2, endOffset: 3 } } : asked?.offset === 3 ? { records } : {};
+      return { partitions: [{ partition: 0, end, ...answer }] };
+    };
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 3, 4);
+    await reading.until('it is read, or refused', () => reading?.values().length === 1 || reading?.errors.length === 1);
+    expect([reading.values(), reading.errors]).toEqual([['v3'], []]);
   });
 
   it('stop where an older epoch stands in the place of the one that was read', async () => {
