@@ -1,19 +1,8 @@
-import { systemClock } from '@kafka-worker/core';
-import { confluentKafka } from '@kafka-worker/core/confluent';
-import { TestClients } from '../../packages/core/src/testing/cluster-under-test.ts';
-import type { ThreeBrokers } from '../chaos/three-brokers.ts';
+import type { TestClients } from '../../packages/core/src/testing/cluster-under-test.ts';
 import { isPassing } from './is-passing.ts';
-import { LeaderMover } from './leader-mover.ts';
-import { LeaderWatch } from './leader-watch.ts';
+import { type PartOptions, PlacedTopic } from './placed-topic.ts';
 import { SocketBytes } from './socket-bytes.ts';
-import { untilLed } from './until-led.ts';
 import { untilRead } from './until-read.ts';
-
-export interface NearestReplicaOptions {
-  readonly brokers: ThreeBrokers;
-  readonly say: (line: string) => void;
-  readonly signal: AbortSignal;
-}
 
 /** What came over the reader's connections, of each broker, in bytes, while so much was to be read. */
 interface Phase {
@@ -50,17 +39,14 @@ const MOSTLY = 0.9;
 const HARDLY = 0.1;
 
 /** A reader that says in which rack it is reads from the replica there (KIP-392), goes on from the leader when that is killed, and comes back to it. */
-export async function nearestReplica({ brokers, say, signal }: NearestReplicaOptions): Promise<NearestReplicaVerdict> {
-  const list = brokers.bootstrap.split(',');
-  const cluster = confluentKafka({ brokers: list, reader: 'direct', rack: `rack-${NEAREST}` });
-  const clients = new TestClients({ cluster, clock: systemClock, dispose: () => Promise.resolve() });
-  const mover = new LeaderMover(list, NAME);
-  const watch = new LeaderWatch(list, NAME);
+export async function nearestReplica(options: PartOptions): Promise<NearestReplicaVerdict> {
+  const { brokers, say, signal } = options;
+  const topic = new PlacedTopic(NAME, options);
+  const { list } = topic;
+  const clients = topic.clientsWith({ reader: 'direct', rack: `rack-${NEAREST}` });
   const bytes = new SocketBytes();
   try {
-    await brokers.createTopic(NAME, PARTITIONS);
-    watch.start();
-    await untilLed({ mover, watch, partitions: PARTITIONS, replicas: [LEADER, NEAREST, OTHER], signal });
+    await topic.create({ partitions: PARTITIONS, replicas: [LEADER, NEAREST, OTHER] });
 
     bytes.start();
     const member = await clients.member([NAME], { groupProtocol: 'consumer' });
@@ -98,8 +84,7 @@ export async function nearestReplica({ brokers, say, signal }: NearestReplicaOpt
     };
   } finally {
     bytes.stop();
-    mover.close();
-    await Promise.all([watch.stop(), clients.close()]);
+    await topic.close();
   }
 }
 

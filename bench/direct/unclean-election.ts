@@ -1,20 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { LogTruncatedError, systemClock } from '@kafka-worker/core';
-import { confluentKafka } from '@kafka-worker/core/confluent';
-import { type Member, TestClients } from '../../packages/core/src/testing/cluster-under-test.ts';
-import type { ThreeBrokers } from '../chaos/three-brokers.ts';
+import { LogTruncatedError } from '@kafka-worker/core';
+import type { Member, TestClients } from '../../packages/core/src/testing/cluster-under-test.ts';
 import { isPassing } from './is-passing.ts';
-import { LeaderMover } from './leader-mover.ts';
-import { LeaderWatch } from './leader-watch.ts';
+import type { LeaderMover } from './leader-mover.ts';
+import type { LeaderWatch } from './leader-watch.ts';
+import { type PartOptions, PlacedTopic } from './placed-topic.ts';
 import { type Restarted, RestartedWorker } from './restarted-worker.ts';
-import { untilLed } from './until-led.ts';
 import { untilRead } from './until-read.ts';
-
-export interface UncleanElectionOptions {
-  readonly brokers: ThreeBrokers;
-  readonly say: (line: string) => void;
-  readonly signal: AbortSignal;
-}
 
 /** What one reader made of it. */
 interface Made {
@@ -68,24 +60,19 @@ const patient = { 'session.timeout.ms': 300_000, 'max.poll.interval.ms': 600_000
  * A leader that alone has the last records dies, and a replica that is behind leads: what was read is no longer there, and something else is in its place.
  * The direct reader reports both offsets, and hands nothing out. What librdkafka's reader does is noted beside it, and judged by nobody.
  */
-export async function uncleanElection(options: UncleanElectionOptions): Promise<UncleanElectionVerdict> {
+export async function uncleanElection(options: PartOptions): Promise<UncleanElectionVerdict> {
   const { brokers, say, signal } = options;
-  const list = brokers.bootstrap.split(',');
-  const clientsWith = (reader: 'direct' | 'librdkafka'): TestClients =>
-    new TestClients({
-      ...{ cluster: confluentKafka({ brokers: list, reader, librdkafka: patient }), clock: systemClock },
-      dispose: () => Promise.resolve(),
-    });
-  const clients = { direct: clientsWith('direct'), librdkafka: clientsWith('librdkafka') };
-  const mover = new LeaderMover(list, NAME);
-  const watch = new LeaderWatch(list, NAME);
+  const topic = new PlacedTopic(NAME, options);
+  const { list, mover, watch } = topic;
+  const clients = {
+    direct: topic.clientsWith({ reader: 'direct', librdkafka: patient }),
+    librdkafka: topic.clientsWith({ reader: 'librdkafka', librdkafka: patient }),
+  };
   const write = (clientsOf: TestClients, count: number, what: string): Promise<unknown> =>
     clientsOf.send(Array.from({ length: count }, (_, number) => ({ ...PLACE, value: `${what} ${number}` })));
   try {
     const config = { 'unclean.leader.election.enable': 'true', 'min.insync.replicas': '1' };
-    await brokers.createTopic(NAME, 1, config);
-    watch.start();
-    await untilLed({ mover, watch, partitions: 1, replicas: [LEADER, BEHIND], signal });
+    await topic.create({ partitions: 1, replicas: [LEADER, BEHIND], config });
     await write(clients.direct, COMMON, 'of both');
     const joined = (clientsOf: TestClients): Promise<Member> => clientsOf.member([NAME], { groupProtocol: 'classic' });
     const direct = await joined(clients.direct);
@@ -146,8 +133,7 @@ export async function uncleanElection(options: UncleanElectionOptions): Promise<
       ].map((violation) => `unclean election: ${violation}`),
     };
   } finally {
-    mover.close();
-    await Promise.all([watch.stop(), clients.direct.close(), clients.librdkafka.close()]);
+    await topic.close();
   }
 }
 

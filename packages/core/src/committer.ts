@@ -1,9 +1,11 @@
 import type { Clock, Timer } from './clock.ts';
-import { type CommitPolicy, commitDueAt } from './commit-policy.ts';
+import { attemptCommit, type CommitEnd, isDecided, notAcknowledged } from './commit-attempt.ts';
+import type { CommitPolicy } from './commit-policy.ts';
+import { CommitSchedule, commitBackoffMs } from './commit-schedule.ts';
 import type { DeliverySession, PartitionProgress } from './delivery.ts';
-import { CommitError, type UnwritableSend } from './errors.ts';
+import type { UnwritableSend } from './errors.ts';
 import type { EventListeners } from './events.ts';
-import { isKafkaWorkerError, type KafkaWorkerError, toError } from './kafka-worker-error.ts';
+import type { KafkaWorkerError } from './kafka-worker-error.ts';
 import type { KeptSends } from './kept-sends.ts';
 import type { OwnedPartition } from './owned-partition.ts';
 import { isBetweenGenerations, isExplainedByRebalance, isRebalanceUnderWay } from './rebalance-errors.ts';
@@ -11,8 +13,6 @@ import type { NextOffset } from './record.ts';
 import type { Turns } from './turns.ts';
 import { withTimeout } from './with-timeout.ts';
 
-const RETRY_INITIAL_MS = 100;
-const RETRY_MAX_MS = 5_000;
 /** What the committer works with. */
 export interface CommitterParts {
   readonly policy: CommitPolicy;
@@ -42,54 +42,39 @@ interface Repeating {
 /** Commits the frontiers of the owned partitions: one commit at a time, when the policy says, again when one failed. */
 export class Committer {
   readonly #parts: CommitterParts;
-  #lastCommitAt: number;
-  #finishedRecords = 0;
-  #idleSince: number | undefined;
+  readonly #schedule: CommitSchedule;
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #underWay: Promise<void> | undefined;
-  #failures = 0;
   #startedAt: number | undefined;
-  #hasProgress = false;
-  /** There was more than one commit takes: the next follows at once. */
-  #isBehind = false;
   #isClosed = false;
   /** Commits that wait for their turn, before a release for example: no periodic one gets in between. */
   #waiting = 0;
 
   constructor(parts: CommitterParts) {
     this.#parts = parts;
-    this.#lastCommitAt = parts.clock.now();
+    this.#schedule = new CommitSchedule(parts.policy, parts.clock.now());
   }
 
   /** A record was finished, or a position moved. */
   noteProgress(records: number): void {
-    this.#finishedRecords += records;
-    this.#hasProgress = true;
+    this.#schedule.noteProgress(records);
   }
 
   /** Records came in: whatever pause there was is over. */
   noteActivity(): void {
-    this.#idleSince = undefined;
+    this.#schedule.noteIdle(false, 0);
   }
 
   /** After every turn: commits if it is time, or sees to it that it will be noticed. */
   check(): void {
-    if (!this.#hasProgress || this.#underWay !== undefined || this.#waiting > 0 || this.#isClosed) return;
-    const { clock, policy, isIdle } = this.#parts;
-    if (!isIdle()) this.#idleSince = undefined;
-    else this.#idleSince ??= clock.now();
-    const isEarly = this.#finishedRecords < policy.everyRecords && !this.#isBehind;
-    if (isEarly && this.#idleSince === undefined && this.#timer !== undefined) return;
-    const state = {
-      lastCommitAt: this.#lastCommitAt,
-      finishedRecords: this.#finishedRecords,
-      idleSince: this.#idleSince,
-    };
-    const backoffMs = this.#failures === 0 ? 0 : Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** (this.#failures - 1));
+    const schedule = this.#schedule;
+    if (!schedule.hasProgress || this.#underWay !== undefined || this.#waiting > 0 || this.#isClosed) return;
+    const { clock, isIdle } = this.#parts;
     const now = clock.now();
-    const nextAt = this.#isBehind ? now : commitDueAt(policy, state);
-    const dueAt = this.#failures === 0 ? nextAt : this.#lastCommitAt + backoffMs;
+    schedule.noteIdle(isIdle(), now);
+    if (schedule.waitsForTime && this.#timer !== undefined) return;
+    const dueAt = schedule.dueAt(now);
     if (dueAt <= now) this.#commitPeriodically();
     else this.#checkAt(dueAt, now);
   }
@@ -153,7 +138,7 @@ export class Committer {
       if (error === undefined) continue;
       if (!error.retriable && !isOfGroup(error)) return error;
       if (isDecided(error)) continue;
-      const backoffMs = Math.min(RETRY_MAX_MS, RETRY_INITIAL_MS * 2 ** attempt, Math.max(deadline - clock.now(), 0));
+      const backoffMs = Math.min(commitBackoffMs(attempt + 1), Math.max(deadline - clock.now(), 0));
       await new Promise<void>((resolve) => clock.setTimeout(resolve, backoffMs));
       if (isGivenUp?.() === true) return error;
     }
@@ -176,7 +161,7 @@ export class Committer {
 
   /** Why progress is not committed, for health. */
   get failures(): number {
-    return this.#failures;
+    return this.#schedule.failures;
   }
 
   /** Since when a commit waits for its acknowledgement. */
@@ -199,14 +184,14 @@ export class Committer {
     this.#timer = undefined;
     const partitions = [...this.#parts.owned()].filter((owned) => owned.phase === 'active');
     const offsets = this.#progressOf(partitions);
-    this.#hasProgress = false;
+    this.#schedule.hasProgress = false;
     if (offsets.length === 0) {
-      this.#finishedRecords = 0;
+      this.#schedule.foundNothing();
       return;
     }
     void this.#commit(offsets, partitions, Number.POSITIVE_INFINITY).then((error) => {
       if (error === undefined) return;
-      this.#hasProgress = true;
+      this.#schedule.hasProgress = true;
       if (error.retriable || isExplainedByRebalance(error)) this.#parts.turns.run(() => {});
       else this.#parts.fail(error);
     });
@@ -218,91 +203,61 @@ export class Committer {
     partitions: readonly OwnedPartition[],
     timeoutMs: number,
   ): Promise<KafkaWorkerError | undefined> {
-    const { clock, events, session, turns } = this.#parts;
+    const { clock, session, turns } = this.#parts;
     const startedAt = clock.now();
-    this.#lastCommitAt = startedAt;
+    this.#schedule.began(startedAt);
     this.#startedAt = startedAt;
-    this.#finishedRecords = 0;
-    let error: KafkaWorkerError | undefined;
-    const attempt = this.#attempt(session, offsets, timeoutMs).then((failure) => {
-      error = failure;
+    let end: CommitEnd = { committed: [], failed: [], error: undefined };
+    const attempt = attemptCommit(session, offsets, timeoutMs, clock).then((ended) => {
+      end = ended;
     });
     this.#underWay = attempt;
     await attempt;
     this.#underWay = undefined;
     this.#startedAt = undefined;
     turns.run(() => {
-      const failed = new Set(failedPartitions(error, offsets));
-      const committed = offsets.filter((offset) => !failed.has(`${offset.topic}/${offset.partition}`));
-      for (const progress of committed) {
-        const { topic, partition, offset } = progress;
-        const owner = partitions.find((one) => one.topic === topic && one.partition === partition);
-        if (owner === undefined) continue;
-        owner.noteCommitted(progress);
-        this.#parts.keptSends?.landed(owner, offset);
-        // What is new, or was too much for one commit, follows in the next.
-        if (owner.phase === 'active' && owner.progress() !== undefined) this.#hasProgress = true;
-      }
-      const { keptSends } = this.#parts;
-      // What the others have to commit need not wait: what was in the way is not in the next one.
-      const isOnItsWay = error === undefined || isDecided(error);
-      if (isDecided(error)) this.#parts.unwritable(error.unwritable);
-      if (error === undefined) keptSends?.ended(offsets, 'acknowledged');
-      else if (!isOnItsWay && !isExplainedByRebalance(error)) keptSends?.ended(offsets, 'failed');
-      this.#isBehind = isOnItsWay && (error !== undefined || keptSends?.isCut === true);
-      // What was too much for this one may be all that some partitions have.
-      if (keptSends?.isCut === true) this.#hasProgress = true;
-      this.#failures = isOnItsWay ? 0 : this.#failures + 1;
-      if (committed.length > 0)
-        events.emit('committed', { offsets: committed.map(nextOffsetOf), durationMs: clock.now() - startedAt });
-      if (error !== undefined) {
-        events.emit('commit-failed', {
-          offsets: offsets.filter((o) => failed.has(`${o.topic}/${o.partition}`)).map(nextOffsetOf),
-          error,
-        });
-      }
+      this.#landed(end.committed, partitions);
+      this.#ended(offsets, end.error);
+      this.#tell(end, clock.now() - startedAt);
     });
-    return error;
+    return end.error;
+  }
+
+  #landed(committed: readonly PartitionProgress[], partitions: readonly OwnedPartition[]): void {
+    for (const progress of committed) {
+      const { topic, partition, offset } = progress;
+      const owner = partitions.find((one) => one.topic === topic && one.partition === partition);
+      if (owner === undefined) continue;
+      owner.noteCommitted(progress);
+      this.#parts.keptSends?.landed(owner, offset);
+      // What is new, or was too much for one commit, follows in the next.
+      if (owner.phase === 'active' && owner.progress() !== undefined) this.#schedule.hasProgress = true;
+    }
+  }
+
+  /** What it means for the next one. */
+  #ended(offsets: readonly PartitionProgress[], error: KafkaWorkerError | undefined): void {
+    const { keptSends, unwritable } = this.#parts;
+    // What the others have to commit need not wait: what was in the way is not in the next one.
+    const isOnItsWay = error === undefined || isDecided(error);
+    if (isDecided(error)) unwritable(error.unwritable);
+    if (error === undefined) keptSends?.ended(offsets, 'acknowledged');
+    else if (!isOnItsWay && !isExplainedByRebalance(error)) keptSends?.ended(offsets, 'failed');
+    const isCut = keptSends?.isCut === true;
+    this.#schedule.ended({ isOnItsWay, isBehind: isOnItsWay && (error !== undefined || isCut) });
+    // What was too much for this one may be all that some partitions have.
+    if (isCut) this.#schedule.hasProgress = true;
+  }
+
+  #tell({ committed, failed, error }: CommitEnd, durationMs: number): void {
+    const { events } = this.#parts;
+    if (committed.length > 0) events.emit('committed', { offsets: committed.map(nextOffsetOf), durationMs });
+    if (error !== undefined) events.emit('commit-failed', { offsets: failed.map(nextOffsetOf), error });
   }
 
   #progressOf(partitions: readonly OwnedPartition[]): PartitionProgress[] {
     return this.#parts.keptSends?.progressOf(partitions) ?? progressOf(partitions);
   }
-
-  async #attempt(
-    session: DeliverySession,
-    offsets: readonly PartitionProgress[],
-    timeoutMs: number,
-  ): Promise<KafkaWorkerError | undefined> {
-    try {
-      const inTime = await withTimeout(session.commit({ partitions: offsets }), timeoutMs, this.#parts.clock);
-      return inTime ? undefined : notAcknowledged(offsets);
-    } catch (thrown) {
-      if (isKafkaWorkerError(thrown)) return thrown;
-      const reason = toError(thrown).message;
-      const failures = offsets.map(({ topic, partition, offset }) => ({
-        topic,
-        partition,
-        offset,
-        kafkaCode: -1,
-        reason,
-      }));
-      return new CommitError(failures, { retriable: false, cause: thrown });
-    }
-  }
-}
-
-/** It failed for messages that can never be written, and what becomes of their records is decided. */
-function isDecided(error: KafkaWorkerError | undefined): error is CommitError {
-  return error instanceof CommitError && error.unwritable.length > 0;
-}
-
-function notAcknowledged(offsets: readonly NextOffset[]): CommitError {
-  const failures = offsets.map(({ topic, partition, offset }) => ({
-    ...{ topic, partition, offset },
-    ...{ kafkaCode: -185, reason: 'not acknowledged in time' },
-  }));
-  return new CommitError(failures, { retriable: true });
 }
 
 function progressOf(partitions: readonly OwnedPartition[]): PartitionProgress[] {
@@ -314,10 +269,4 @@ function nextOffsetOf(progress: PartitionProgress): NextOffset {
   if (progress.sends === undefined && progress.finished === undefined) return progress;
   const { sends: _, finished: __, ...next } = progress;
   return next;
-}
-
-function failedPartitions(error: KafkaWorkerError | undefined, offsets: readonly NextOffset[]): string[] {
-  if (error === undefined) return [];
-  const named = (error as Partial<CommitError>).failures ?? offsets;
-  return named.map(({ topic, partition }) => `${topic}/${partition}`);
 }

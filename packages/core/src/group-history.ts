@@ -48,8 +48,10 @@ export class GroupHistory {
       if (!known.has(metadata)) known.set(metadata, parseGroupOrigin(metadata));
       const ofTopic = this.#byTopic.get(topic) ?? { offsets: new Map<number, CommittedPlace>(), origin: undefined };
       this.#byTopic.set(topic, ofTopic);
-      ofTopic.offsets.set(partition, { offset, leaderEpoch });
-      ofTopic.origin = agreed(ofTopic.origin, known.get(metadata));
+      const origin = known.get(metadata);
+      // Some clients commit the epoch that they have begun with, or 0 where they know none, with every offset.
+      ofTopic.offsets.set(partition, { offset, leaderEpoch: origin === undefined ? undefined : leaderEpoch });
+      ofTopic.origin = agreed(ofTopic.origin, origin);
     }
     let all: GroupOrigin | undefined;
     for (const origin of known.values()) all = agreed(all, origin);
@@ -62,7 +64,7 @@ export class GroupHistory {
     return this.#byTopic.get(topic)?.offsets.get(partition)?.offset;
   }
 
-  /** What was committed with it, if anything was. */
+  /** What a worker has committed with it; undefined where something else has committed it. */
   leaderEpochOf({ topic, partition }: TopicPartition): number | undefined {
     return this.#byTopic.get(topic)?.offsets.get(partition)?.leaderEpoch;
   }

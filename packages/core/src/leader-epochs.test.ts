@@ -11,7 +11,20 @@ describe('LeaderEpochs', () => {
   it('gives the epoch in which what is below was written', () => {
     const epochs = new LeaderEpochs(0, undefined);
     for (let offset = 0; offset < 10; offset++) epochs.moved(offset, offset < 5 ? 1 : 2);
-    expect([4, 6, 10].map((offset) => epochs.before(offset))).toEqual([1, 2, 2]);
+    expect([4, 5, 6, 10].map((offset) => epochs.before(offset))).toEqual([1, 1, 2, 2]);
+  });
+
+  it('says of an offset that nothing was received from only what was read before', () => {
+    const epochs = new LeaderEpochs(10, 1);
+    epochs.moved(10, 3);
+    expect([10, 11].map((offset) => epochs.before(offset))).toEqual([1, 3]);
+  });
+
+  it('knows what was the same before and after it was unknown', () => {
+    const epochs = new LeaderEpochs(0, 1);
+    epochs.moved(4, undefined);
+    epochs.moved(9, 1);
+    expect([4, 5, 9, 10].map((offset) => epochs.before(offset))).toEqual([1, 1, 1, 1]);
   });
 
   it('gives what lies in a gap the epoch of the record behind it, for the one before it may have ended in it', () => {
@@ -77,6 +90,8 @@ describe('LeaderEpochs', () => {
           // Nor one that had not begun: a log that has lost what is below would not be noticed.
           const written0 = log[next - 1];
           if (known !== undefined && written0 !== undefined) expect(known).toBeGreaterThanOrEqual(written0);
+          // What was received last before it tells exactly.
+          if (written[next - 1]?.isRecord === true) expect(known).toBe(written0);
         }
       }),
     );

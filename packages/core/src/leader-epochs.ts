@@ -22,12 +22,19 @@ export class LeaderEpochs {
 
   /**
    * The position moves on from `position`, over a record or a gap that ends in this epoch. The log below any offset between is no younger, so the epoch
-   * holds for all of them, gaps included; one that is not known says nothing of them.
+   * holds for all of them, gaps included; one that is not known says nothing of them. What is known of `position` itself stays: whoever goes on there has
+   * seen nothing of a later epoch, and a log that has lost that has lost nothing of theirs.
    */
   moved(position: number, epoch: number | undefined): void {
     if (epoch === this.#latest) return;
+    const isKnown = this.#latest !== undefined;
     this.#latest = epoch;
-    const from = epoch === undefined ? position + 1 : position;
+    // Unknown for a while, and the same again: so it was all the time.
+    if (!isKnown && this.#changes.length > 1 && this.#changes.at(-2)?.epoch === epoch) {
+      this.#changes.pop();
+      return;
+    }
+    const from = isKnown ? position + 1 : position;
     const last = this.#changes.at(-1);
     if (last !== undefined && last.from >= from) this.#changes.pop();
     this.#changes.push({ from, epoch });

@@ -118,8 +118,8 @@ export class OwnedPartition implements TopicPartition {
     // A delivery may have committed more than is finished, where that is what it promises.
     const offset = Math.max(this.ledger.nextOffset, committedOffset ?? 0);
     for (const one of this.#unstored) if (one < offset) this.#unstored.delete(one);
-    if (this.#unstored.size > 0) return { ...this.nextOffset(offset), finished: [...this.#unstored] };
-    return offset === committedOffset ? undefined : this.nextOffset(offset);
+    if (this.#unstored.size > 0) return { ...this.#nextOffset(offset), finished: [...this.#unstored] };
+    return offset === committedOffset ? undefined : this.#nextOffset(offset);
   }
 
   /** A finished record is nothing that the delivery's store knows: it is committed by itself, unless the frontier passes it before. */
@@ -136,15 +136,7 @@ export class OwnedPartition implements TopicPartition {
 
   /** What there would be to commit if these were finished too. */
   progressAfter(finished: ReadonlySet<number>): NextOffset {
-    return this.nextOffset(this.ledger.nextOffsetAfter(finished));
-  }
-
-  /** An offset that it goes on from, with all that is committed with it. */
-  nextOffset(offset: number): NextOffset {
-    const { topic, partition, commitMetadata } = this;
-    const next = { topic, partition, offset, metadata: commitMetadata };
-    const leaderEpoch = this.#leaderEpochs.before(offset);
-    return leaderEpoch === undefined ? next : { ...next, leaderEpoch };
+    return this.#nextOffset(this.ledger.nextOffsetAfter(finished));
   }
 
   /** Notes a received record. False for one that was received before, or lies below the start: it is of no use. */
@@ -212,6 +204,14 @@ export class OwnedPartition implements TopicPartition {
   /** Resolves when no handler call with a record of it runs or is to be started and no dead letter is being written, or nobody has to wait for that. */
   whenIdle(): Promise<void> {
     return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** An offset that it goes on from, with all that is committed with it. */
+  #nextOffset(offset: number): NextOffset {
+    const { topic, partition, commitMetadata } = this;
+    const leaderEpoch = this.#leaderEpochs.before(offset);
+    const isKnown = leaderEpoch !== undefined;
+    return { topic, partition, offset, metadata: commitMetadata, ...(isKnown ? { leaderEpoch } : {}) };
   }
 
   #isFinished(): boolean {

@@ -77,8 +77,8 @@ export class Receipts {
     const records = isStopped() ? [] : poll.records.filter(isOurs);
     if (records.length === 0) return withRecords(poll, records);
     const chunks = chunksOf(records, assignment);
-    const next = chunks.map(({ owner, next: offset, leaderEpoch }) => ({
-      ...owner.nextOffset(offset),
+    const next = chunks.map(({ owner: { topic, partition, commitMetadata }, next: offset, leaderEpoch }) => ({
+      ...{ topic, partition, offset, metadata: commitMetadata },
       ...(leaderEpoch === undefined ? {} : { leaderEpoch }),
     }));
     let refusal: Refusal | undefined;
@@ -136,7 +136,12 @@ export class Receipts {
   }
 
   #noteCommitted(chunks: readonly Chunk[]): void {
-    if (this.#parts.commitsReceived) for (const { owner, next } of chunks) owner.committedOffset = next;
+    if (this.#parts.commitsReceived) {
+      for (const { owner, next: offset } of chunks) {
+        const { topic, partition } = owner;
+        owner.noteCommitted({ topic, partition, offset });
+      }
+    }
   }
 
   async #giveBack({ owner, first }: Chunk): Promise<void> {

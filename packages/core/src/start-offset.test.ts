@@ -49,6 +49,9 @@ describe('startOffset', () => {
       question({ committed: [withEpoch], storedOffset: 120 }),
       question({ committed: [{ ...withEpoch, offset: 300 }], onOffsetOutOfRange: 'latest' }),
       question({ committed: [{ ...withEpoch, partition: 1 }] }),
+      // What other clients say of it may be wrong.
+      question({ committed: [{ ...withEpoch, metadata: undefined }] }),
+      question({ committed: [{ ...withEpoch, metadata: 'of a tool' }] }),
     ])
       expect(startOffset(moved)).not.toHaveProperty('leaderEpoch');
   });

@@ -79,6 +79,12 @@ describe('watchedExporter()', () => {
       ': ECONNREFUSED',
     ],
     [
+      'says why of each address that was tried',
+      (done: (answer: { code: number; error?: Error }) => void) =>
+        done({ code: 1, error: new AggregateError([new Error('refused ::1'), new Error('refused 127.0.0.1')]) }),
+      ': refused ::1, refused 127.0.0.1',
+    ],
+    [
       'throws',
       () => {
         throw new Error('no such host');
@@ -111,6 +117,25 @@ describe('watchedExporter()', () => {
     const before = [...heard];
     for (const answer of waiting) answer();
     expect([waiting.length, heard]).toEqual([2, before]);
+  });
+
+  it('tells the first answer only, and passes on what is answered and thrown', () => {
+    const told: string[] = [];
+    const answers: number[] = [];
+    const watched = watchedExporter({
+      ...ends,
+      export: (_spans, done) => {
+        done({ code: 0 });
+        done({ code: 1, error: new Error('once more') });
+      },
+    });
+    watched.watch(({ message }) => void told.push(message));
+    watched.export([], ({ code }) => void answers.push(code));
+    const refuse = (): void => {
+      throw new Error('the span processor');
+    };
+    expect(() => watched.export([], refuse)).toThrow('the span processor');
+    expect([answers, told]).toEqual([[0, 1], []]);
   });
 
   it("passes on what it is asked for, and the exporter's answers", async () => {

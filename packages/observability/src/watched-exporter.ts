@@ -38,15 +38,19 @@ export class WatchedExporter<Exporter extends SpanExporterLike = SpanExporterLik
       this.#tell(new Error(`an export of spans has not answered for ${this.#slowAfterMs} ms`));
     }, this.#slowAfterMs);
     slow.unref();
+    // The first answer counts, and what is thrown behind it is whoever's that was told it.
+    let isAnswered = false;
     try {
       this.#exporter.export(spans, (answer) => {
         clearTimeout(slow);
-        if (answer.code !== 0) this.#failed(answer.error);
+        const isFirst = !isAnswered;
+        isAnswered = true;
+        if (isFirst && answer.code !== 0) this.#failed(answer.error);
         done(answer);
       });
     } catch (thrown) {
       clearTimeout(slow);
-      this.#failed(thrown);
+      if (!isAnswered) this.#failed(thrown);
       throw thrown;
     }
   }
@@ -68,13 +72,21 @@ export class WatchedExporter<Exporter extends SpanExporterLike = SpanExporterLik
   }
 
   #failed(cause: unknown): void {
-    const why = cause instanceof Error && cause.message !== '' ? `: ${cause.message}` : '';
-    this.#tell(new Error(`an export of spans failed${why}`, { cause }));
+    const why = reasonOf(cause);
+    this.#tell(new Error(`an export of spans failed${why === '' ? '' : `: ${why}`}`, { cause }));
   }
 
   #tell(trouble: Error): void {
     for (const listener of this.#listeners) listener(trouble);
   }
+}
+
+/** Where a host has several addresses, Node's error for all of them has no words of its own. */
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return '';
+  return cause.message === '' && cause instanceof AggregateError
+    ? cause.errors.map(reasonOf).join(', ')
+    : cause.message;
 }
 
 /**

@@ -186,31 +186,37 @@ describe('a worker with a standing backlog', () => {
     expect((starts.at(-1) ?? 0) - (starts[0] ?? 0)).toBeLessThanOrEqual(4_000);
   });
 
-  it('keeps the calls of a turn busy, and gives each partition its share, with less in flight than a turn takes', async () => {
-    const kafka = backlog(4, 8_000);
-    const running = new Map<number, number>();
-    const begun = [0, 0, 0, 0];
-    const handler = async ({ partition, offset }: { partition: number; offset: number }): Promise<void> => {
-      begun[partition] = (begun[partition] ?? 0) + 1;
-      running.set(partition, (running.get(partition) ?? 0) + 1);
-      await new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 4 + ((offset * 7) % 13)));
-      running.set(partition, (running.get(partition) ?? 0) - 1);
-    };
-    const concurrency = perPartition({ concurrency: 1, within: perKey({ concurrency: 3 }) });
-    const samples: number[] = [];
-    let mostPartitions = 0;
-    // A turn of a second is some 300 records.
-    await work({ kafka, concurrency, handler, limits: { inFlightRecords: 100 } }, async () => {
-      for (let i = 0; i < 1_200; i++) {
-        await kafka.clock.advance(10);
-        const calls = [...running.values()].filter((count) => count > 0);
-        mostPartitions = Math.max(mostPartitions, calls.length);
-        samples.push(calls.reduce((sum, count) => sum + count, 0));
-      }
-    });
-    expect(mostPartitions).toBe(1);
-    expect(samples.filter((count) => count === 3).length).toBeGreaterThanOrEqual(samples.length * 0.9);
-    const mean = begun.reduce((sum, count) => sum + count, 0) / begun.length;
-    for (const count of begun) expect(Math.abs(count - mean)).toBeLessThanOrEqual(mean * 0.2);
-  });
+  it.each([
+    ['less', 100],
+    ['much more', 10_000],
+  ])(
+    'keeps the calls of a turn busy, and gives each partition its share, with %s in flight than a turn takes',
+    async (_what, inFlightRecords) => {
+      const kafka = backlog(4, 8_000);
+      const running = new Map<number, number>();
+      const begun = [0, 0, 0, 0];
+      const handler = async ({ partition, offset }: { partition: number; offset: number }): Promise<void> => {
+        begun[partition] = (begun[partition] ?? 0) + 1;
+        running.set(partition, (running.get(partition) ?? 0) + 1);
+        await new Promise<void>((resolve) => void kafka.clock.setTimeout(resolve, 4 + ((offset * 7) % 13)));
+        running.set(partition, (running.get(partition) ?? 0) - 1);
+      };
+      const concurrency = perPartition({ concurrency: 1, within: perKey({ concurrency: 3 }) });
+      const samples: number[] = [];
+      let mostPartitions = 0;
+      // A turn of a second is some 300 records.
+      await work({ kafka, concurrency, handler, limits: { inFlightRecords } }, async () => {
+        for (let i = 0; i < 1_200; i++) {
+          await kafka.clock.advance(10);
+          const calls = [...running.values()].filter((count) => count > 0);
+          mostPartitions = Math.max(mostPartitions, calls.length);
+          samples.push(calls.reduce((sum, count) => sum + count, 0));
+        }
+      });
+      expect(mostPartitions).toBe(1);
+      expect(samples.filter((count) => count === 3).length).toBeGreaterThanOrEqual(samples.length * 0.9);
+      const mean = begun.reduce((sum, count) => sum + count, 0) / begun.length;
+      for (const count of begun) expect(Math.abs(count - mean)).toBeLessThanOrEqual(mean * 0.2);
+    },
+  );
 });

@@ -30,6 +30,25 @@ it.each([
   },
 );
 
+it.each(['COOPERATIVE', 'EAGER'])(
+  "tells the reader the leader's epoch before a start, and not librdkafka: %s",
+  (protocol) => {
+    const asked: unknown[] = [];
+    const assign = (starts: unknown): void => void asked.push(starts);
+    const native = { ...refusing(true), rebalanceProtocol: () => protocol, assign, incrementalAssign: assign };
+    const own = (starts: unknown): void => void asked.push(starts);
+    const reader = { own, started() {} } as unknown as LibrdkafkaReader;
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const events = { changed() {}, failed() {} };
+    const member = new GroupMember(native, reader, logger, events, 'classic');
+    const place = { topic: 't', partition: 1 };
+    member.rebalance(-175, [place]);
+    const start = { ...place, offset: 7, leaderEpoch: 4 };
+    member.assign([start]);
+    expect(asked).toEqual([[start], [{ ...place, offset: 7 }]]);
+  },
+);
+
 it.each([
   ['consumer', true],
   ['classic', false],

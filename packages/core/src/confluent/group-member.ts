@@ -136,9 +136,11 @@ export class GroupMember {
     // An assigned event that was answered before any poll saw it is no news any more.
     this.#news = this.#news.filter((other) => other !== event);
     this.#reader.own(starts);
+    // librdkafka would ask for the epoch's end before it reads, and stop the partition where that is below the offset, without naming it.
+    const places = starts.map(({ topic, partition, offset }) => ({ topic, partition, offset }));
     try {
-      if (this.#isCooperative) this.#native.incrementalAssign(starts);
-      else this.#native.assign(starts);
+      if (this.#isCooperative) this.#native.incrementalAssign(places);
+      else this.#native.assign(places);
       this.#reader.started(event.partitions);
     } catch (thrown) {
       this.#assignFailed(event.partitions, thrown);

@@ -1,65 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { RdKafka } from '@confluentinc/kafka-javascript';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { Connection } from '@platformatic/kafka';
 import { systemClock } from '../clock.ts';
 import type { KafkaCluster } from '../kafka-client.ts';
-import type { Logger } from '../logger.ts';
 import { TestClients, uniqueName } from '../testing/cluster-under-test.ts';
+import { clusterWith, type MovedPartition, withoutGzip } from '../testing/cluster-with-library.ts';
 import { Worker } from '../worker.ts';
-import { resolveConfluentKafkaOptions } from './client-options.ts';
-import { consumerProperties } from './client-properties.ts';
-import { ConfluentConsumer } from './consumer.ts';
 import { type DirectLibrary, loadDirectLibrary } from './direct/direct-library.ts';
 import { confluentKafka } from './index.ts';
-import { readerPlan } from './reader-plan.ts';
+import type { NativeConsumer } from './native-client.ts';
+import { TwoReaders } from './two-readers.ts';
 
 const brokers = process.env.KAFKA_BROKERS;
 const list = (brokers ?? '').split(',');
 const onRealKafka = brokers === undefined ? describe.skip : describe;
-const moved = 'kafka consumer reads a partition through librdkafka from now on';
-
-/** What the log says of partitions that move. */
-interface Told {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly why: string;
-}
-
-async function withoutGzip(): Promise<DirectLibrary> {
-  const library = await loadDirectLibrary();
-  const { 1: _gzip, ...decompress } = library.codecs.decompress;
-  return { ...library, codecs: { ...library.codecs, decompress } };
-}
-
-/** A cluster whose direct reader works with this library. */
-function clusterWith(
-  loadLibrary: () => Promise<DirectLibrary>,
-  told: Told[],
-  librdkafka: Record<string, string | number> = {},
-): KafkaCluster {
-  const options = { brokers: list, reader: 'direct' as const, librdkafka };
-  const kafka = resolveConfluentKafkaOptions(options);
-  const warn = (message: string, fields?: object): void => {
-    if (message === moved) told.push(fields as Told);
-  };
-  const logger: Logger = { debug() {}, info() {}, warn, error() {} };
-  return {
-    ...confluentKafka(options),
-    consumer: (member) => {
-      const properties = consumerProperties(kafka, member);
-      return new ConfluentConsumer({
-        ...{ brokers: list, properties, token: undefined, isStaticMember: false, logger },
-        plan: readerPlan(kafka, properties),
-        loadLibrary,
-      });
-    },
-  };
-}
 
 onRealKafka('two readers on real Kafka', () => {
   const closing: (() => Promise<unknown>)[] = [];
   afterEach(async () => {
+    jest.restoreAllMocks();
     for (const close of closing.splice(0).reverse()) await close();
   });
 
@@ -78,8 +38,8 @@ onRealKafka('two readers on real Kafka', () => {
   ] as const)(
     'read on by librdkafka where one has no codec for a batch, the other partition as before: %s, %j',
     async (groupProtocol, librdkafka) => {
-      const told: Told[] = [];
-      const clients = clientsOf(clusterWith(withoutGzip, told, librdkafka));
+      const told: MovedPartition[] = [];
+      const clients = clientsOf(clusterWith(list, withoutGzip, told, librdkafka));
       const topic = await clients.topic(2);
       const plain = packed('none');
       const gzip = packed('gzip');
@@ -114,12 +74,50 @@ onRealKafka('two readers on real Kafka', () => {
     },
   );
 
+  it.each(['classic', 'consumer'] as const)(
+    'drop what librdkafka brings of a partition before it is paused: %s',
+    async (groupProtocol) => {
+      const native = RdKafka.KafkaConsumer.prototype as unknown as NativeConsumer;
+      const { consume } = native;
+      let brought = 0;
+      jest.spyOn(native, 'consume').mockImplementation(function (this: NativeConsumer, count, done) {
+        consume.call(this, count, (error, messages) => {
+          brought += messages?.length ?? 0;
+          done(error, messages);
+        });
+      });
+      const { started } = TwoReaders.prototype;
+      let isPaused = false;
+      jest.spyOn(TwoReaders.prototype, 'started').mockImplementation(function (this: TwoReaders, partitions) {
+        void (async () => {
+          while (brought < 100) await sleep(5);
+          started.call(this, partitions);
+          isPaused = true;
+        })();
+      });
+      const told: MovedPartition[] = [];
+      const clients = clientsOf(clusterWith(list, withoutGzip, told));
+      const topic = await clients.topic(1);
+      await packed('none').sendNumbers(topic, 0, 100);
+      const member = await clients.member([topic], { groupProtocol });
+      await member.untilRecords(100);
+      for (const late = Date.now() + 10_000; !isPaused && Date.now() < late; ) await member.poll(500, 100);
+      expect([isPaused, brought]).toEqual([true, 100]);
+      // What it had brought is behind where it has to go on.
+      await packed('gzip').sendNumbers(topic, 0, 100, 100);
+      await member.untilPosition(topic, 0, 200);
+      expect(member.offsets(0)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+      expect(told).toMatchObject([{ topic, partition: 0, offset: 100 }]);
+      expect(member.errors).toEqual([]);
+    },
+  );
+
   // With both readers at work in every worker, for partitions come and go and batches of both kinds are mixed.
   it.each(['classic', 'consumer'] as const)(
     'lose and repeat nothing, in order, while workers join and leave: %s',
     async (groupProtocol) => {
       const partitions = 6;
-      const told: Told[] = [];
+      const told: MovedPartition[] = [];
       const clients = clientsOf(confluentKafka({ brokers: list }));
       const topic = await clients.topic(partitions);
       const [plain, gzip] = [packed('none'), packed('gzip')];
@@ -128,7 +126,7 @@ onRealKafka('two readers on real Kafka', () => {
       const session = groupProtocol === 'classic' ? { 'session.timeout.ms': 6_000, 'heartbeat.interval.ms': 200 } : {};
       const start = async (): Promise<Worker> => {
         const worker = new Worker({
-          ...{ kafka: clusterWith(withoutGzip, told, session), groupId, topics: topic, groupProtocol },
+          ...{ kafka: clusterWith(list, withoutGzip, told, session), groupId, topics: topic, groupProtocol },
           logger: { debug() {}, info() {}, warn() {}, error() {} },
           handler: async ({ partition, offset }) => {
             await sleep(1);
@@ -178,7 +176,7 @@ onRealKafka('two readers on real Kafka', () => {
   );
 
   it('go on through librdkafka where the direct one reaches nobody any more', async () => {
-    const told: Told[] = [];
+    const told: MovedPartition[] = [];
     const connections: Connection[] = [];
     let isCutOff = false;
     const library = async (): Promise<DirectLibrary> => {
@@ -191,7 +189,7 @@ onRealKafka('two readers on real Kafka', () => {
       };
       return { ...whole, newConnection };
     };
-    const clients = clientsOf(clusterWith(library, told));
+    const clients = clientsOf(clusterWith(list, library, told));
     const topic = await clients.topic(2);
     const member = await clients.member([topic], { groupProtocol: 'consumer' });
     await member.untilOwned(2);

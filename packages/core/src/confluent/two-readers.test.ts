@@ -71,6 +71,42 @@ describe('two readers', () => {
     expect(both.errors).toEqual([]);
   });
 
+  it.each([
+    ['that stays', 1, 0],
+    ['that moves to librdkafka later', 0, 3],
+  ])('drop what librdkafka brings of a partition before it is paused, of one %s', async (_case, partition, from) => {
+    const { answer } = broker;
+    let open = (): void => {};
+    const isPaused = new Promise<void>((resolve) => (open = resolve));
+    // Until then nothing comes to the direct one.
+    broker.answer = (asked) => isPaused.then(() => answer(asked));
+    const last = `t/${partition}@${END - 1}`;
+    await both.assignSlowly(partition, from, async () => {
+      await until('librdkafka has brought all, and is at the end', () => both.native.brought.includes(last));
+      await pauseFor(20);
+      take(100);
+      expect([taken, [...ends]]).toEqual([[], []]);
+      expect(Array.from(both.reader.owned)).toMatchObject([{ partition, next: from }]);
+      expect(both.reader.watermarks({ topic, partition })).toBeUndefined();
+    });
+    expect(both.native.brought).toHaveLength(END - from);
+    open();
+    await until('all came', () => offsetsOf(partition).at(-1) === END - 1);
+    await until('the end is told', () => ends.get(partition) === END);
+    expect([offsetsOf(partition), isMoved()]).toEqual([offsets(from), partition === 0]);
+    expect(both.errors).toEqual([]);
+  });
+
+  it('drop what a turn of its queue brings that began before librdkafka was paused', async () => {
+    // No other one is under way.
+    await pauseFor(50);
+    both.assignInTurn(0, 3);
+    expect(both.native.brought).toEqual([3, 4, 5, 6].map((offset) => `t/0@${offset}`));
+    await until('all came', () => offsetsOf(0).at(-1) === END - 1);
+    expect([offsetsOf(0), isMoved()]).toEqual([offsets(3), true]);
+    expect(both.told).toMatchObject([{ partition: 0, offset: 10 }]);
+  });
+
   it('keep paused what is paused while it moves, and go on where it stood', async () => {
     both.native.seekFailures = 1;
     both.assign(0, 0);

@@ -21,6 +21,8 @@ export class NativeLog {
   #queue: RawMessage[] = [];
   #eof: (end: TopicPartition & { offset: number }) => void = () => {};
   readonly end: number;
+  /** All that it has brought, as `topic/partition@offset`. */
+  readonly brought: string[] = [];
   /** Calls of seek fail so often. */
   seekFailures = 0;
   /** They answer only behind this. */
@@ -90,6 +92,7 @@ export class NativeLog {
     this.#fetch();
     const messages = this.#queue.splice(0, count);
     for (const { topic, partition, offset } of messages) {
+      this.brought.push(`${topic}/${partition}@${offset}`);
       const own = this.#partitions.get(`${topic}/${partition}`);
       if (own !== undefined) own.delivered = offset + 1;
     }

@@ -25,7 +25,7 @@ export interface AskedPartition {
   /** Of this partition, and of the whole answer. */
   readonly maxBytes: number;
   readonly answerMaxBytes: number;
-  /** Where the asker says that it is. */
+  /** Of whoever asks. */
   readonly rack: string;
 }
 
@@ -230,7 +230,8 @@ function readAsked(request: Buffer): AskedPartition[] {
       return partitions;
     })
     .flat();
-  reader.array(() => {}); // Of a session, what it shall forget.
+  // Topics that a session forgets.
+  reader.array(() => {});
   const rack = reader.string();
-  return asked.map((one) => ({ ...one, rack }));
+  return asked.map((partition) => ({ ...partition, rack }));
 }

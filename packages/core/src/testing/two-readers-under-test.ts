@@ -67,8 +67,22 @@ export class TwoReadersUnderTest {
 
   /** As a member of a group that is given a partition. */
   assign(partition: number, offset: number): void {
-    this.reader.own([{ topic, partition, offset }]);
-    this.native.incrementalAssign([{ topic, partition, offset }]);
+    this.#take(partition, offset);
+    this.reader.started([{ topic, partition }]);
+  }
+
+  /** The same, while librdkafka has records at once, and a turn of its queue begins before it is paused. */
+  assignInTurn(partition: number, offset: number): void {
+    this.#take(partition, offset);
+    this.reader.signal();
+    this.reader.started([{ topic, partition }]);
+  }
+
+  /** The same, while librdkafka is paused on it only once that is over. */
+  async assignSlowly(partition: number, offset: number, pause: () => Promise<void>): Promise<void> {
+    this.#take(partition, offset);
+    this.reader.signal();
+    await pause();
     this.reader.started([{ topic, partition }]);
   }
 
@@ -98,6 +112,11 @@ export class TwoReadersUnderTest {
 
   async stop(): Promise<void> {
     await this.reader.stop();
+  }
+
+  #take(partition: number, offset: number): void {
+    this.reader.own([{ topic, partition, offset }]);
+    this.native.incrementalAssign([{ topic, partition, offset }]);
   }
 }
 

@@ -81,6 +81,18 @@ class Trial {
 }
 
 describe('atMostOnce', () => {
+  it("says of what was polled no leader's epoch that is only known of what is below", async () => {
+    const epochs: (number | undefined)[] = [];
+    const trial = new Trial([3], ({ operation, offsets = [] }) => {
+      if (operation === 'commit') epochs.push(...offsets.map(({ leaderEpoch }) => leaderEpoch));
+    });
+    trial.kafka.group('g').setCommitted([{ ...at(0), offset: 1, leaderEpoch: 4 }]);
+    await trial.start();
+    await trial.kafka.clock.advance(100);
+    expect([trial.handled, trial.commits, epochs]).toEqual([['0@1', '0@2'], ['0@3'], [undefined]]);
+    await trial.stop();
+  });
+
   it('has the commit of what was polled acknowledged before any of it is handled', async () => {
     const trial = new Trial([3]);
     const hold = trial.kafka.hold('commit-answer');

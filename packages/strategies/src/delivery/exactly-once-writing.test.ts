@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { type FailurePolicy, ProduceError, TransactionError, Worker } from '@kafka-worker/core';
+import { CommitError, type FailurePolicy, ProduceError, TransactionError, Worker } from '@kafka-worker/core';
 import { type FakeKafka, fakeKafka } from '@kafka-worker/core/testing';
 import { deadLetter, skip } from '../index.ts';
 import { exactlyOnce } from './exactly-once.ts';
@@ -144,19 +144,57 @@ describe('exactlyOnce writes messages together', () => {
     const { worker, tellsEach } = copying(refusingAtCommit(kafka, bad), bad, { commit: { everyMs: 500 } });
     const failed: string[] = [];
     worker.on('failed', ({ record }) => failed.push(String(record.value)));
+    let unexplained = 0;
+    worker.on('commit-failed', ({ error }) => {
+      if (error instanceof CommitError && error.unwritable.length === 0) unexplained++;
+    });
     kafka.send(['a', 'b', 'c'].map((value) => ({ topic: 't', partition: 0, value })));
     kafka.send(['x', 'y', 'z'].map((value) => ({ topic: 't', partition: 1, value })));
     await worker.start();
     await kafka.clock.advance(30_000);
     expect(failed.sort()).toEqual(['b', 'y']);
-    // What is found costs a producer each.
-    expect(tellsEach).toEqual([false, true, true, true]);
+    // The broker was not asked to commit it, so that nobody has to find out whether it did: it is written again at once.
+    expect(unexplained).toBe(0);
+    // And what is found then costs one more producer.
+    expect(tellsEach).toEqual([false, true, true]);
     const written = kafka.records('out').map(({ value }) => String(value));
     expect(written.filter((value) => value < 'd')).toEqual(['a', 'c']);
     expect(written.filter((value) => value > 'd')).toEqual(['x', 'z']);
     expect([...kafka.committed('g', 't').values()]).toEqual([3, 3]);
     await worker.stop();
   });
+
+  it.each([
+    ['fatal', -149],
+    ['abortable', -195],
+  ] as const)(
+    'and writes nothing twice that was committed, though its commit failed: %s, %i',
+    async (kind, kafkaCode) => {
+      const kafka = fakeKafka({ topics: { t: { partitions: 1 }, out: { partitions: 1 } } });
+      let failures = 1;
+      const failing: FakeKafka = {
+        ...kafka,
+        transactionalProducer: (options) => {
+          const producer = kafka.transactionalProducer(options);
+          const commit = producer.commit.bind(producer);
+          producer.commit = async (timeoutMs) => {
+            await commit(timeoutMs);
+            // Not that of the starts, with which nothing is written.
+            if (kafka.records('out').length > 0 && failures-- > 0)
+              throw new TransactionError(kind, 'after it was committed', { kafkaCode });
+          };
+          return producer;
+        },
+      };
+      const { worker } = copying(failing, new Set());
+      kafka.send(numbers(0, 3).map((value) => ({ topic: 't', value })));
+      await worker.start();
+      await kafka.clock.advance(30_000);
+      expect(failures).toBeLessThan(1);
+      expect(kafka.records('out').map(({ value }) => String(value))).toEqual(numbers(0, 3));
+      await worker.stop();
+    },
+  );
 
   it('but asks for each from the start when one of them could not be written before', async () => {
     const kafka = fakeKafka({ topics: { t: { partitions: 2 }, out: { partitions: 1 } } });

@@ -10,6 +10,8 @@ import { exactlyOnce } from './exactly-once.ts';
 const brokers = process.env.KAFKA_BROKERS;
 const onRealKafka = brokers === undefined ? describe.skip : describe;
 const RECORDS = 20;
+/** By that a worker's commits are known. */
+const ORIGIN = '{"partitions":1,"topics":""}';
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 type Reader = 'direct' | 'librdkafka';
@@ -85,7 +87,7 @@ onRealKafka("the leader's epoch that a worker commits", () => {
 
   it('tells a worker that reads directly of a log that never had it, before anything of it is handled', async () => {
     await using scene = await Scene.open();
-    await scene.group.commit([{ ...scene.place, offset: 5, leaderEpoch: 3 }]);
+    await scene.group.commit([{ ...scene.place, offset: 5, leaderEpoch: 3, metadata: ORIGIN }]);
     const { state, handled, error } = await scene.work('direct', atLeastOnce(), RECORDS);
     expect({ state, handled }).toEqual({ state: 'failed', handled: 0 });
     expect(error).toBeInstanceOf(LogTruncatedError);
@@ -93,5 +95,13 @@ onRealKafka("the leader's epoch that a worker commits", () => {
     // As the error says: whoever commits the offset by itself goes on there.
     await scene.group.commit([{ ...scene.place, offset: 5 }]);
     expect(await scene.work('direct', atLeastOnce(), RECORDS - 5)).toMatchObject({ handled: RECORDS - 5 });
+  }, 60_000);
+
+  it('is not believed where something else has committed it', async () => {
+    await using scene = await Scene.open();
+    await scene.group.commit([{ ...scene.place, offset: 5, leaderEpoch: 3, metadata: 'of a tool' }]);
+    expect(await scene.work('direct', atLeastOnce(), RECORDS - 5)).toMatchObject({
+      ...{ state: 'stopped', handled: RECORDS - 5 },
+    });
   }, 60_000);
 });

@@ -70,11 +70,12 @@ export class TransactionAttempt {
     } catch (thrown) {
       return isFatal(thrown) ? this.#dropped(asError(thrown), [], true) : this.#abort(asError(thrown), []);
     }
-    // From here on the broker may commit it, whatever we hear: no message is under way, so also no error says for certain that it was dropped.
+    // From here on the broker may commit it, whatever we hear. Only where it was not asked at all it is certain that it has not.
     try {
       await this.#step((ms) => this.#producer.commit(ms));
       return { outcome: 'committed' };
     } catch (thrown) {
+      if (isUnasked(thrown)) return this.#abort(asError(thrown), []);
       return { outcome: 'unknown', error: asError(thrown) };
     }
   }
@@ -129,12 +130,22 @@ export class TransactionAttempt {
 }
 
 const ILLEGAL_GENERATION = 22;
+/** librdkafka's. */
+const INCONSISTENT = -149;
 const RETRY_MS = 20;
 
 /** What a transaction is dropped for, or not begun, when its partitions are gone. */
 export function notAssigned(): TransactionError {
   const text = 'partitions of the transaction are not assigned any more';
   return new TransactionError('abortable', text, { kafkaCode: ILLEGAL_GENERATION });
+}
+
+/**
+ * librdkafka counts the messages of a transaction that were not written, and looks at the count before it asks the broker to commit, and never after it
+ * has: then it gives this code, which no broker has. With it a fatal error is another one, of any moment.
+ */
+function isUnasked(thrown: unknown): boolean {
+  return thrown instanceof TransactionError && thrown.kind === 'abortable' && thrown.kafkaCode === INCONSISTENT;
 }
 
 function isFatal(thrown: unknown): boolean {

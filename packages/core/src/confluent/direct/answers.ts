@@ -57,15 +57,10 @@ export class Answers {
     if (answer.errorCode !== 0) {
       this.#failed(owned, answer, brokers);
     } else if (answer.divergingEpoch !== undefined && owned.replicaAt(performance.now()) !== undefined) {
-      // A replica may have lost what the leader has.
-      owned.readFrom(undefined);
-      this.#later(owned, 'its replica says that its log parts from what was read');
+      // It may have lost what the leader has.
+      this.#askLeader(owned, 'its replica says that its log parts from what was read');
     } else if (answer.divergingEpoch !== undefined) {
-      const { epoch, endOffset } = answer.divergingEpoch;
-      const why = `its leader has lost what stood there (an unclean election; its epoch ${epoch} ends at ${endOffset}, and epoch ${owned.lastEpoch} was read)`;
-      const { next } = owned;
-      owned.stop('truncated', next);
-      this.#parts.report(new LogTruncatedError({ ...placeOf(owned), offset: next }, Math.min(endOffset, next), why));
+      this.#diverging(owned, answer.divergingEpoch);
     } else if (answer.preferredReadReplica >= 0) {
       owned.readFrom(answer.preferredReadReplica);
     } else {
@@ -100,6 +95,26 @@ export class Answers {
     this.#parts.report(new CorruptRecordError(place, batch.header.lastOffset, error.message));
   }
 
+  /**
+   * The leader has nothing of the epoch that was read, or that epoch ends before the offset. Where only the former is so, that alone says nothing: a replica
+   * that was made anew of a compacted log knows no epoch of which nothing was left to copy. What comes next decides, for epochs only grow.
+   */
+  #diverging(
+    owned: DirectPartition,
+    { epoch, endOffset }: { readonly epoch: number; readonly endOffset: number },
+  ): void {
+    const isOlder = epoch >= 0 && epoch < owned.comparedEpoch;
+    if (isOlder && endOffset >= owned.next) owned.compareWith(epoch);
+    else this.#truncated(owned, endOffset, `its epoch ${epoch} ends at ${endOffset}`);
+  }
+
+  #truncated(owned: DirectPartition, endOffset: number, what: string): void {
+    const { next, lastEpoch } = owned;
+    const why = `its leader has lost what stood there (an unclean election; ${what}, and epoch ${lastEpoch} was read)`;
+    owned.stop('truncated', next);
+    this.#parts.report(new LogTruncatedError({ ...placeOf(owned), offset: next }, Math.min(endOffset, next), why));
+  }
+
   #read(owned: DirectPartition, answer: FetchedPartition): void {
     const { isReadCommitted, codecs } = this.#parts;
     const { highWatermark, lastStableOffset, logStartOffset, records, abortedTransactions } = answer;
@@ -112,6 +127,11 @@ export class Answers {
       },
       codecs,
     );
+    const epoch = data.batches[0]?.header.leaderEpoch ?? owned.lastEpoch;
+    if (owned.comparedEpoch < owned.lastEpoch && epoch >= 0 && epoch < owned.lastEpoch) {
+      this.#truncated(owned, owned.next, `it has epoch ${epoch} there`);
+      return;
+    }
     const readableEnd = isReadCommitted && lastStableOffset >= 0 ? lastStableOffset : highWatermark;
     owned.receive(data, { logStart: logStartOffset, highWatermark, readableEnd });
     this.#reported.ended(nameOf(owned));
@@ -140,9 +160,7 @@ export class Answers {
     const { errorCode, currentLeader } = answer;
     const what = fetchFailure(errorCode);
     if (owned.replicaAt(performance.now()) !== undefined) {
-      // Only the leader knows for sure.
-      owned.readFrom(undefined);
-      this.#later(owned, `its replica answers with error ${errorCode}`);
+      this.#askLeader(owned, `its replica answers with error ${errorCode}`);
     } else if (what === 'out of range') {
       void this.#outOfRange(owned);
     } else if (what === 'not authorized') {
@@ -199,6 +217,13 @@ export class Answers {
       range === undefined ? 'and nobody tells what its log has' : `which has ${range.earliest} to ${range.latest}`;
     this.#later(owned, `its leader says that offset ${next} is not in its log, ${log}`);
     changed();
+  }
+
+  /** Only the leader knows for sure. */
+  #askLeader(owned: DirectPartition, reason: string): void {
+    owned.readFrom(undefined);
+    owned.asksLeaderItself = true;
+    this.#later(owned, reason);
   }
 
   /** For a reason that may pass; if it does not, it is told after a while. */

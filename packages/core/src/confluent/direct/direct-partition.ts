@@ -46,6 +46,10 @@ export class DirectPartition implements TopicPartition {
   topicId: string | undefined;
   /** The epoch of the last batch that was read, here or by whoever has committed the position; -1 where it is not known. */
   lastEpoch: number;
+  /** An older one that the leader's log has in its place: compaction may have left it nothing of the last one. */
+  #olderEpoch: number | undefined;
+  /** Only the leader itself can say what its log has: it is not to name a replica. */
+  asksLeaderItself = false;
   /** Since when it does not come although it is asked for; undefined when it came the last time. */
   silence: Silence | undefined;
   /** The last answer had not even one whole batch, though there is more: it has to come first in the next request. */
@@ -84,6 +88,16 @@ export class DirectPartition implements TopicPartition {
     return !this.isPaused && !this.isWithheld;
   }
 
+  /** The epoch that the leader is to compare with its log. */
+  get comparedEpoch(): number {
+    return this.#olderEpoch ?? this.lastEpoch;
+  }
+
+  /** The leader's log has nothing of the epoch that it was to compare, and of this older one as much as was read. */
+  compareWith(epoch: number): void {
+    this.#olderEpoch = epoch;
+  }
+
   /** The end that it has been read to, if it has, though not all of it need have been taken. */
   get end(): number | undefined {
     return this.ends !== undefined && this.next >= this.ends.readableEnd ? this.next : undefined;
@@ -103,6 +117,8 @@ export class DirectPartition implements TopicPartition {
     this.moves++;
     this.next = offset;
     this.lastEpoch = lastEpoch;
+    this.#olderEpoch = undefined;
+    this.asksLeaderItself = false;
     this.ends = undefined;
     this.stoppedBy = undefined;
     this.isStarved = false;
@@ -151,7 +167,11 @@ export class DirectPartition implements TopicPartition {
       this.failures = 0;
       this.silence = undefined;
     }
-    if (data.leaderEpoch !== undefined) this.lastEpoch = data.leaderEpoch;
+    this.asksLeaderItself = false;
+    if (data.leaderEpoch !== undefined) {
+      this.lastEpoch = data.leaderEpoch;
+      this.#olderEpoch = undefined;
+    }
     for (const batch of data.batches) {
       this.#batches.push(batch);
       this.#bytes += batch.bytes;
@@ -187,9 +207,10 @@ export class DirectPartition implements TopicPartition {
     this.#empty();
   }
 
-  /** Which replica to ask. */
+  /** Which replica to ask, or is being asked: its answer is no leader's word, however late it comes. */
   replicaAt(now: number): number | undefined {
-    return this.#replica !== undefined && now < this.#replica.until ? this.#replica.id : undefined;
+    const { isAsked } = this;
+    return this.#replica !== undefined && (isAsked || now < this.#replica.until) ? this.#replica.id : undefined;
   }
 
   /** The leader has named a replica that is nearer; undefined to ask the leader again, where that one has failed. */

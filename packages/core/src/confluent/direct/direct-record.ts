@@ -30,7 +30,7 @@ export class DirectRecord implements ReceivedRecord {
   readonly partition: number;
   readonly offset: number;
   readonly timestamp: number;
-  readonly leaderEpoch: number;
+  readonly leaderEpoch: number | undefined;
   shared: SharedMemory | undefined;
   #batch: Buffer;
   #places: RecordPlaces;
@@ -43,7 +43,7 @@ export class DirectRecord implements ReceivedRecord {
     partition: number,
     offset: number,
     timestamp: number,
-    leaderEpoch: number,
+    leaderEpoch: number | undefined,
     batch: Buffer,
     places: RecordPlaces,
     shared: SharedMemory,

@@ -33,7 +33,7 @@ export function fetchRound(
   const asked = new Map<string, Asked>();
   const starved = partitions.filter((owned) => owned.isStarved);
   for (const owned of starved.length === 0 ? partitions : starved.concat(partitions.filter((one) => !one.isStarved))) {
-    const { partition, next, moves, lastEpoch } = owned;
+    const { partition, next, moves, comparedEpoch } = owned;
     const topicId = map.topicIdOf(owned.topic);
     if (topicId === undefined) continue;
     const list = topics.get(topicId) ?? [];
@@ -42,14 +42,15 @@ export function fetchRound(
       partition,
       leaderEpoch: map.leaderOf(owned)?.epoch ?? -1,
       offset: next,
-      lastFetchedEpoch: lastEpoch,
+      lastFetchedEpoch: comparedEpoch,
       maxBytes: options.partitionBytes,
     });
     asked.set(askedKey(topicId, partition), { owned, moves });
   }
   const { minBytes, responseBytes, isReadCommitted } = options;
   // It holds for all that the request asks for.
-  const rack = partitions.some((owned) => owned.isLeaderOnlyAt(now)) ? '' : options.rack;
+  const asksLeaders = partitions.some((owned) => owned.asksLeaderItself || owned.isLeaderOnlyAt(now));
+  const rack = asksLeaders ? '' : options.rack;
   const maxWaitMs = isOneFull ? Math.min(SHORT_WAIT_MS, options.maxWaitMs) : options.maxWaitMs;
   return {
     request: {

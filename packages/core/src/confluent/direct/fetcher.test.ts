@@ -264,6 +264,15 @@ describe('records from the leaders', () => {
     expect((await readsAll()).errors).toEqual([]);
   });
 
+  it('come from a replica for some minutes, and what it is asked at their end is still answered by it', () => {
+    const owned = new DirectPartition('t', 0, 0);
+    owned.readFrom(2);
+    const later = performance.now() + 10 * 60_000;
+    expect([owned.replicaAt(performance.now()), owned.replicaAt(later)]).toEqual([2, undefined]);
+    owned.isAsked = true;
+    expect(owned.replicaAt(later)).toBe(2);
+  });
+
   it('come of a partition whose batch is larger than what is asked for, though another one always has more', async () => {
     const [broker] = await started();
     broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
@@ -333,6 +342,31 @@ describe('records from the leaders', () => {
     await readsAll();
   });
 
+  it('are asked for again in bounded time when the broker wants to be left alone for weeks, which is said once', async () => {
+    const [broker] = await started();
+    const throttleMs = 2 ** 31 - 1;
+    const empty = { partitions: [{ partition: 0 }], throttleMs };
+    broker.answer = first(empty, empty);
+    reading = new Reading(brokers, 1);
+    const { fetcher, errors } = reading;
+    const now = performance.now.bind(performance);
+    const asksAfter = async (ms: number): Promise<number> => {
+      jest.spyOn(performance, 'now').mockImplementation(() => now() + ms);
+      fetcher.turn();
+      await pauseFor(100);
+      return broker.asked.length;
+    };
+    await reading.until('it is said', () => errors.length === 1);
+    expect(errors[0]?.message).toBe(
+      'broker 1 asks to be left alone for 2147483647 ms, and is asked for records again after 30000 ms',
+    );
+    expect([await asksAfter(20_000), await asksAfter(40_000), await asksAfter(50_000)]).toEqual([1, 2, 2]);
+    jest.spyOn(performance, 'now').mockImplementation(() => now() + 80_000);
+    fetcher.turn();
+    await readsAll();
+    expect(errors).toHaveLength(1);
+  });
+
   it('of one partition do not wait for an error of another one', async () => {
     const [broker] = await started();
     broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));
@@ -396,6 +430,75 @@ describe('records from the leaders', () => {
     reading.partitions[0] = new DirectPartition('t', 0, 4, 4);
     await reading.until('it is told', () => reading?.errors.length === 1);
     expect(reading.errors[0]).toMatchObject({ code: 'LOG_TRUNCATED', offset: 4, divergesAt: 2 });
+  });
+
+  it('come where the leader has nothing of the epoch that was read, as of a log that was compacted and copied, and all that is older', async () => {
+    const [broker] = await started();
+    broker.answer = async (asked) => {
+      const isUnknown = asked[0]?.lastFetchedEpoch === 4;
+      return isUnknown
+        ? { partitions: [{ partition: 0, end: END, diverging: { epoch: 2, endOffset: 3 } }] }
+        : healthy(asked);
+    };
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 3, 4);
+    await reading.until('the rest is read', () => reading?.values().length === END - 3);
+    expect([reading.values(), reading.errors]).toEqual([['v3', 'v4', 'v5'], []]);
+    expect(new Set(broker.asked.map(([first]) => first?.lastFetchedEpoch))).toEqual(new Set([4, 2, 5]));
+  });
+
+  it('come where the leader has nothing of the epoch that was read, and what comes next has none', async () => {
+    const [broker] = await started();
+    const end = 4;
+    const records = writeBatch({ baseOffset: 3, leaderEpoch: -1, records: [plainRecord(0, 'v3')] });
+    broker.answer = async ([asked]) => {
+      if (asked?.offset === end) await pauseFor(10);
+      const isUnknown = asked?.lastFetchedEpoch === 4;
+      const answer = isUnknown ? { diverging: { epoch: 2, endOffset: 3 } } : asked?.offset === 3 ? { records } : {};
+      return { partitions: [{ partition: 0, end, ...answer }] };
+    };
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 3, 4);
+    await reading.until('it is read, or refused', () => reading?.values().length === 1 || reading?.errors.length === 1);
+    expect([reading.values(), reading.errors]).toEqual([['v3'], []]);
+  });
+
+  it('stop where an older epoch stands in the place of the one that was read', async () => {
+    const [broker] = await started();
+    broker.answer = async (asked) => {
+      const isUnknown = asked[0]?.lastFetchedEpoch === 7;
+      return isUnknown
+        ? { partitions: [{ partition: 0, end: END, diverging: { epoch: 5, endOffset: END } }] }
+        : healthy(asked);
+    };
+    reading = new Reading(brokers, 1);
+    reading.partitions[0] = new DirectPartition('t', 0, 3, 7);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'LOG_TRUNCATED', offset: 3, divergesAt: 3 });
+    expect(reading.values()).toEqual([]);
+  });
+
+  it.each([
+    ['that its log parts from what was read', { diverging: { epoch: 3, endOffset: 2 } }],
+    ['that the offset is not in its log', { errorCode: 1 }],
+  ])('stop where a replica says %s, and the leader, which would name it again, says so too', async (_what, answer) => {
+    const [one, two] = await started(2);
+    const partition = { partition: 0, end: END };
+    one.answer = ([asked]) => ({ partitions: [{ ...partition, ...(asked?.rack === '' ? answer : { replica: 2 }) }] });
+    two.answer = () => ({ partitions: [{ ...partition, ...answer }] });
+    reading = new Reading(brokers, 1, { rack: 'r' });
+    reading.partitions[0] = new DirectPartition('t', 0, 4, 6);
+    await reading.until('it is told', () => reading?.errors.length === 1);
+    expect(reading.errors[0]).toMatchObject({ code: 'LOG_TRUNCATED', offset: 4 });
+  });
+
+  it('say nothing of the epoch of a batch that has none', async () => {
+    const [broker] = await started();
+    const records = writeBatch({ leaderEpoch: -1, records: [plainRecord(0, 'v0')] });
+    broker.answer = first({ partitions: [{ partition: 0, end: END, records }] });
+    reading = new Reading(brokers, 1);
+    const { records: read } = await readsAll();
+    expect(read.map(({ leaderEpoch }) => leaderEpoch)).toEqual([undefined, 5, 5, 5, 5, 5]);
   });
 
   it.each([

@@ -10,6 +10,7 @@ import { Leaders, textOf } from './leaders.ts';
 import { NO_TOPIC_ID } from './metadata.ts';
 import { compactBytes, ownBytes } from './own-bytes.ts';
 import { Reported } from './reported.ts';
+import { reportThrottle } from './throttle.ts';
 
 /** A broker whose address is not known is asked again after this. */
 const NO_ADDRESS_MS = 100;
@@ -157,6 +158,7 @@ export class Fetcher {
       const response = await link.fetch(library, options, address, round.request);
       this.#received(round, response);
       this.#reported.ended(`broker ${id}`);
+      reportThrottle(this.#reported, id, response.throttleMs);
     } catch (error) {
       failure = error;
     }

@@ -7,6 +7,7 @@ import type { DirectOptions } from './direct-options.ts';
 import { type FetchRequest, writeFetchRequest } from './fetch-request.ts';
 import { type FetchResponse, readFetchResponse } from './fetch-response.ts';
 import { FETCH, fetchVersion } from './fetch-versions.ts';
+import { boundedThrottleMs } from './throttle.ts';
 
 /** The way to one broker: a connection while there is one, and when to try again while there is none. */
 export class LeaderLink {
@@ -38,7 +39,7 @@ export class LeaderLink {
       const response = readFetchResponse(await connection.request(api, writeFetchRequest(api.version, request)));
       if (response.errorCode !== 0) throw new Error(`it refuses to be asked (${response.errorCode})`);
       this.#failures = 0;
-      this.notBefore = response.throttleMs > 0 ? performance.now() + response.throttleMs : 0;
+      this.notBefore = performance.now() + boundedThrottleMs(response.throttleMs);
       return response;
     } catch (error) {
       this.#connection?.close();

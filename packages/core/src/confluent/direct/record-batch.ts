@@ -78,7 +78,9 @@ export class RecordBatch {
     const { header } = this;
     const cursor = this.#open();
     const limit = into.length + max;
-    const { baseOffset, baseTimestamp, appendTime, leaderEpoch } = header;
+    const { baseOffset, baseTimestamp, appendTime } = header;
+    // -1 where whoever wrote it does not say.
+    const leaderEpoch = header.leaderEpoch < 0 ? undefined : header.leaderEpoch;
     const { bytes } = cursor;
     const memory = this.#memory;
     while (this.#read < header.recordCount && into.length < limit) {
