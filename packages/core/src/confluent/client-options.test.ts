@@ -181,8 +181,20 @@ describe('properties of clients', () => {
       'client.id': 'app',
       'enable.idempotence': true,
       'linger.ms': 50,
+      'reconnect.backoff.max.ms': 1_000,
     });
     expect(adminProperties(kafka)).not.toHaveProperty('fetch.wait.max.ms');
+  });
+
+  it.each([
+    [{}, { 'reconnect.backoff.max.ms': 1_000 }],
+    [{ 'reconnect.backoff.ms': 5_000 }, { 'reconnect.backoff.ms': 5_000, 'reconnect.backoff.max.ms': 5_000 }],
+    [{ 'reconnect.backoff.max.ms': 20_000 }, { 'reconnect.backoff.max.ms': 20_000 }],
+  ])('leave no broker alone for long once it is back, unless %j says so', (librdkafka, expected) => {
+    const own = resolveConfluentKafkaOptions({ brokers, librdkafka });
+    const member = { groupId: 'g', groupProtocol: 'classic' } as const;
+    for (const properties of [consumerProperties(own, member), producerProperties(own), adminProperties(own)])
+      expect(properties).toMatchObject(expected);
   });
 
   it('make transactions follow each other closely, and let no message wait for longer than its transaction may take', () => {

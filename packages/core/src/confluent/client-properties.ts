@@ -102,9 +102,18 @@ export function adminProperties(kafka: ResolvedConfluentKafkaOptions, clientId?:
   return withoutConsumerProperties(common(kafka, clientId));
 }
 
+/**
+ * How long a broker that was not reached is left alone at most. librdkafka's own 10 s would keep a member away from a coordinator that is back: it could
+ * not even leave meanwhile, and its partitions would stand still for a session timeout. Kafka's Java client has a second, too.
+ */
+const RECONNECT_BACKOFF_MAX_MS = 1_000;
+
 function common(kafka: ResolvedConfluentKafkaOptions, clientId: string | undefined): ClientProperties {
   const id = clientId ?? kafka.clientId;
+  // librdkafka refuses a maximum that is less than what it begins with.
+  const firstMs = Number(kafka.librdkafka['reconnect.backoff.ms'] ?? 0);
   return {
+    'reconnect.backoff.max.ms': Math.max(RECONNECT_BACKOFF_MAX_MS, firstMs),
     ...kafka.librdkafka,
     ...kafka.connection,
     ...(id === undefined ? {} : { 'client.id': id }),
