@@ -221,7 +221,7 @@ export class Answers {
 
   /** Only the leader knows for sure. */
   #askLeader(owned: DirectPartition, reason: string): void {
-    owned.readFrom(undefined);
+    owned.leaveReplica();
     owned.asksLeaderItself = true;
     this.#later(owned, reason);
   }

@@ -1,14 +1,9 @@
 import type { TopicPartition } from '../../record.ts';
 import type { DirectRecord } from './direct-record.ts';
+import { NearestReplica } from './nearest-replica.ts';
 import type { PartitionData } from './partition-data.ts';
 import type { RecordBatch } from './record-batch.ts';
 import { Silence } from './silence.ts';
-
-/** How long a replica other than the leader is asked before the leader is asked again which one is near (KIP-392). */
-const REPLICA_MS = 5 * 60_000;
-
-/** How long no replica is asked when one has failed: the leader, which cannot know that, would name it again at once. */
-const LEADER_ONLY_MS = 60_000;
 
 /** What a response says of a partition's log. */
 export interface LogEnds {
@@ -60,8 +55,8 @@ export class DirectPartition implements TopicPartition {
   #batches: RecordBatch[] = [];
   #bytes = 0;
   #reported: number | undefined;
-  #replica: { readonly id: number; readonly until: number } | undefined;
-  #leaderOnlyUntil = 0;
+  /** Who is asked. */
+  readonly #nearest = new NearestReplica();
 
   constructor(topic: string, partition: number, next: number, lastEpoch: number = -1) {
     this.topic = topic;
@@ -127,7 +122,7 @@ export class DirectPartition implements TopicPartition {
     this.silence = undefined;
     this.notBefore = 0;
     this.#reported = undefined;
-    this.#replica = undefined;
+    this.#nearest.reset();
   }
 
   withhold(): void {
@@ -168,6 +163,7 @@ export class DirectPartition implements TopicPartition {
       this.silence = undefined;
     }
     this.asksLeaderItself = false;
+    this.#nearest.answered();
     if (data.leaderEpoch !== undefined) {
       this.lastEpoch = data.leaderEpoch;
       this.#olderEpoch = undefined;
@@ -207,22 +203,24 @@ export class DirectPartition implements TopicPartition {
     this.#empty();
   }
 
-  /** Which replica to ask, or is being asked: its answer is no leader's word, however late it comes. */
+  /** Which replica to ask, or is being asked. */
   replicaAt(now: number): number | undefined {
-    const { isAsked } = this;
-    return this.#replica !== undefined && (isAsked || now < this.#replica.until) ? this.#replica.id : undefined;
+    return this.#nearest.at(now, this.isAsked);
   }
 
-  /** The leader has named a replica that is nearer; undefined to ask the leader again, where that one has failed. */
-  readFrom(id: number | undefined): void {
-    const now = performance.now();
-    if (id === undefined && this.#replica !== undefined) this.#leaderOnlyUntil = now + LEADER_ONLY_MS;
-    this.#replica = id === undefined ? undefined : { id, until: now + REPLICA_MS };
+  /** The leader has named a replica that is nearer. */
+  readFrom(replica: number): void {
+    this.#nearest.named(replica, performance.now());
+  }
+
+  /** Who was asked has failed: the leader is asked. */
+  leaveReplica(): void {
+    this.#nearest.failed(performance.now());
   }
 
   /** Whether the leader shall send records itself, whoever is nearer. */
   isLeaderOnlyAt(now: number): boolean {
-    return now < this.#leaderOnlyUntil;
+    return this.asksLeaderItself || this.#nearest.isLeaderOnlyAt(now);
   }
 
   #empty(): void {

@@ -49,7 +49,7 @@ export function fetchRound(
   }
   const { minBytes, responseBytes, isReadCommitted } = options;
   // It holds for all that the request asks for.
-  const asksLeaders = partitions.some((owned) => owned.asksLeaderItself || owned.isLeaderOnlyAt(now));
+  const asksLeaders = partitions.some((owned) => owned.isLeaderOnlyAt(now));
   const rack = asksLeaders ? '' : options.rack;
   const maxWaitMs = isOneFull ? Math.min(SHORT_WAIT_MS, options.maxWaitMs) : options.maxWaitMs;
   return {

@@ -264,15 +264,6 @@ describe('records from the leaders', () => {
     expect((await readsAll()).errors).toEqual([]);
   });
 
-  it('come from a replica for some minutes, and what it is asked at their end is still answered by it', () => {
-    const owned = new DirectPartition('t', 0, 0);
-    owned.readFrom(2);
-    const later = performance.now() + 10 * 60_000;
-    expect([owned.replicaAt(performance.now()), owned.replicaAt(later)]).toEqual([2, undefined]);
-    owned.isAsked = true;
-    expect(owned.replicaAt(later)).toBe(2);
-  });
-
   it('come of a partition whose batch is larger than what is asked for, though another one always has more', async () => {
     const [broker] = await started();
     broker.leaders = [0, 1].map(() => ({ id: 1, epoch: 5 }));

@@ -146,7 +146,7 @@ export class Fetcher {
     if (address === undefined) {
       this.#leaders.want();
       // A replica that has gone: the leader has what it had.
-      for (const { owned } of round.asked.values()) owned.readFrom(undefined);
+      for (const { owned } of round.asked.values()) owned.leaveReplica();
       link.notBefore = performance.now() + NO_ADDRESS_MS;
       setImmediate(() => this.turn());
       return;
@@ -201,7 +201,7 @@ export class Fetcher {
     const isUnsupported = failure instanceof UnsupportedBrokerError;
     for (const { owned, moves } of round.asked.values()) {
       const isReplica = owned.replicaAt(performance.now()) !== undefined;
-      owned.readFrom(undefined);
+      owned.leaveReplica();
       if (isReplica || owned.isWithheld || owned.moves !== moves) continue;
       if (isUnsupported) this.#parts.leave(owned, failure.message);
       else owned.failed(message, true);
