@@ -17,7 +17,7 @@ const LEAST_SHARE = 32;
  * Once so many bytes were unpacked, what is taken at once ends in front of the next packed batch: unpacking holds the event loop, and what small batches
  * are unpacked to is known, and counted, only afterwards.
  */
-const UNPACKED_BYTES = 1024 * 1024;
+const UNPACKED_BYTES = 256 * 1024;
 
 /** What the reader tells its consumer. */
 export interface DirectReaderEvents extends Pick<FetcherParts, 'rangeOf' | 'leave'> {
